@@ -1,0 +1,2 @@
+//! coffer
+fn main() {}
