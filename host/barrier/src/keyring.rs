@@ -1,0 +1,136 @@
+//! The keys that values are sealed with: one for each term, the newest for writing.
+
+use coffer_clock::Random;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::BarrierError;
+
+const FORMAT: u8 = 1;
+const HEADER: usize = 1 + 4 + NONCE_LEN;
+const TAG: usize = 16;
+
+/// 32 secret bytes.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+pub(crate) struct Key([u8; 32]);
+
+impl Key {
+    pub(crate) fn random(random: &Random) -> Self {
+        Self(random.bytes())
+    }
+
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn aead(&self) -> Option<LessSafeKey> {
+        UnboundKey::new(&AES_256_GCM, &self.0).ok().map(LessSafeKey::new)
+    }
+}
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Term {
+    term: u32,
+    key: Key,
+}
+
+/// The key ring, ready for use.
+pub(crate) struct KeyRing {
+    /// Ascending; never empty.
+    terms: Vec<(u32, LessSafeKey)>,
+    stored: Vec<Term>,
+}
+
+impl KeyRing {
+    /// One new key, of term 1.
+    pub(crate) fn generate(random: &Random) -> Option<Self> {
+        Self::of(vec![Term { term: 1, key: Key::random(random) }])
+    }
+
+    /// A ring of one known key: what seals the key ring itself, and the root key.
+    pub(crate) fn of_key(key: &Key) -> Option<Self> {
+        Self::of(vec![Term { term: 0, key: key.clone() }])
+    }
+
+    fn of(stored: Vec<Term>) -> Option<Self> {
+        let terms = stored.iter().map(|term| Some((term.term, term.key.aead()?))).collect::<Option<Vec<_>>>()?;
+        (!terms.is_empty()).then_some(Self { terms, stored })
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::of(serde_json::from_slice(bytes).ok()?)
+    }
+
+    pub(crate) fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
+        serde_json::to_vec(&self.stored).ok().map(Zeroizing::new)
+    }
+
+    /// Seals a value that will be stored under `key`.
+    pub(crate) fn seal(&self, random: &Random, key: &str, value: &[u8]) -> Result<Vec<u8>, BarrierError> {
+        let corrupt = || BarrierError::Corrupt(key.to_owned());
+        let (term, aead) = self.terms.last().ok_or_else(corrupt)?;
+        let nonce: [u8; NONCE_LEN] = random.bytes();
+        let mut out = Vec::with_capacity(HEADER + value.len() + TAG);
+        out.push(FORMAT);
+        out.extend_from_slice(&term.to_be_bytes());
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(value);
+        let (_, body) = out.split_at_mut(HEADER);
+        let tag = aead
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(key.as_bytes()), body)
+            .map_err(|_| corrupt())?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
+    }
+
+    /// Opens what [`KeyRing::seal`] made for the same key.
+    pub(crate) fn open(&self, key: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
+        self.try_open(key, sealed).ok_or_else(|| BarrierError::Corrupt(key.to_owned()))
+    }
+
+    fn try_open(&self, key: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (header, body) = sealed.split_at_checked(HEADER)?;
+        let (format, rest) = header.split_first()?;
+        let (term, nonce) = rest.split_first_chunk::<4>()?;
+        let term = u32::from_be_bytes(*term);
+        if *format != FORMAT {
+            return None;
+        }
+        let (_, aead) = self.terms.iter().rev().find(|(have, _)| *have == term)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut plain = Zeroizing::new(body.to_vec());
+        let len = aead.open_in_place(nonce, Aad::from(key.as_bytes()), &mut plain).ok()?.len();
+        plain.truncate(len);
+        Some(plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn a_value_opens_only_whole_and_in_its_place() {
+        let random = Random::seeded(1);
+        let ring = KeyRing::generate(&random).unwrap();
+        let sealed = ring.seal(&random, "a/b", b"secret").unwrap();
+        assert_eq!(&ring.open("a/b", &sealed).unwrap()[..], b"secret");
+        assert_eq!(ring.open("a/c", &sealed), Err(BarrierError::Corrupt("a/c".into())));
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 1;
+            assert!(ring.open("a/b", &bad).is_err(), "flipped bit in byte {at}");
+            assert!(ring.open("a/b", &sealed[..at]).is_err(), "cut at {at}");
+        }
+        let other = KeyRing::generate(&random).unwrap();
+        assert!(other.open("a/b", &sealed).is_err());
+        let again = KeyRing::decode(&ring.encode().unwrap()).unwrap();
+        assert_eq!(&again.open("a/b", &sealed).unwrap()[..], b"secret");
+    }
+}

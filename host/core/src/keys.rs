@@ -1,0 +1,188 @@
+//! Where everything is stored. Every key but the seal's own carries its namespace.
+//!
+//! | key | value |
+//! |---|---|
+//! | `core/...` | the seal and the barrier; the salt of token hashes |
+//! | `ns/<ns>/mount/<uuid>` | a mount |
+//! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
+//! | `ns/<ns>/policy/<name>` | a policy |
+//! | `ns/<ns>/token/<hash>` | a token |
+//! | `ns/<ns>/accessor/<hash>` | the hash of the token that it belongs to |
+//! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
+//! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
+//! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
+//! | `ns/<ns>/data/<mount uuid>/...` | what a plugin stores |
+//! | `ns/<ns>/count/<mount uuid>` | how many leases a mount has: a counter |
+//! | `due/<group>/<time>/<ns>/<kind>/<id>` | something that ends at that time |
+//!
+//! Times are in 16 hexadecimal digits of milliseconds, so that byte order is time order.
+
+use coffer_clock::UnixMillis;
+
+/// The root namespace's id.
+pub const ROOT_NS: &str = "root";
+
+/// A key of this namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Ns<'a>(pub &'a str);
+
+impl Ns<'_> {
+    pub fn mount(self, uuid: &str) -> String {
+        format!("ns/{}/mount/{uuid}", self.0)
+    }
+    pub fn unmounted(self, uuid: &str) -> String {
+        format!("ns/{}/unmounted/{uuid}", self.0)
+    }
+    pub fn policy(self, name: &str) -> String {
+        format!("ns/{}/policy/{name}", self.0)
+    }
+    pub fn token(self, hash: &str) -> String {
+        format!("ns/{}/token/{hash}", self.0)
+    }
+    pub fn accessor(self, hash: &str) -> String {
+        format!("ns/{}/accessor/{hash}", self.0)
+    }
+    pub fn child(self, parent: &str, child: &str) -> String {
+        format!("ns/{}/child/{parent}/{child}", self.0)
+    }
+    pub fn lease(self, id: &str) -> String {
+        format!("ns/{}/lease/{id}", self.0)
+    }
+    pub fn owned(self, token: &str, lease: &str) -> String {
+        format!("ns/{}/owned/{token}/{lease}", self.0)
+    }
+    pub fn data(self, mount: &str) -> String {
+        format!("ns/{}/data/{mount}/", self.0)
+    }
+    pub fn count(self, mount: &str) -> String {
+        format!("ns/{}/count/{mount}", self.0)
+    }
+}
+
+/// Whether a change to this key changes the router.
+pub fn is_mount(key: &str) -> bool {
+    in_namespace(key, "mount/") || in_namespace(key, "unmounted/")
+}
+
+/// Whether this key holds a policy.
+pub fn is_policy(key: &str) -> bool {
+    in_namespace(key, "policy/")
+}
+
+/// Whether this key holds a token.
+pub fn is_token(key: &str) -> bool {
+    in_namespace(key, "token/")
+}
+
+fn in_namespace(key: &str, kind: &str) -> bool {
+    key.strip_prefix("ns/")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(_, rest)| rest.starts_with(kind))
+}
+
+/// What a due entry stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DueKind {
+    Lease,
+    Token,
+    Job,
+}
+
+impl DueKind {
+    fn letter(self) -> &'static str {
+        match self {
+            Self::Lease => "l",
+            Self::Token => "t",
+            Self::Job => "j",
+        }
+    }
+}
+
+/// A parsed due key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// What it waits for together with others: see [`group`].
+    pub group: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Whose.
+    pub ns: String,
+    /// What kind of thing `id` names.
+    pub kind: DueKind,
+    /// A lease id, a token's hash, or a job's id.
+    pub id: String,
+}
+
+impl Due {
+    pub fn key(&self) -> String {
+        format!(
+            "due/{}/{:016x}/{}/{}/{}",
+            self.group,
+            self.at.0,
+            self.ns,
+            self.kind.letter(),
+            self.id
+        )
+    }
+
+    /// The reverse of [`Due::key`]; None for any other key.
+    pub fn parse(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix("due/")?.splitn(5, '/');
+        let group = parts.next()?.to_owned();
+        let at = UnixMillis(u64::from_str_radix(parts.next()?, 16).ok()?);
+        let ns = parts.next()?.to_owned();
+        let kind = match parts.next()? {
+            "l" => DueKind::Lease,
+            "t" => DueKind::Token,
+            "j" => DueKind::Job,
+            _ => return None,
+        };
+        let id = parts.next()?.to_owned();
+        Some(Self { group, at, ns, kind, id })
+    }
+}
+
+/// The due group of host work that is not a lease.
+pub const JOB_GROUP: &str = "job";
+
+/// All groups of one mount start so.
+pub fn group_prefix(mount: &str) -> String {
+    format!("due/{mount}~")
+}
+
+/// The due group of a mount's leases that depend on the same thing; empty is the mount's own.
+pub fn group(mount: &str, name: &str) -> String {
+    format!("{mount}~{}", hex::encode(name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn due_keys_parse_back_and_sort_by_time() {
+        let due = |at, id: &str| Due {
+            group: group("u-1", "db/a"),
+            at: UnixMillis(at),
+            ns: ROOT_NS.into(),
+            kind: DueKind::Lease,
+            id: id.into(),
+        };
+        let (early, late) = (due(9, "database/creds/a/x"), due(10_000, "a"));
+        assert_eq!(Due::parse(&early.key()).unwrap(), early);
+        assert!(early.key() < late.key());
+        assert!(early.key().starts_with(&group_prefix("u-1")));
+        for bad in ["due/", "due/g/zz/root/l/x", "due/g/0/root/q/x", "ns/root/lease/x"] {
+            assert_eq!(Due::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_keys_are_told_apart() {
+        let ns = Ns("n1");
+        assert!(is_mount(&ns.mount("u")) && is_mount(&ns.unmounted("u")));
+        assert!(is_policy(&ns.policy("p")) && !is_policy(&ns.mount("policy/p")));
+        assert!(is_token(&ns.token("h")) && !is_token(&ns.data("token/")));
+    }
+}

@@ -1,0 +1,161 @@
+//! Ending one lease: the plugin undoes what it stands for, then it is forgotten. In that order, so that a crash in between
+//! means that the plugin is asked once more, and never that something is left behind.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coffer_runtime::ErrorKind;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::entry::{self, Lease, Leased};
+use super::reaper::backoff;
+use crate::keys::Due;
+use crate::{Core, Error, limits};
+
+/// Why a lease was not revoked.
+#[derive(Debug)]
+pub enum Failure {
+    /// What it depends on is down; the lease is as it was.
+    Unavailable(String),
+    /// It was noted in the lease, which is due again later.
+    Recorded(String),
+    /// The host itself failed.
+    Host(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Host(error)
+    }
+}
+
+/// The leases that are being revoked now, so that nobody asks the plugin twice at the same time.
+#[derive(Default)]
+pub struct InFlight {
+    ids: Mutex<HashSet<String>>,
+    finished: Notify,
+}
+
+struct Claim<'a> {
+    all: &'a InFlight,
+    id: &'a str,
+}
+
+impl InFlight {
+    async fn claim<'a>(&'a self, id: &'a str) -> Claim<'a> {
+        loop {
+            let finished = self.finished.notified();
+            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
+                return Claim { all: self, id };
+            }
+            finished.await;
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.all.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(self.id);
+        self.all.finished.notify_waiters();
+    }
+}
+
+/// Revokes a lease because its due entry says so. An entry that the lease no longer agrees with is dropped.
+pub(super) async fn revoke_due(core: &Arc<Core>, ns: &str, id: &str, due: &Due) -> Result<(), Failure> {
+    let _claim = core.in_flight.claim(id).await;
+    match current(core, ns, id).await? {
+        Some(lease) if lease.due == due.at => revoke(core, &lease).await,
+        _ => {
+            let key = due.key();
+            core.transact(|txn| {
+                let key = key.clone();
+                Box::pin(async move {
+                    let stale = !matches!(entry::load(txn, ns, id).await?,
+                        Some(Leased::Secret(lease)) if lease.due == due.at);
+                    if stale {
+                        txn.delete(key);
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+            Ok(())
+        }
+    }
+}
+
+/// Revokes a lease now. A lease that is gone is revoked.
+pub async fn revoke_now(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Failure> {
+    let _claim = core.in_flight.claim(id).await;
+    match current(core, ns, id).await? {
+        Some(lease) => revoke(core, &lease).await,
+        None => Ok(()),
+    }
+}
+
+/// Forgets a lease, even if the plugin cannot undo what it stands for.
+pub async fn force(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Error> {
+    let _claim = core.in_flight.claim(id).await;
+    let Some(lease) = current(core, ns, id).await? else { return Ok(()) };
+    match revoke(core, &lease).await {
+        Ok(()) => Ok(()),
+        Err(Failure::Host(error @ Error::Sealed)) => Err(error),
+        Err(failure) => {
+            warn!(lease = id, ?failure, "a lease is forgotten by force; what it stood for may still exist");
+            forget(core, &lease).await
+        }
+    }
+}
+
+async fn current(core: &Core, ns: &str, id: &str) -> Result<Option<Lease>, Error> {
+    let mut txn = core.barrier.begin()?;
+    Ok(match entry::load(&mut txn, ns, id).await? {
+        Some(Leased::Secret(lease)) => Some(*lease),
+        _ => None,
+    })
+}
+
+async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
+    match core.call_revoke(lease).await {
+        Ok(()) => Ok(()),
+        Err(error) => match &error {
+            Error::Plugin(answer) if answer.kind == ErrorKind::Unavailable => Err(Failure::Unavailable(answer.message.clone())),
+            Error::Unavailable { .. } => Err(Failure::Unavailable(error.to_string())),
+            Error::Plugin(_) | Error::Call { .. } => record(core, lease, error.to_string()).await,
+            _ => Err(Failure::Host(error)),
+        },
+    }
+}
+
+/// Removes the lease whatever has happened to it meanwhile: what it stood for is gone.
+async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
+    core.transact(|txn| {
+        Box::pin(async move {
+            if let Some(Leased::Secret(lease)) = entry::load(txn, &lease.ns, &lease.id).await? {
+                lease.remove(txn);
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Notes the failure and tries again later.
+async fn record(core: &Arc<Core>, lease: &Lease, reason: String) -> Result<(), Failure> {
+    let attempts = lease.attempts.saturating_add(1);
+    warn!(lease = lease.id, attempts, irrevocable = attempts >= limits::IRREVOCABLE_AFTER, reason, "a lease could not be revoked");
+    core.transact(|txn| {
+        let reason = reason.clone();
+        Box::pin(async move {
+            if let Some(Leased::Secret(before)) = entry::load(txn, &lease.ns, &lease.id).await? {
+                let due = core.clock.now() + backoff(lease.attempts, limits::LEASE_BACKOFF_MAX);
+                let after = Lease { attempts, due, last_error: Some(reason), ..(*before).clone() };
+                after.replace(txn, &before)?;
+            }
+            Ok(())
+        })
+    })
+    .await?;
+    Err(Failure::Recorded(reason))
+}

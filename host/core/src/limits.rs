@@ -1,0 +1,60 @@
+//! Every bound that this crate sets, in one place.
+
+use std::time::Duration;
+
+/// How often a request that lost a race is run again before the client is told.
+pub const MAX_ATTEMPTS: u32 = 64;
+/// From this attempt on, requests that conflict on the same key queue up instead of racing.
+pub const ATTEMPTS_BEFORE_QUEUE: u32 = 2;
+/// How many queues for conflicting requests there are; keys share them by hash.
+pub const CONFLICT_QUEUES: usize = 256;
+
+/// The lease times in force where neither the mount nor the server's configuration says otherwise: 32 days.
+pub const DEFAULT_LEASE_TTL: u64 = 768 * 3600;
+
+/// Tokens kept decoded in memory.
+pub const CACHED_TOKENS: usize = 16_384;
+/// Policies kept compiled in memory.
+pub const CACHED_POLICIES: usize = 4_096;
+/// Combinations of policies kept merged in memory.
+pub const CACHED_ACLS: usize = 4_096;
+
+/// A mount path, in bytes.
+pub const MAX_MOUNT_PATH: usize = 256;
+/// Mounts in one namespace.
+pub const MAX_MOUNTS: usize = 10_000;
+/// A policy's name, in bytes.
+pub const MAX_POLICY_NAME: usize = 256;
+/// Policies of one token.
+pub const MAX_POLICIES: usize = 256;
+/// A token's metadata, in bytes as JSON.
+pub const MAX_METADATA: usize = 64 * 1024;
+/// A token id that the caller chooses, in bytes.
+pub const MAX_TOKEN_ID: usize = 4_096;
+/// What a plugin may keep in a lease or a token, in bytes.
+pub const MAX_INTERNAL: usize = 64 * 1024;
+/// The group of a lease, in bytes.
+pub const MAX_GROUP: usize = 256;
+/// Keys in one answer of a list.
+pub const MAX_LIST: usize = 100_000;
+
+/// Lease groups that are reaped at the same time.
+pub const REAPER_GROUPS: usize = 32;
+/// Revocations at the same time in one group.
+pub const REAPER_CONCURRENCY: usize = 8;
+/// Due entries read at a time.
+pub const REAPER_PAGE: usize = 256;
+/// The longest that the reaper sleeps without looking.
+pub const REAPER_NAP: Duration = Duration::from_secs(60);
+/// First and longest wait before a revocation is tried again.
+pub const REVOKE_BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// Longest wait of a lease group whose backend is down.
+pub const GROUP_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Longest wait of one lease that cannot be revoked although its backend answers.
+pub const LEASE_BACKOFF_MAX: Duration = Duration::from_secs(3600);
+/// After so many failures a lease is reported as irrevocable; it is still tried.
+pub const IRREVOCABLE_AFTER: u32 = 6;
+/// Keys handled in one transaction by work that walks many.
+pub const JOB_PAGE: usize = 256;
+/// How long a caller waits for a revocation that it asked to be synchronous.
+pub const SYNC_REVOKE: Duration = Duration::from_secs(60);

@@ -1,0 +1,198 @@
+//! The parameters of a request to one of the host's own paths: the body's fields, the query's, and what the path
+//! captured, with the conversions that Vault's clients rely on.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::Error;
+
+/// Parameters by name.
+#[derive(Debug, Default)]
+pub struct Params(Map<String, Value>);
+
+impl Params {
+    /// From a body (an object, or nothing) and a query.
+    pub fn parse(body: &[u8], query: &[(String, String)]) -> Result<Self, Error> {
+        let mut map = if body.iter().all(u8::is_ascii_whitespace) {
+            Map::new()
+        } else {
+            match serde_json::from_slice(body) {
+                Ok(Value::Object(map)) => map,
+                Ok(Value::Null) => Map::new(),
+                Ok(_) => return Err(Error::invalid("failed to parse JSON input: the body must be an object")),
+                Err(error) => return Err(Error::invalid(format!("failed to parse JSON input: {error}"))),
+            }
+        };
+        for (name, value) in query {
+            map.entry(name).or_insert_with(|| Value::String(value.clone()));
+        }
+        Ok(Self(map))
+    }
+
+    /// What the path captured goes before what the body says.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), Value::String(value.to_owned()));
+    }
+
+    /// The raw map.
+    pub fn map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether the caller gave it.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// A text; numbers and booleans are taken as such.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(Value::Bool(b)) => Ok(Some(b.to_string())),
+            Some(_) => Err(wrong(name, "a string")),
+        }
+    }
+
+    /// A text that must be there and not empty.
+    pub fn require(&self, name: &str) -> Result<String, Error> {
+        self.text(name)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| Error::invalid(format!("{name} must be specified")))
+    }
+
+    /// A boolean; `"true"`, `"1"` and 1 are accepted.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(b)) => Ok(Some(*b)),
+            Some(Value::Number(n)) if n.as_u64() == Some(0) => Ok(Some(false)),
+            Some(Value::Number(n)) if n.as_u64() == Some(1) => Ok(Some(true)),
+            Some(Value::String(s)) => match s.to_ascii_lowercase().as_str() {
+                "true" | "t" | "1" => Ok(Some(true)),
+                "false" | "f" | "0" | "" => Ok(Some(false)),
+                _ => Err(wrong(name, "a boolean")),
+            },
+            Some(_) => Err(wrong(name, "a boolean")),
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Number(n)) => n.as_u64().map(Some).ok_or_else(|| wrong(name, "a number that is not negative")),
+            Some(Value::String(s)) => s.trim().parse().map(Some).map_err(|_| wrong(name, "a number")),
+            Some(_) => Err(wrong(name, "a number")),
+        }
+    }
+
+    /// Seconds, from a number or a text such as `90`, `1h30m` or `7d`.
+    pub fn seconds(&self, name: &str) -> Result<Option<u64>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Number(n)) => {
+                n.as_u64().map(Some).ok_or_else(|| wrong(name, "a duration that is not negative, in whole seconds"))
+            }
+            Some(Value::String(s)) => parse_duration(s).map(Some).ok_or_else(|| wrong(name, "a duration")),
+            Some(_) => Err(wrong(name, "a duration")),
+        }
+    }
+
+    /// A list of texts, or one text separated by commas.
+    pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let texts = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| match item {
+                    Value::String(text) => Ok(text.trim().to_owned()),
+                    Value::Number(number) => Ok(number.to_string()),
+                    _ => Err(wrong(name, "a list of strings")),
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+            Some(_) => return Err(wrong(name, "a list of strings")),
+        };
+        Ok(Some(texts.into_iter().filter(|text| !text.is_empty()).collect()))
+    }
+
+    /// An object whose values are texts.
+    pub fn texts(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => map
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::String(text) => Ok((key.clone(), text.clone())),
+                    Value::Number(number) => Ok((key.clone(), number.to_string())),
+                    Value::Bool(b) => Ok((key.clone(), b.to_string())),
+                    _ => Err(wrong(name, "an object of strings")),
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(_) => Err(wrong(name, "an object of strings")),
+        }
+    }
+
+    /// An object of its own.
+    pub fn object(&self, name: &str) -> Result<Option<Self>, Error> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Self(map.clone()))),
+            Some(_) => Err(wrong(name, "an object")),
+        }
+    }
+}
+
+fn wrong(name: &str, expected: &str) -> Error {
+    Error::invalid(format!("error converting input for field {name:?}: expected {expected}"))
+}
+
+/// Seconds; None if this is no duration.
+pub fn parse_duration(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Some(0);
+    }
+    text.parse().ok().or_else(|| humantime::parse_duration(text).ok().map(|duration| duration.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let table =
+            [("90", Some(90)), ("1h30m", Some(5400)), ("7d", Some(604_800)), ("", Some(0)), ("x", None), ("-1s", None)];
+        for (text, seconds) in table {
+            assert_eq!(parse_duration(text), seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn conversions() {
+        let body = br#"{"t":5,"b":"true","n":"7","d":"1m","l":"a, b,","m":{"k":1},"null":null}"#;
+        let params = Params::parse(body, &[("q".into(), "v".into())]).unwrap();
+        assert_eq!(params.text("t").unwrap().unwrap(), "5");
+        assert_eq!(params.boolean("b").unwrap(), Some(true));
+        assert_eq!(params.number("n").unwrap(), Some(7));
+        assert_eq!(params.seconds("d").unwrap(), Some(60));
+        assert_eq!(params.list("l").unwrap().unwrap(), ["a", "b"]);
+        assert_eq!(params.texts("m").unwrap().unwrap()["k"], "1");
+        assert_eq!(params.text("q").unwrap().unwrap(), "v");
+        assert!(!params.has("null"));
+        assert!(params.number("b").is_err() && params.list("m").is_err() && params.boolean("l").is_err());
+        for bad in [&b"{"[..], b"[1]", b"3"] {
+            assert!(matches!(Params::parse(bad, &[]), Err(Error::Invalid(_))));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a handler answers, and the envelope around it that every Vault client reads.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::request::{Body, Response};
+use crate::token::TokenEntry;
+
+/// The `data` of an answer.
+pub enum Data {
+    /// The host's own.
+    Value(Map<String, Value>),
+    /// A plugin's, checked to be an object and passed on as it is.
+    Raw(Box<RawValue>),
+}
+
+/// The lease of an answer; times in seconds.
+#[derive(Debug, Default)]
+pub struct LeaseReply {
+    pub id: String,
+    pub renewable: bool,
+    pub duration: u64,
+}
+
+/// A token that was made or renewed.
+#[derive(Debug)]
+pub struct AuthReply {
+    pub id: Zeroizing<String>,
+    pub accessor: String,
+    pub policies: Vec<String>,
+    pub metadata: Option<BTreeMap<String, String>>,
+    pub duration: u64,
+    pub renewable: bool,
+    pub token_type: &'static str,
+    pub orphan: bool,
+    pub num_uses: u64,
+}
+
+impl AuthReply {
+    pub fn new(id: Zeroizing<String>, entry: &TokenEntry, duration: u64) -> Self {
+        Self {
+            id,
+            accessor: entry.accessor.clone(),
+            policies: entry.policies.clone(),
+            metadata: entry.meta.clone(),
+            duration,
+            renewable: entry.renewable,
+            token_type: entry.kind.name(),
+            orphan: entry.parent.is_none(),
+            num_uses: entry.num_uses,
+        }
+    }
+}
+
+/// An answer before it is HTTP.
+#[derive(Default)]
+pub struct Reply {
+    pub status: Option<u16>,
+    pub data: Option<Data>,
+    pub lease: LeaseReply,
+    pub auth: Option<AuthReply>,
+    pub warnings: Vec<String>,
+    /// The data also stands beside the envelope's own fields, as old clients of some `sys` paths expect.
+    pub flatten: bool,
+    /// The data is the whole answer.
+    pub bare: bool,
+    /// The mount's type.
+    pub mount_type: Cow<'static, str>,
+}
+
+impl Reply {
+    /// Nothing to say: 204.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// An object.
+    pub fn data(value: Value) -> Self {
+        let data = match value {
+            Value::Object(map) => Some(Data::Value(map)),
+            _ => None,
+        };
+        Self { data, ..Self::default() }
+    }
+
+    /// An object that is also spread over the envelope.
+    pub fn flat(value: Value) -> Self {
+        Self { flatten: true, ..Self::data(value) }
+    }
+
+    /// An object without an envelope.
+    pub fn bare(value: Value) -> Self {
+        Self { bare: true, ..Self::data(value) }
+    }
+
+    /// The answer to a list: nothing is a 404, as in Vault.
+    pub fn list(keys: Vec<String>) -> Result<Self, crate::Error> {
+        if keys.is_empty() { Err(crate::Error::Nothing) } else { Ok(Self::data(serde_json::json!({ "keys": keys }))) }
+    }
+
+    pub fn auth(auth: AuthReply, warnings: Vec<String>) -> Self {
+        Self { auth: Some(auth), warnings, ..Self::default() }
+    }
+
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
+    }
+
+    /// As the client gets it.
+    pub fn respond(self, request_id: &str) -> Response {
+        let nothing = self.data.is_none() && self.auth.is_none() && self.warnings.is_empty() && self.lease.id.is_empty();
+        if nothing {
+            return Response { status: self.status.unwrap_or(204), body: Body::Empty, headers: Vec::new() };
+        }
+        let body = match &self.data {
+            Some(Data::Value(map)) if self.bare => serde_json::to_vec(map),
+            Some(Data::Value(map)) if self.flatten => {
+                let mut all = map.clone();
+                if let Ok(Value::Object(envelope)) = serde_json::to_value(self.envelope(request_id)) {
+                    all.extend(envelope);
+                }
+                serde_json::to_vec(&all)
+            }
+            _ => serde_json::to_vec(&self.envelope(request_id)),
+        };
+        let mut body = body.unwrap_or_default();
+        body.push(b'\n');
+        Response { status: self.status.unwrap_or(200), body: Body::Json(body.into()), headers: Vec::new() }
+    }
+
+    fn envelope<'a>(&'a self, request_id: &'a str) -> Envelope<'a> {
+        Envelope {
+            request_id,
+            lease_id: &self.lease.id,
+            renewable: self.lease.renewable,
+            lease_duration: self.lease.duration,
+            data: self.data.as_ref().map(|data| match data {
+                Data::Value(map) => EnvelopeData::Value(map),
+                Data::Raw(raw) => EnvelopeData::Raw(raw),
+            }),
+            wrap_info: (),
+            warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
+            auth: self.auth.as_ref().map(|auth| EnvelopeAuth {
+                client_token: &auth.id,
+                accessor: &auth.accessor,
+                policies: &auth.policies,
+                token_policies: &auth.policies,
+                metadata: auth.metadata.as_ref(),
+                lease_duration: auth.duration,
+                renewable: auth.renewable,
+                entity_id: "",
+                token_type: auth.token_type,
+                orphan: auth.orphan,
+                mfa_requirement: (),
+                num_uses: auth.num_uses,
+            }),
+            mount_type: &self.mount_type,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    request_id: &'a str,
+    lease_id: &'a str,
+    renewable: bool,
+    lease_duration: u64,
+    data: Option<EnvelopeData<'a>>,
+    wrap_info: (),
+    warnings: Option<&'a Vec<String>>,
+    auth: Option<EnvelopeAuth<'a>>,
+    mount_type: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EnvelopeData<'a> {
+    Value(&'a Map<String, Value>),
+    Raw(&'a RawValue),
+}
+
+#[derive(Serialize)]
+struct EnvelopeAuth<'a> {
+    client_token: &'a str,
+    accessor: &'a str,
+    policies: &'a [String],
+    token_policies: &'a [String],
+    metadata: Option<&'a BTreeMap<String, String>>,
+    lease_duration: u64,
+    renewable: bool,
+    entity_id: &'static str,
+    token_type: &'static str,
+    orphan: bool,
+    mfa_requirement: (),
+    num_uses: u64,
+}

@@ -1,0 +1,63 @@
+//! A request and a response as the API layer sees them: HTTP without the connection.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+/// The verb, with the aliases already folded: PUT is POST, and GET with `list=true` is LIST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// HEAD: answered as GET, without a body.
+    Head,
+    /// POST or PUT.
+    Post,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// LIST, or GET with `list=true`.
+    List,
+}
+
+/// One call to `/v1/...`.
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// What follows `/v1/`, percent-decoded, with no NUL and no `.` or `..` segment. A trailing slash is kept.
+    pub path: String,
+    /// The query string, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// The body as it came.
+    pub body: Bytes,
+    /// From `X-Vault-Token` or `Authorization: Bearer`.
+    pub token: Option<Zeroizing<String>>,
+    /// From `X-Vault-Namespace`; empty for the root namespace.
+    pub namespace: String,
+    /// From `X-Vault-Wrap-TTL`.
+    pub wrap_ttl: Option<String>,
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// All headers.
+    pub headers: http::HeaderMap,
+}
+
+/// What goes back.
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Body,
+    /// Headers besides those that every response has.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// A response's body.
+pub enum Body {
+    /// None.
+    Empty,
+    /// A JSON document.
+    Json(Bytes),
+}

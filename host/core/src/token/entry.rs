@@ -1,0 +1,153 @@
+//! What is stored of a token. Never its id.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use coffer_clock::UnixMillis;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::time::rfc3339;
+
+/// Service tokens are stored and can be renewed and revoked; batch tokens carry themselves and just end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    Service,
+    Batch,
+}
+
+impl TokenKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// For whom an auth method made the token; policies can be templated on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The auth mount's accessor.
+    pub mount_accessor: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A token. Times to live are in seconds, 0 for none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenEntry {
+    pub ns: String,
+    /// Empty for batch tokens.
+    pub accessor: String,
+    pub policies: Vec<String>,
+    /// The request that made it: `auth/token/create`, `auth/approle/login`.
+    pub path: String,
+    /// The auth mount that made it, by its uuid.
+    pub mount: String,
+    pub display_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<BTreeMap<String, String>>,
+    /// How often it may still be used; 0 for ever.
+    #[serde(default)]
+    pub num_uses: u64,
+    pub created: UnixMillis,
+    pub creation_ttl: u64,
+    /// What a renewal gives if nothing is asked for.
+    pub ttl: u64,
+    #[serde(default)]
+    pub max_ttl: u64,
+    #[serde(default)]
+    pub explicit_max_ttl: u64,
+    #[serde(default)]
+    pub period: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<UnixMillis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<UnixMillis>,
+    /// The hash of its parent; None for an orphan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    pub kind: TokenKind,
+    pub renewable: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound_cidrs: Vec<IpNet>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Alias>,
+    /// What the auth method wants back when the token is renewed, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal: Option<String>,
+}
+
+impl TokenEntry {
+    /// Whether it holds the root policy.
+    pub fn is_root(&self) -> bool {
+        self.policies.iter().any(|policy| policy == "root")
+    }
+
+    pub fn is_expired(&self, now: UnixMillis) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether it may be used from there.
+    pub fn allows(&self, remote: IpAddr) -> bool {
+        self.bound_cidrs.is_empty() || self.bound_cidrs.iter().any(|block| block.contains(&remote))
+    }
+
+    /// Seconds that it has left; 0 if it never ends.
+    pub fn ttl_left(&self, now: UnixMillis) -> u64 {
+        self.expires.map_or(0, |expires| expires.0.saturating_sub(now.0).div_ceil(1000))
+    }
+
+    /// As the lookups answer. `id` is empty where the caller gave only the accessor.
+    pub fn lookup(&self, id: &str, now: UnixMillis) -> Value {
+        let mut data = json!({
+            "accessor": self.accessor,
+            "creation_time": self.created.0 / 1000,
+            "creation_ttl": self.creation_ttl,
+            "display_name": self.display_name,
+            "entity_id": "",
+            "expire_time": self.expires.map(rfc3339),
+            "explicit_max_ttl": self.explicit_max_ttl,
+            "id": id,
+            "issue_time": rfc3339(self.created),
+            "meta": self.meta,
+            "num_uses": self.num_uses,
+            "orphan": self.parent.is_none(),
+            "path": self.path,
+            "policies": self.policies,
+            "renewable": self.renewable,
+            "ttl": self.ttl_left(now),
+            "type": self.kind.name(),
+        });
+        if let Some(map) = data.as_object_mut() {
+            if self.period > 0 {
+                map.insert("period".into(), self.period.into());
+            }
+            if let Some(renewed) = self.renewed {
+                map.insert("last_renewal".into(), rfc3339(renewed).into());
+                map.insert("last_renewal_time".into(), (renewed.0 / 1000).into());
+            }
+            if !self.bound_cidrs.is_empty() {
+                map.insert("bound_cidrs".into(), json!(self.bound_cidrs));
+            }
+        }
+        data
+    }
+}
+
+/// Blocks as a caller writes them: `10.0.0.0/8`, or one address.
+pub fn parse_cidrs(texts: &[String]) -> Result<Vec<IpNet>, Error> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse::<IpNet>()
+                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+                .map_err(|_| Error::invalid(format!("{text:?} is neither an address nor a CIDR block")))
+        })
+        .collect()
+}

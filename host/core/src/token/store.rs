@@ -1,0 +1,254 @@
+//! Tokens in storage: under a keyed hash of their id, with an index by accessor, one by parent, and one by the time
+//! they end.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use coffer_barrier::{Barrier, Cache, Transaction};
+use coffer_clock::Random;
+use coffer_storage::Index;
+use ring::{aead, hmac};
+use zeroize::Zeroizing;
+
+use super::entry::TokenEntry;
+use crate::keys::{self, Due, DueKind, Ns};
+use crate::lease::Job;
+use crate::policy_store::AclSlot;
+use crate::{Error, limits};
+
+const SALT_KEY: &str = "core/token-salt";
+const BATCH_KEY: &str = "core/token-batch-key";
+const SERVICE_PREFIX: &str = "hvs.";
+const BATCH_PREFIX: &str = "hvb.";
+
+/// A token that a request may use.
+pub struct Token {
+    pub entry: TokenEntry,
+    /// What it is stored and isolated under.
+    pub hash: String,
+    /// What its policies allow, once that was asked.
+    pub acl: AclSlot,
+}
+
+/// A token and the version that it was read at.
+#[derive(Clone)]
+pub struct Held {
+    pub token: Arc<Token>,
+    /// None for batch tokens, which are not stored.
+    pub version: Option<Index>,
+}
+
+impl Held {
+    /// Makes the transaction fail if the token has changed or gone when it commits.
+    pub fn require(&self, txn: &mut Transaction) {
+        if let Some(version) = self.version {
+            txn.require(Ns(&self.token.entry.ns).token(&self.token.hash), Some(version));
+        }
+    }
+}
+
+struct Keys {
+    salt: hmac::Key,
+    batch: aead::LessSafeKey,
+}
+
+/// The token store.
+pub struct Tokens {
+    keys: ArcSwapOption<Keys>,
+    cache: Cache<Token>,
+    random: Random,
+}
+
+impl Tokens {
+    pub fn new(barrier: &Barrier, random: Random) -> Self {
+        Self { keys: ArcSwapOption::empty(), cache: barrier.cache(keys::is_token, limits::CACHED_TOKENS), random }
+    }
+
+    /// What `init` stores for tokens.
+    pub fn initialize(txn: &mut Transaction, random: &Random) {
+        txn.put(SALT_KEY, random.bytes::<32>().to_vec());
+        txn.put(BATCH_KEY, random.bytes::<32>().to_vec());
+    }
+
+    pub async fn unseal(&self, txn: &mut Transaction) -> Result<(), Error> {
+        let corrupt = |key: &str| Error::Corrupt(key.to_owned());
+        let salt = txn.get(SALT_KEY).await?.ok_or_else(|| corrupt(SALT_KEY))?;
+        let batch = txn.get(BATCH_KEY).await?.ok_or_else(|| corrupt(BATCH_KEY))?;
+        let batch = aead::UnboundKey::new(&aead::AES_256_GCM, &batch).map_err(|_| corrupt(BATCH_KEY))?;
+        let keys =
+            Keys { salt: hmac::Key::new(hmac::HMAC_SHA256, &salt), batch: aead::LessSafeKey::new(batch) };
+        self.keys.store(Some(Arc::new(keys)));
+        Ok(())
+    }
+
+    pub fn seal(&self) {
+        self.keys.store(None);
+        self.cache.clear();
+    }
+
+    fn keys(&self) -> Result<Arc<Keys>, Error> {
+        self.keys.load_full().ok_or(Error::Sealed)
+    }
+
+    /// What a token id or an accessor is stored under.
+    pub fn hash(&self, id: &str) -> Result<String, Error> {
+        Ok(hex::encode(hmac::sign(&self.keys()?.salt, id.as_bytes())))
+    }
+
+    /// The token with this id, whether or not it has expired.
+    pub async fn by_id(&self, txn: &mut Transaction, ns: &str, id: &str) -> Result<Option<Held>, Error> {
+        if id.starts_with(BATCH_PREFIX) {
+            let Some(entry) = self.open_batch(id)? else { return Ok(None) };
+            let token = Token { entry, hash: self.hash(id)?, acl: AclSlot::default() };
+            return Ok(Some(Held { token: Arc::new(token), version: None }));
+        }
+        if id.is_empty() || id.len() > limits::MAX_TOKEN_ID {
+            return Ok(None);
+        }
+        self.by_hash(txn, ns, &self.hash(id)?).await
+    }
+
+    /// The token stored under this hash.
+    pub async fn by_hash(&self, txn: &mut Transaction, ns: &str, hash: &str) -> Result<Option<Held>, Error> {
+        let key = Ns(ns).token(hash);
+        if let Some((version, token)) = self.cache.get(&key) {
+            return Ok(Some(Held { token, version: Some(version) }));
+        }
+        let Some((version, entry)) = read_entry(txn, &key).await? else { return Ok(None) };
+        let token = Arc::new(Token { entry, hash: hash.to_owned(), acl: AclSlot::default() });
+        self.cache.insert(&key, txn.index(), version, token.clone());
+        Ok(Some(Held { token, version: Some(version) }))
+    }
+
+    /// The hash of the token with this accessor.
+    pub async fn hash_of_accessor(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        accessor: &str,
+    ) -> Result<Option<String>, Error> {
+        let key = Ns(ns).accessor(&self.hash(accessor)?);
+        let Some(value) = txn.get(&key).await? else { return Ok(None) };
+        String::from_utf8(value.to_vec()).map(Some).map_err(|_| Error::Corrupt(key))
+    }
+
+    /// A new id for a service token.
+    pub fn new_id(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{SERVICE_PREFIX}{}", self.random.base62(24)))
+    }
+
+    pub fn new_accessor(&self) -> String {
+        self.random.base62(24)
+    }
+
+    /// Stores a new service token with all its indexes, and returns its hash.
+    pub fn create(&self, txn: &mut Transaction, id: &str, entry: &TokenEntry) -> Result<String, Error> {
+        let hash = self.hash(id)?;
+        let ns = Ns(&entry.ns);
+        txn.require(ns.token(&hash), None);
+        txn.put(ns.token(&hash), encode(entry)?);
+        txn.put(ns.accessor(&self.hash(&entry.accessor)?), hash.clone().into_bytes());
+        if let Some(parent) = &entry.parent {
+            txn.put(ns.child(parent, &hash), Vec::new());
+        }
+        if let Some(expires) = entry.expires {
+            txn.put(ns.lease(&lease_id(entry, &hash)), hash.clone().into_bytes());
+            txn.put(due(entry, &hash, expires).key(), Vec::new());
+        }
+        Ok(hash)
+    }
+
+    /// Stores a changed token. `before` is what it was: its due entry moves if its end does.
+    pub fn update(
+        &self,
+        txn: &mut Transaction,
+        hash: &str,
+        before: &TokenEntry,
+        after: &TokenEntry,
+    ) -> Result<(), Error> {
+        txn.put(Ns(&after.ns).token(hash), encode(after)?);
+        if before.expires != after.expires {
+            if let Some(expires) = before.expires {
+                txn.delete(due(before, hash, expires).key());
+            }
+            if let Some(expires) = after.expires {
+                txn.put(due(after, hash, expires).key(), Vec::new());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a token, at once and for good. What it leaves behind, its leases and children, is a job of the reaper:
+    /// durable, so that it is done even if the host dies now. With `orphan` its children live on.
+    pub fn revoke(
+        &self,
+        txn: &mut Transaction,
+        hash: &str,
+        entry: &TokenEntry,
+        orphan: bool,
+        now: coffer_clock::UnixMillis,
+    ) -> Result<(), Error> {
+        let ns = Ns(&entry.ns);
+        txn.delete(ns.token(hash));
+        txn.delete(ns.accessor(&self.hash(&entry.accessor)?));
+        if let Some(parent) = &entry.parent {
+            txn.delete(ns.child(parent, hash));
+        }
+        if let Some(expires) = entry.expires {
+            txn.delete(ns.lease(&lease_id(entry, hash)));
+            txn.delete(due(entry, hash, expires).key());
+        }
+        Job::Token { hash: hash.to_owned(), orphan }.schedule(txn, &entry.ns, hash, now)
+    }
+
+    /// A batch token's id, which holds the token itself, encrypted.
+    pub fn seal_batch(&self, entry: &TokenEntry) -> Result<Zeroizing<String>, Error> {
+        use base64::Engine;
+        let keys = self.keys()?;
+        let nonce = self.random.bytes::<{ aead::NONCE_LEN }>();
+        let mut sealed = encode(entry)?;
+        keys.batch
+            .seal_in_place_append_tag(
+                aead::Nonce::assume_unique_for_key(nonce),
+                aead::Aad::from(BATCH_PREFIX),
+                &mut sealed,
+            )
+            .map_err(|_| Error::invalid("the token is too large for a batch token"))?;
+        let bytes = [&nonce[..], &sealed].concat();
+        let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+        Ok(Zeroizing::new(format!("{BATCH_PREFIX}{text}")))
+    }
+
+    fn open_batch(&self, id: &str) -> Result<Option<TokenEntry>, Error> {
+        use base64::Engine;
+        let keys = self.keys()?;
+        let Some(text) = id.strip_prefix(BATCH_PREFIX) else { return Ok(None) };
+        let Ok(mut bytes) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text) else { return Ok(None) };
+        let Some((nonce, sealed)) = bytes.split_at_mut_checked(aead::NONCE_LEN) else { return Ok(None) };
+        let Ok(nonce) = aead::Nonce::try_assume_unique_for_key(nonce) else { return Ok(None) };
+        let Ok(plain) = keys.batch.open_in_place(nonce, aead::Aad::from(BATCH_PREFIX), sealed) else {
+            return Ok(None);
+        };
+        Ok(serde_json::from_slice(plain).ok())
+    }
+}
+
+/// A token's lease id, as `sys/leases` lists it.
+pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
+    format!("{}/h{hash}", entry.path)
+}
+
+fn due(entry: &TokenEntry, hash: &str, at: coffer_clock::UnixMillis) -> Due {
+    Due { group: keys::group(&entry.mount, ""), at, ns: entry.ns.clone(), kind: DueKind::Token, id: hash.to_owned() }
+}
+
+/// Reads a token as this transaction sees it, not the cache.
+pub async fn read_entry(txn: &mut Transaction, key: &str) -> Result<Option<(Index, TokenEntry)>, Error> {
+    let Some((version, value)) = txn.get_versioned(key).await? else { return Ok(None) };
+    let entry = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.to_owned()))?;
+    Ok(Some((version, entry)))
+}
+
+fn encode(entry: &TokenEntry) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(entry).map_err(|_| Error::Corrupt(entry.path.clone()))
+}

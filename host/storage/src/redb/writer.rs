@@ -1,0 +1,155 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use redb::{Database, Durability, ReadableTable};
+use tokio::sync::mpsc;
+
+use super::{DATA, INDEX, META, Shared, Waiting, io, snapshot, split};
+use crate::{Batch, Index, Op, StorageError, add};
+
+/// Batches that may wait for the writer; more callers than that wait for a place.
+const QUEUE: usize = 4096;
+/// Batches in one transaction.
+const GROUP: usize = 1024;
+
+/// The way to the writer's thread, which ends, and closes the file, when this is dropped.
+pub(super) struct Queue {
+    sender: Option<mpsc::Sender<Waiting>>,
+    commits: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Queue {
+    pub(super) async fn send(&self, waiting: Waiting) -> Result<(), StorageError> {
+        let sender = self.sender.as_ref().ok_or(StorageError::Closed)?;
+        sender.send(waiting).await.map_err(|_| StorageError::Closed)
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn start(database: Database, shared: Arc<Shared>) -> std::io::Result<Queue> {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let commits = Arc::new(AtomicU64::new(0));
+    let mut writer = Writer { database, shared, commits: commits.clone() };
+    let thread = std::thread::Builder::new().name("storage-writer".into()).spawn(move || writer.run(receiver))?;
+    Ok(Queue { sender: Some(sender), commits, thread: Some(thread) })
+}
+
+struct Writer {
+    database: Database,
+    shared: Arc<Shared>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(&mut self, mut receiver: mpsc::Receiver<Waiting>) {
+        let mut group = Vec::new();
+        while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
+            if let Err(error) = self.commit(&mut group) {
+                // What is on disk is not known any more: stop for good.
+                let reason = error.to_string();
+                tracing::error!(reason, "storage failed; no more is written");
+                self.shared.failed.send_replace(Some(reason.clone()));
+                receiver.close();
+                while let Some(waiting) = group.pop().or_else(|| receiver.blocking_recv()) {
+                    let _ = waiting.answer.send(Err(StorageError::Io(reason.clone())));
+                }
+                return;
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &mut Vec<Waiting>) -> Result<(), redb::Error> {
+        let mut index = self.shared.latest.load().index;
+        let mut results = Vec::with_capacity(group.len());
+        let mut txn = self.database.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        {
+            let mut data = txn.open_table(DATA)?;
+            for waiting in group.iter() {
+                results.push(match conflict(&data, &waiting.batch)? {
+                    Some(key) => Err(StorageError::Conflict { key }),
+                    None => {
+                        index += 1;
+                        apply(&mut data, &waiting.batch, index)?;
+                        Ok(index)
+                    }
+                });
+            }
+            txn.open_table(META)?.insert(INDEX, index)?;
+        }
+        if results.iter().any(Result::is_ok) {
+            txn.commit()?;
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.latest.store(Arc::new(snapshot(&self.database, index)?));
+        } else {
+            txn.abort()?;
+        }
+        for (waiting, result) in group.drain(..).zip(results) {
+            if let Ok(index) = &result {
+                self.shared.feed.publish(*index, &waiting.batch);
+            }
+            // Nobody may be waiting any more; what is written stays written.
+            let _ = waiting.answer.send(result);
+        }
+        Ok(())
+    }
+}
+
+type Data<'t> = redb::Table<'t, &'static str, &'static [u8]>;
+
+/// The first required key that has another version.
+fn conflict(data: &Data<'_>, batch: &Batch) -> Result<Option<String>, redb::Error> {
+    for (key, version) in &batch.require {
+        let current = data.get(key.as_str())?.and_then(|guard| split(guard.value()).map(|(version, _)| version));
+        if current != *version {
+            return Ok(Some(key.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn apply(data: &mut Data<'_>, batch: &Batch, index: Index) -> Result<(), redb::Error> {
+    let put = |data: &mut Data<'_>, key: &str, value: &[u8]| -> Result<(), redb::Error> {
+        let mut slot = data.insert_reserve(key, value.len() + 8)?;
+        let (version, rest) = slot.as_mut().split_at_mut(8);
+        version.copy_from_slice(&index.to_le_bytes());
+        rest.copy_from_slice(value);
+        Ok(())
+    };
+    for op in &batch.ops {
+        match op {
+            Op::Put { key, value } => put(data, key, value)?,
+            Op::Delete { key } => {
+                data.remove(key.as_str())?;
+            }
+            Op::Add { key, delta } => {
+                let value = {
+                    let current = data.get(key.as_str())?;
+                    add(current.as_ref().and_then(|guard| split(guard.value())).map(|(_, value)| value), *delta)
+                };
+                put(data, key, &value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl From<redb::Error> for StorageError {
+    fn from(error: redb::Error) -> Self {
+        io(error)
+    }
+}
