@@ -1,1 +1,40 @@
-//! coffer-runtime
+//! The sandbox: secret engines, auth methods and database backends are WebAssembly components, and this is what runs
+//! them.
+//!
+//! A [`Component`] comes out of the [`Catalog`], compiled and linked. [`Plugins`] calls it in an instance that no other
+//! caller has used, inside a transaction, under a deadline, a memory ceiling and limits on what it returns. The host's
+//! side of each import is a module of [`imports`]; a database backend's instance is a pooled [connection](database).
+//!
+//! It refuses to know what a request means: tokens, policies and leases are the core's, which lends it the one
+//! thing it needs of them through [`Effects`].
+
+mod bindings;
+mod catalog;
+mod component;
+mod database;
+mod egress;
+mod engine;
+mod error;
+mod imports;
+mod instances;
+mod limits;
+mod plugin;
+mod precompiled;
+mod state;
+mod tls;
+
+pub use crate::bindings::plugin::coffer::plugin::effects::{LeaseGrant, LeaseRequest};
+pub use crate::bindings::plugin::coffer::plugin::mount::Info as MountInfo;
+pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
+    Alias, Caller as RequestCaller, EngineKind, Field, FieldType, LeaseKind, Path as PathDescription, TokenKind,
+};
+pub use crate::catalog::{Builtin, Catalog};
+pub use crate::component::{BackendDescription, Component, PluginDescription};
+pub use crate::database::DatabasePools;
+pub use crate::engine::Engine;
+pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
+pub use crate::limits::{DEADLINE, MEMORY};
+pub use crate::plugin::{
+    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal, Request, Response,
+};
+pub use crate::state::Environment;

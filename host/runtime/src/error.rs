@@ -1,0 +1,72 @@
+use coffer_barrier::BarrierError;
+
+pub use crate::bindings::plugin::coffer::plugin::types::{Error as PluginError, ErrorKind};
+
+/// Why a component cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// There is no component of this name.
+    #[error("plugin not found in the catalog: {0}")]
+    Unknown(String),
+    /// It is a component for something else.
+    #[error("plugin {name:?} is not a {expected} plugin")]
+    WrongKind {
+        /// Its name.
+        name: String,
+        /// What was looked for.
+        expected: &'static str,
+    },
+    /// It is no component, imports what the host does not offer, or lacks what its world exports.
+    #[error("the component does not fit the contract: {0}")]
+    Contract(String),
+    /// It failed to describe itself.
+    #[error("the component failed to describe itself: {0}")]
+    Describe(String),
+}
+
+/// Why a call into a plugin gave no answer. The instance is gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It did not finish in time.
+    #[error("deadline of {0} ms exceeded")]
+    Deadline(u64),
+    /// It wanted more memory than it may have.
+    #[error("memory limit of {0} bytes exceeded")]
+    Memory(usize),
+    /// It called itself too deeply.
+    #[error("stack overflow")]
+    Stack,
+    /// It trapped otherwise: a panic, a division by zero.
+    #[error("trap: {0}")]
+    Trap(String),
+    /// It answered with more than it may.
+    #[error("response too large: {0}")]
+    ResponseTooLarge(String),
+    /// It answered with something that makes no sense.
+    #[error("invalid response: {0}")]
+    InvalidResponse(String),
+    /// Somebody else has changed what it read: run it again.
+    #[error("somebody else has changed {0:?}")]
+    Conflict(String),
+    /// The barrier failed below it.
+    #[error(transparent)]
+    Barrier(BarrierError),
+    /// The component cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl CallError {
+    pub(crate) fn trap(error: &wasmtime::Error) -> Self {
+        match error.downcast_ref::<wasmtime::Trap>() {
+            Some(wasmtime::Trap::StackOverflow) => Self::Stack,
+            Some(trap) => Self::Trap(trap.to_string()),
+            None => Self::Trap(error.root_cause().to_string()),
+        }
+    }
+}
+
+/// Makes a plugin's error.
+pub(crate) fn plugin_error(kind: ErrorKind, message: impl Into<String>) -> PluginError {
+    PluginError { kind, message: message.into() }
+}

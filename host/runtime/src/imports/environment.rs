@@ -1,0 +1,40 @@
+//! `clock`, `random` and `log`: what every component has.
+
+use crate::bindings::plugin::coffer::plugin::{clock, log, random, types, users};
+use crate::limits;
+use crate::state::State;
+
+impl types::Host for State {}
+impl users::Host for State {}
+
+impl clock::Host for State {
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.environment.clock.now().0)
+    }
+}
+
+impl random::Host for State {
+    async fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
+        if len > limits::RANDOM {
+            wasmtime::bail!("{len} random bytes asked for; {} are allowed at a time", limits::RANDOM);
+        }
+        let mut bytes = vec![0; len as usize];
+        self.environment.random.fill(&mut bytes);
+        Ok(bytes)
+    }
+}
+
+impl log::Host for State {
+    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let end = message.floor_char_boundary(limits::LOG);
+        let message = message.get(..end).unwrap_or_default().escape_debug().to_string();
+        let plugin = &self.label;
+        match level {
+            log::Level::Debug => tracing::debug!(plugin, "{message}"),
+            log::Level::Info => tracing::info!(plugin, "{message}"),
+            log::Level::Warn => tracing::warn!(plugin, "{message}"),
+            log::Level::Error => tracing::error!(plugin, "{message}"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! What belongs to one instance: its limits, what it may reach, and the call that it serves.
+
+use std::sync::Arc;
+
+use coffer_barrier::Transaction;
+use coffer_clock::{Clock, Random};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+
+use crate::bindings::plugin::coffer::plugin::effects::LeaseGrant;
+use crate::database::DatabasePools;
+use crate::egress::Grants;
+use crate::plugin::{Effects, MountContext};
+use crate::{CallError, limits};
+
+/// Where guests get the time and their dice.
+#[derive(Clone)]
+pub struct Environment {
+    /// The host's clock.
+    pub clock: Clock,
+    /// The host's randomness.
+    pub random: Random,
+}
+
+/// The call that an engine's instance serves.
+pub(crate) struct Call {
+    pub mount: Arc<MountContext>,
+    pub txn: Transaction,
+    pub effects: Arc<dyn Effects>,
+    pub databases: Arc<DatabasePools>,
+    pub touched: bool,
+    pub lease: Option<LeaseGrant>,
+}
+
+/// A store's data.
+pub(crate) struct State {
+    pub environment: Environment,
+    /// Who speaks, in the log: the component's name, and the mount's path if there is one.
+    pub label: String,
+    pub memory: MemoryLimit,
+    pub call: Option<Box<Call>>,
+    /// Why a host function ended the guest.
+    pub failure: Option<CallError>,
+    pub table: ResourceTable,
+    /// Where a database backend may connect to.
+    pub grants: Arc<Grants>,
+}
+
+impl State {
+    pub fn new(environment: Environment, label: String, memory: usize, grants: Arc<Grants>) -> Self {
+        Self {
+            environment,
+            label,
+            memory: MemoryLimit { limit: memory, exceeded: false },
+            call: None,
+            failure: None,
+            table: ResourceTable::new(),
+            grants,
+        }
+    }
+
+    /// The call, or a trap where there is none: in `describe`, and in a database backend.
+    pub fn call(&mut self) -> wasmtime::Result<&mut Call> {
+        self.call.as_deref_mut().ok_or_else(|| wasmtime::format_err!("this import needs a mount, and there is none here"))
+    }
+
+    /// Ends the guest.
+    pub fn fail(&mut self, failure: CallError) -> wasmtime::Error {
+        let error = wasmtime::format_err!("{failure}");
+        self.failure = Some(failure);
+        error
+    }
+}
+
+/// Refuses memory beyond the limit, and remembers that it did.
+pub(crate) struct MemoryLimit {
+    pub limit: usize,
+    pub exceeded: bool,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let refused = desired > self.limit || maximum.is_some_and(|maximum| desired > maximum);
+        self.exceeded |= refused;
+        Ok(!refused)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= limits::TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
