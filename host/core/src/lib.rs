@@ -1,1 +1,32 @@
-//! coffer-core
+//! The control plane: who asks, what they may, where it goes, and how long what they get lives.
+//!
+//! A request is a [transaction](pipeline): it reads one snapshot, and what the host and the plugin write is committed
+//! once, before the response leaves. The way is always the same: namespace, token, policy, route, plugin, lease.
+//!
+//! - [`policy`] decides; [`token`] says who somebody is; [`mount`] says what is where; [`lease`] ends things in time.
+//! - [`sys`] and [`token`] hold the host's own paths, each in a [table](routes).
+//! - [`keys`] is the layout of storage; every key carries its namespace.
+
+mod core;
+mod effects;
+mod error;
+mod invoke;
+mod keys;
+mod lease;
+mod limits;
+mod mount;
+mod params;
+mod pipeline;
+pub mod policy;
+mod policy_store;
+mod reply;
+mod request;
+mod routes;
+mod sys;
+mod time;
+mod token;
+mod ttl;
+
+pub use crate::core::{Core, CoreConfig, Initialized};
+pub use crate::error::Error;
+pub use crate::request::{Body, Method, Request, Response};

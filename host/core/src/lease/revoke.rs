@@ -14,20 +14,17 @@ use crate::keys::Due;
 use crate::{Core, Error, limits};
 
 /// Why a lease was not revoked.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// What it depends on is down; the lease is as it was.
+    #[error("{0}")]
     Unavailable(String),
     /// It was noted in the lease, which is due again later.
+    #[error("{0}")]
     Recorded(String),
     /// The host itself failed.
-    Host(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Host(error)
-    }
+    #[error(transparent)]
+    Host(#[from] Error),
 }
 
 /// The leases that are being revoked now, so that nobody asks the plugin twice at the same time.

@@ -47,14 +47,51 @@ impl Held {
     }
 }
 
-struct Keys {
+/// The keys that token ids are hashed with, and batch tokens sealed.
+pub struct TokenKeys {
     salt: hmac::Key,
     batch: aead::LessSafeKey,
 }
 
+impl TokenKeys {
+    /// New ones, stored with the rest of what `init` stores.
+    pub fn generate(txn: &mut Transaction, random: &Random) -> Option<Self> {
+        let (salt, batch) = (Zeroizing::new(random.bytes::<32>()), Zeroizing::new(random.bytes::<32>()));
+        txn.put(SALT_KEY, salt.to_vec());
+        txn.put(BATCH_KEY, batch.to_vec());
+        Self::new(&*salt, &*batch)
+    }
+
+    fn new(salt: &[u8], batch: &[u8]) -> Option<Self> {
+        let batch = aead::UnboundKey::new(&aead::AES_256_GCM, batch).ok()?;
+        Some(Self { salt: hmac::Key::new(hmac::HMAC_SHA256, salt), batch: aead::LessSafeKey::new(batch) })
+    }
+
+    fn hash(&self, id: &str) -> String {
+        hex::encode(hmac::sign(&self.salt, id.as_bytes()))
+    }
+
+    /// Stores a new service token with all its indexes, and returns its hash.
+    pub fn create(&self, txn: &mut Transaction, id: &str, entry: &TokenEntry) -> Result<String, Error> {
+        let hash = self.hash(id);
+        let ns = Ns(&entry.ns);
+        txn.require(ns.token(&hash), None);
+        txn.put(ns.token(&hash), encode(entry)?);
+        txn.put(ns.accessor(&self.hash(&entry.accessor)), hash.clone().into_bytes());
+        if let Some(parent) = &entry.parent {
+            txn.put(ns.child(parent, &hash), Vec::new());
+        }
+        if let Some(expires) = entry.expires {
+            txn.put(ns.lease(&lease_id(entry, &hash)), hash.clone().into_bytes());
+            txn.put(due(entry, &hash, expires).key(), Vec::new());
+        }
+        Ok(hash)
+    }
+}
+
 /// The token store.
 pub struct Tokens {
-    keys: ArcSwapOption<Keys>,
+    keys: ArcSwapOption<TokenKeys>,
     cache: Cache<Token>,
     random: Random,
 }
@@ -64,19 +101,11 @@ impl Tokens {
         Self { keys: ArcSwapOption::empty(), cache: barrier.cache(keys::is_token, limits::CACHED_TOKENS), random }
     }
 
-    /// What `init` stores for tokens.
-    pub fn initialize(txn: &mut Transaction, random: &Random) {
-        txn.put(SALT_KEY, random.bytes::<32>().to_vec());
-        txn.put(BATCH_KEY, random.bytes::<32>().to_vec());
-    }
-
     pub async fn unseal(&self, txn: &mut Transaction) -> Result<(), Error> {
         let corrupt = |key: &str| Error::Corrupt(key.to_owned());
         let salt = txn.get(SALT_KEY).await?.ok_or_else(|| corrupt(SALT_KEY))?;
         let batch = txn.get(BATCH_KEY).await?.ok_or_else(|| corrupt(BATCH_KEY))?;
-        let batch = aead::UnboundKey::new(&aead::AES_256_GCM, &batch).map_err(|_| corrupt(BATCH_KEY))?;
-        let keys =
-            Keys { salt: hmac::Key::new(hmac::HMAC_SHA256, &salt), batch: aead::LessSafeKey::new(batch) };
+        let keys = TokenKeys::new(&salt, &batch).ok_or_else(|| corrupt(BATCH_KEY))?;
         self.keys.store(Some(Arc::new(keys)));
         Ok(())
     }
@@ -86,13 +115,13 @@ impl Tokens {
         self.cache.clear();
     }
 
-    fn keys(&self) -> Result<Arc<Keys>, Error> {
+    fn keys(&self) -> Result<Arc<TokenKeys>, Error> {
         self.keys.load_full().ok_or(Error::Sealed)
     }
 
     /// What a token id or an accessor is stored under.
     pub fn hash(&self, id: &str) -> Result<String, Error> {
-        Ok(hex::encode(hmac::sign(&self.keys()?.salt, id.as_bytes())))
+        Ok(self.keys()?.hash(id))
     }
 
     /// The token with this id, whether or not it has expired.
@@ -143,19 +172,7 @@ impl Tokens {
 
     /// Stores a new service token with all its indexes, and returns its hash.
     pub fn create(&self, txn: &mut Transaction, id: &str, entry: &TokenEntry) -> Result<String, Error> {
-        let hash = self.hash(id)?;
-        let ns = Ns(&entry.ns);
-        txn.require(ns.token(&hash), None);
-        txn.put(ns.token(&hash), encode(entry)?);
-        txn.put(ns.accessor(&self.hash(&entry.accessor)?), hash.clone().into_bytes());
-        if let Some(parent) = &entry.parent {
-            txn.put(ns.child(parent, &hash), Vec::new());
-        }
-        if let Some(expires) = entry.expires {
-            txn.put(ns.lease(&lease_id(entry, &hash)), hash.clone().into_bytes());
-            txn.put(due(entry, &hash, expires).key(), Vec::new());
-        }
-        Ok(hash)
+        self.keys()?.create(txn, id, entry)
     }
 
     /// Stores a changed token. `before` is what it was: its due entry moves if its end does.

@@ -1,0 +1,240 @@
+//! The parts, put together; and the life of the whole: sealed, initialised, unsealed, sealed again.
+
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal, SealStatus, Transaction};
+use coffer_clock::{Clock, Random};
+use coffer_runtime::{Catalog, DatabasePools, Plugins};
+use coffer_storage::Storage;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use crate::keys::ROOT_NS;
+use crate::lease::{InFlight, Reaper};
+use crate::mount::{MountLoader, Router, RoutingTable};
+use crate::policy_store::Policies;
+use crate::token::Tokens;
+use crate::{Error, limits, sys};
+
+/// What a server is configured with. Times in seconds.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// Lease time where neither mount nor role says otherwise.
+    pub default_lease_ttl: u64,
+    /// The longest lease.
+    pub max_lease_ttl: u64,
+    /// How clients reach this server.
+    pub api_addr: String,
+    /// The product's version, as the API tells it.
+    pub version: &'static str,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self {
+            default_lease_ttl: limits::DEFAULT_LEASE_TTL,
+            max_lease_ttl: limits::DEFAULT_LEASE_TTL,
+            api_addr: String::new(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// What `init` hands out, once.
+pub struct Initialized {
+    /// The key shares.
+    pub keys: Vec<Zeroizing<Vec<u8>>>,
+    /// The first token.
+    pub root_token: Zeroizing<String>,
+}
+
+/// The control plane.
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) barrier: Arc<Barrier>,
+    pub(crate) seal: Seal,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) plugins: Plugins,
+    pub(crate) tokens: Tokens,
+    pub(crate) policies: Policies,
+    pub(crate) in_flight: InFlight,
+    router: Arc<Router>,
+    loader: MountLoader,
+    reaper: Arc<Reaper>,
+    /// What runs while the barrier is open.
+    background: Mutex<JoinSet<()>>,
+    queues: Vec<Arc<Semaphore>>,
+    hasher: RandomState,
+}
+
+impl Core {
+    /// A sealed control plane over a storage.
+    pub fn new(storage: Arc<dyn Storage>, catalog: Arc<Catalog>, clock: Clock, random: Random, config: CoreConfig) -> Arc<Self> {
+        let barrier = Barrier::new(storage.clone(), random.clone());
+        let (router, reaper) = (Router::new(), Reaper::new());
+        let (watching, waking) = (router.clone(), reaper.clone());
+        storage.subscribe(Arc::new(move |change| {
+            watching.observe(change);
+            waking.observe(change);
+        }));
+        let loader = MountLoader {
+            catalog: catalog.clone(),
+            default_lease_ttl: config.default_lease_ttl,
+            max_lease_ttl: config.max_lease_ttl,
+        };
+        Arc::new(Self {
+            seal: Seal::new(barrier.clone()),
+            tokens: Tokens::new(&barrier, random.clone()),
+            policies: Policies::new(&barrier),
+            plugins: Plugins::new(Arc::new(DatabasePools::new(catalog.clone()))),
+            in_flight: InFlight::default(),
+            queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1))).take(limits::CONFLICT_QUEUES).collect(),
+            hasher: RandomState::new(),
+            background: Mutex::default(),
+            config,
+            clock,
+            random,
+            barrier,
+            catalog,
+            router,
+            loader,
+            reaper,
+        })
+    }
+
+    /// How far unsealing is.
+    pub async fn seal_status(&self) -> Result<SealStatus, Error> {
+        Ok(self.seal.status().await?)
+    }
+
+    /// Makes the keys, the first token, the default policy and the host's own mounts, all in one commit. With `kv` a KV
+    /// version 2 engine is mounted at `secret/`, as a development server has it.
+    ///
+    /// # Errors
+    /// If it was done before.
+    pub async fn init(&self, config: InitConfig, root_token: Option<&str>, kv: bool) -> Result<Initialized, Error> {
+        let now = self.clock.now();
+        let root_token = root_token.map_or_else(|| self.tokens.new_id(), |id| Zeroizing::new(id.to_owned()));
+        let keys = self
+            .seal
+            .init(config, |txn| {
+                sys::initialize(txn, &self.random, now, &root_token, kv);
+            })
+            .await?;
+        Ok(Initialized { keys, root_token })
+    }
+
+    /// Gives a key share; with the last one the control plane starts to work.
+    pub async fn unseal(self: &Arc<Self>, share: &[u8]) -> Result<SealStatus, Error> {
+        let was_sealed = self.barrier.is_sealed();
+        let status = self.seal.unseal(share).await?;
+        if was_sealed
+            && !status.sealed
+            && let Err(error) = self.start().await
+        {
+            self.seal();
+            return Err(error);
+        }
+        Ok(status)
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<(), Error> {
+        let mut txn = self.barrier.begin()?;
+        self.tokens.unseal(&mut txn).await?;
+        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        background.spawn(self.reaper.clone().run(self.clone()));
+        background.spawn(crate::invoke::tick_all(self.clone()));
+        Ok(())
+    }
+
+    /// Forgets the keys and stops everything.
+    pub fn seal(&self) {
+        self.seal.seal();
+        self.tokens.seal();
+        self.policies.seal();
+        self.router.seal();
+        self.plugins.clear();
+        self.background.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// Waits until storage has failed for good, and says why.
+    pub async fn storage_failed(&self) -> String {
+        self.barrier.storage().failed().await
+    }
+
+    /// The mounts, as this transaction sees them or newer.
+    pub(crate) async fn mounts(&self, txn: &mut Transaction) -> Result<Arc<RoutingTable>, Error> {
+        self.router.table(txn, &self.loader).await
+    }
+
+    /// The namespace of a request. There is only the root one yet.
+    pub(crate) fn namespace(name: &str) -> Result<&'static str, Error> {
+        match name.trim_matches('/') {
+            "" | "root" => Ok(ROOT_NS),
+            other => Err(Error::NotFound(format!("namespace {other:?} does not exist"))),
+        }
+    }
+
+    /// Runs `work` in a transaction until it commits: it must not touch anything outside.
+    pub(crate) async fn transact<'w, T>(
+        &self,
+        mut work: impl for<'t> FnMut(&'t mut Transaction) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>> + Send + 'w,
+    ) -> Result<T, Error> {
+        let mut turn = Turn::default();
+        loop {
+            let mut txn = self.barrier.begin()?;
+            let lost = match work(&mut txn).await {
+                Ok(value) => match txn.commit().await {
+                    Ok(_) => return Ok(value),
+                    Err(BarrierError::Conflict { key }) => key,
+                    Err(error) => return Err(error.into()),
+                },
+                Err(Error::Conflict(key)) => key,
+                Err(error) => return Err(error),
+            };
+            turn.lost(self, lost).await?;
+        }
+    }
+
+    fn queue(&self, key: &str) -> Option<Arc<Semaphore>> {
+        let at = self.hasher.hash_one(key) % limits::CONFLICT_QUEUES as u64;
+        self.queues.get(usize::try_from(at).ok()?).cloned()
+    }
+
+    /// How long background work waits between looks.
+    pub(crate) const TICK: Duration = Duration::from_secs(1);
+}
+
+/// A request's attempts to win. Those that keep losing over the same key stand in line for it.
+#[derive(Default)]
+pub(crate) struct Turn {
+    attempts: u32,
+    place: Option<(String, OwnedSemaphorePermit)>,
+}
+
+impl Turn {
+    /// Notes a lost race; returns when it makes sense to try again.
+    pub(crate) async fn lost(&mut self, core: &Core, key: String) -> Result<(), Error> {
+        self.attempts += 1;
+        if self.attempts >= limits::MAX_ATTEMPTS {
+            return Err(Error::Conflict(key));
+        }
+        let queued_elsewhere = self.place.as_ref().is_none_or(|(have, _)| *have != key);
+        if self.attempts >= limits::ATTEMPTS_BEFORE_QUEUE && queued_elsewhere {
+            // Out of the old line first: nobody holds one place while waiting for another.
+            self.place = None;
+            if let Some(queue) = core.queue(&key)
+                && let Ok(permit) = queue.acquire_owned().await
+            {
+                self.place = Some((key, permit));
+            }
+        }
+        Ok(())
+    }
+}

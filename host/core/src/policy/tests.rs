@@ -1,0 +1,160 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::token::Alias;
+
+fn acl(policies: &[&str], subject: Subject<'_>) -> Acl {
+    let parsed: Vec<_> =
+        policies.iter().enumerate().map(|(n, text)| Arc::new(Policy::parse(&format!("p{n}"), text).unwrap())).collect();
+    Acl::new(&parsed, false, subject)
+}
+
+fn access(path: &str, capability: Capability) -> Access<'_> {
+    Access { path, capability, sudo: false, parameters: None, wrap_ttl: None }
+}
+
+#[test]
+fn the_default_policy_parses() {
+    let acl = acl(&[DEFAULT_POLICY], Subject::default());
+    assert_eq!(acl.capabilities("auth/token/lookup-self"), ["read"]);
+    assert_eq!(acl.capabilities("secret/data/x"), ["deny"]);
+}
+
+#[test]
+fn json_says_the_same_as_hcl() {
+    let hcl = Policy::parse("p", r#"path "a/*" { capabilities = ["read", "list"] allowed_parameters = { "x" = ["1", 2] } }"#);
+    let json = Policy::parse("p", r#"{"path":{"a/*":{"capabilities":["read","list"],"allowed_parameters":{"x":["1",2]}}}}"#);
+    assert_eq!(hcl.unwrap(), json.unwrap());
+    let old = Policy::parse("p", r#"path "/a" { policy = "write" }"#).unwrap();
+    assert_eq!(old.rules.first().unwrap().capabilities.names(), ["create", "delete", "list", "read", "update"]);
+    assert_eq!(old.rules.first().unwrap().path, "a");
+}
+
+#[test]
+fn bad_policies_are_refused_with_a_reason() {
+    let deep = format!("path \"a\" {{ x = {}{} }}", "[".repeat(10_000), "]".repeat(10_000));
+    #[rustfmt::skip]
+    let table = [
+        (r#"path "a" { capabilities = ["zz"] }"#, "invalid capability \"zz\""),
+        (r#"path "a" { capabilities = "read" }"#, "list of strings"),
+        (r#"path "a" { nonsense = 1 }"#, "invalid key \"nonsense\""),
+        (r#"path "a/+*" { capabilities = ["read"] }"#, "+*"),
+        (r#"paths "a" { }"#, "invalid key \"paths\""),
+        ("path {", "1"),
+        ("{\"path\": 3}", "invalid key"),
+        ("{", "EOF"),
+        (r#"path "a" { min_wrapping_ttl = "2h" max_wrapping_ttl = "1h" }"#, "max_wrapping_ttl"),
+        (deep.as_str(), "nested"),
+    ];
+    for (text, reason) in table {
+        let error = Policy::parse("p", text).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.starts_with("failed to parse policy"), "{error}");
+    }
+}
+
+#[test]
+fn rules_of_several_policies_are_merged_and_deny_wins() {
+    let acl = acl(
+        &[
+            r#"path "a" { capabilities = ["read"] } path "b" { capabilities = ["read", "sudo"] }"#,
+            r#"path "a" { capabilities = ["update"] } path "b" { capabilities = ["deny"] }"#,
+        ],
+        Subject::default(),
+    );
+    assert_eq!(acl.capabilities("a"), ["read", "update"]);
+    assert_eq!(acl.capabilities("b"), ["deny"]);
+    assert!(!acl.treats_create_as_update("a"));
+    let decision = acl.decide(&access("b", Capability::Read));
+    assert_eq!((decision.allowed, decision.rule.as_deref()), (false, Some("b")));
+    assert_eq!(decision.policies, ["p0", "p1"]);
+    assert!(!acl.allows(&Access { sudo: true, ..access("a", Capability::Read) }));
+}
+
+#[test]
+fn listings_need_no_slash_in_the_rule() {
+    for rule in ["m/x", "m/x/", "m/*", "m/+"] {
+        let acl = acl(&[&format!(r#"path "{rule}" {{ capabilities = ["list"] }}"#)], Subject::default());
+        let expected = rule != "m/+";
+        assert_eq!(acl.allows(&access("m/x", Capability::List)), expected, "{rule}");
+        assert_eq!(acl.allows(&access("m/x/", Capability::List)), expected, "{rule}");
+    }
+}
+
+#[test]
+fn parameters() {
+    let text = r#"
+        path "a" { capabilities = ["update"] allowed_parameters = { "x" = ["1", "v*"], "y" = [] } }
+        path "b" { capabilities = ["update"] allowed_parameters = { "x" = ["1"], "*" = [] } }
+        path "c" { capabilities = ["update"] denied_parameters = { "x" = ["1"], "z" = [] } }
+        path "d" { capabilities = ["update"] denied_parameters = { "*" = [] } }
+        path "e" { capabilities = ["update"] required_parameters = ["x"] }
+    "#;
+    let acl = acl(&[text], Subject::default());
+    #[rustfmt::skip]
+    let table = [
+        ("a", json!({"x": "1"}), true), ("a", json!({"X": "value"}), true), ("a", json!({"x": "2"}), false),
+        ("a", json!({"y": {"any": 1}}), true), ("a", json!({"other": 1}), false), ("a", json!({}), true),
+        ("b", json!({"x": "2"}), false), ("b", json!({"other": 1, "x": "1"}), true),
+        ("c", json!({"x": "1"}), false), ("c", json!({"x": "2"}), true), ("c", json!({"z": 5}), false),
+        ("d", json!({"x": 1}), false), ("d", json!({}), true),
+        ("e", json!({}), false), ("e", json!({"x": null}), true),
+    ];
+    for (path, body, allowed) in table {
+        let access = Access { parameters: body.as_object(), ..access(path, Capability::Update) };
+        assert_eq!(acl.allows(&access), allowed, "{path} {body}");
+        assert!(acl.needs_parameters(path));
+    }
+}
+
+#[test]
+fn wrapping_times() {
+    let text = r#"path "a" { capabilities = ["read"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }"#;
+    let acl = acl(&[text], Subject::default());
+    for (ttl, allowed) in [(None, false), (Some(59), false), (Some(60), true), (Some(3600), true), (Some(3601), false)] {
+        assert_eq!(acl.allows(&Access { wrap_ttl: ttl, ..access("a", Capability::Read) }), allowed, "{ttl:?}");
+    }
+}
+
+#[test]
+fn a_template_names_and_never_widens() {
+    let text = r#"
+        path "kv/{{identity.entity.aliases.auth_x_1.name}}/*" { capabilities = ["read"] }
+        path "team/{{ identity.entity.aliases.auth_x_1.metadata.team }}" { capabilities = ["read"] }
+    "#;
+    let alias = |name: &str, team: &str| Alias {
+        mount_accessor: "auth_x_1".into(),
+        name: name.into(),
+        metadata: BTreeMap::from([("team".to_owned(), team.to_owned())]),
+    };
+    let bob = alias("bob", "red");
+    let allowed = acl(&[text], Subject { alias: Some(&bob) });
+    assert_eq!(allowed.capabilities("kv/bob/x"), ["read"]);
+    assert_eq!(allowed.capabilities("kv/eve/x"), ["deny"]);
+    assert_eq!(allowed.capabilities("team/red"), ["read"]);
+    for hostile in ["*", "+", "a/b", "", "b*"] {
+        let eve = alias(hostile, hostile);
+        let acl = acl(&[text], Subject { alias: Some(&eve) });
+        for path in ["kv/bob/x", "kv/a/b/x", "kv//x", "team/red", "team/", "kv/b/x"] {
+            assert_eq!(acl.capabilities(path), ["deny"], "{hostile:?} {path}");
+        }
+    }
+    let other = Alias { mount_accessor: "auth_y_2".into(), ..bob };
+    assert_eq!(acl(&[text], Subject { alias: Some(&other) }).capabilities("kv/bob/x"), ["deny"]);
+}
+
+#[test]
+fn what_reaches_below_a_mount() {
+    #[rustfmt::skip]
+    let table = [
+        ("secret/data/x", true), ("secret/*", true), ("*", true), ("sec*", true), ("+/data/*", true), ("secret", false),
+        ("other/*", false), ("secretive/x", false), ("+", false),
+    ];
+    for (pattern, expected) in table {
+        let acl = acl(&[&format!("path \"{pattern}\" {{ capabilities = [\"read\"] }}")], Subject::default());
+        assert_eq!(acl.reaches_below("secret/"), expected, "{pattern}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Who may call what, of the host's own paths: one table for each native mount, read by routing, by authorisation, and by
+//! the test that tries every path as everybody.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use coffer_barrier::Transaction;
+
+use crate::params::Params;
+use crate::reply::Reply;
+use crate::request::{Method, Request};
+use crate::token::Held;
+use crate::{Core, Error};
+use crate::policy::Acl;
+
+/// What a path wants of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: anybody may call.
+    Nothing,
+    /// A token whose policies grant the operation.
+    Token,
+    /// The same, and `sudo`.
+    Sudo,
+}
+
+/// A request to a native path that has been let in.
+pub struct Context<'r> {
+    pub core: &'r Arc<Core>,
+    pub txn: &'r mut Transaction,
+    pub request: &'r Request,
+    pub params: Params,
+    /// The namespace's id.
+    pub ns: &'r str,
+    /// The caller's token; None only where none is needed.
+    pub caller: Option<Authenticated>,
+    /// To be done when the transaction is durable.
+    pub after_commit: Vec<AfterCommit>,
+}
+
+/// A caller whose token was checked.
+#[derive(Clone)]
+pub struct Authenticated {
+    pub held: Held,
+    pub acl: Arc<Acl>,
+}
+
+/// What follows a commit.
+pub enum AfterCommit {
+    /// Instances and connections of a mount are dropped.
+    DropMount(String),
+}
+
+impl Context<'_> {
+    /// The caller.
+    pub fn caller(&self) -> Result<&Authenticated, Error> {
+        self.caller.as_ref().ok_or(Error::InvalidToken)
+    }
+}
+
+/// A handler's answer to come.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
+/// A handler.
+pub type Handler = for<'a, 'r> fn(&'a mut Context<'r>) -> Answer<'a>;
+
+/// A path and its operations.
+pub struct Route {
+    /// Below the mount: `{name}` is one segment, `{name*}` the rest, not empty.
+    pub pattern: &'static str,
+    pub needs: Needs,
+    pub operations: &'static [(Method, Handler)],
+}
+
+impl Route {
+    /// What the pattern's names stand for in this path; None if it does not fit.
+    fn captures<'p>(&self, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
+        let mut captures = Vec::new();
+        let mut rest = Some(path);
+        for segment in self.pattern.split('/') {
+            let here = rest?;
+            if let Some(name) = segment.strip_prefix('{').and_then(|s| s.strip_suffix("*}")) {
+                return (!here.is_empty()).then(|| {
+                    captures.push((name, here));
+                    captures
+                });
+            }
+            let (first, after) = match here.split_once('/') {
+                Some((first, after)) => (first, Some(after)),
+                None => (here, None),
+            };
+            match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+                Some(name) if !first.is_empty() => captures.push((name, first)),
+                None if segment == first => {}
+                _ => return None,
+            }
+            rest = after;
+        }
+        rest.is_none().then_some(captures)
+    }
+}
+
+/// A path found in a table.
+pub struct Found<'p> {
+    pub route: &'static Route,
+    pub handler: Option<Handler>,
+    pub captures: Vec<(&'static str, &'p str)>,
+}
+
+/// Finds a path. The first route that fits and has the operation wins; else the first that fits.
+pub fn find<'p>(table: &'static [Route], method: Method, path: &'p str) -> Option<Found<'p>> {
+    let path = path.trim_end_matches('/');
+    let method = if method == Method::Head { Method::Get } else { method };
+    let mut fallback = None;
+    for route in table {
+        let Some(captures) = route.captures(path) else { continue };
+        let handler = route.operations.iter().find(|(have, _)| *have == method).map(|(_, handler)| *handler);
+        let found = Found { route, handler, captures };
+        if found.handler.is_some() {
+            return Some(found);
+        }
+        fallback.get_or_insert(found);
+    }
+    fallback
+}

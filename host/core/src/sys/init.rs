@@ -1,0 +1,75 @@
+//! What a new barrier holds: the first token, the default policy, and the host's own mounts.
+
+use coffer_barrier::Transaction;
+use coffer_clock::{Random, UnixMillis};
+
+use super::mounts::store_mount;
+use super::policies::store_policy;
+use crate::keys::ROOT_NS;
+use crate::mount::{MountEntry, SYSTEM, TOKEN, Table};
+use crate::policy::DEFAULT_POLICY;
+use crate::token::{TokenEntry, TokenKeys, TokenKind};
+
+/// Everything but the keys, into the transaction that `init` commits.
+pub fn initialize(txn: &mut Transaction, random: &Random, now: UnixMillis, root_token: &str, kv: bool) {
+    store_policy(txn, ROOT_NS, "default", DEFAULT_POLICY, 1, now);
+    let system = mount(random, now, Table::Secret, "sys/", SYSTEM, "system endpoints used for control, policy and debugging");
+    store_mount(txn, &system);
+    let token = mount(random, now, Table::Auth, "token/", TOKEN, "token based credentials");
+    store_mount(txn, &token);
+    if kv {
+        let mut entry = mount(random, now, Table::Secret, "secret/", "kv", "key/value secret storage");
+        entry.options = Some([("version".to_owned(), "2".to_owned())].into());
+        store_mount(txn, &entry);
+    }
+    let entry = TokenEntry {
+        ns: ROOT_NS.to_owned(),
+        accessor: random.base62(24),
+        policies: vec!["root".to_owned()],
+        path: "auth/token/root".to_owned(),
+        mount: token.uuid,
+        display_name: "root".to_owned(),
+        meta: None,
+        num_uses: 0,
+        created: now,
+        creation_ttl: 0,
+        ttl: 0,
+        max_ttl: 0,
+        explicit_max_ttl: 0,
+        period: 0,
+        expires: None,
+        renewed: None,
+        parent: None,
+        kind: TokenKind::Service,
+        renewable: false,
+        bound_cidrs: Vec::new(),
+        alias: None,
+        internal: None,
+    };
+    if let Some(keys) = TokenKeys::generate(txn, random)
+        && let Err(error) = keys.create(txn, root_token, &entry)
+    {
+        tracing::error!(%error, "the first token could not be stored");
+    }
+}
+
+/// A mount as it is first.
+pub(super) fn mount(random: &Random, now: UnixMillis, table: Table, path: &str, kind: &str, description: &str) -> MountEntry {
+    let prefix = if table == Table::Auth { "auth_" } else { "" };
+    MountEntry {
+        ns: ROOT_NS.to_owned(),
+        uuid: random.uuid(),
+        accessor: format!("{prefix}{kind}_{}", hex::encode(random.bytes::<4>())),
+        table,
+        path: path.to_owned(),
+        kind: kind.to_owned(),
+        description: description.to_owned(),
+        options: None,
+        config: crate::mount::MountConfig::default(),
+        local: false,
+        seal_wrap: false,
+        external_entropy_access: false,
+        plugin_version: String::new(),
+        created: now,
+    }
+}

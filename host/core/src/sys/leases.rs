@@ -1,0 +1,130 @@
+//! `sys/leases`.
+
+use serde_json::json;
+
+use crate::keys::Ns;
+use crate::lease::{self, Job, Leased};
+use crate::reply::Reply;
+use crate::routes::Context;
+use crate::token;
+use crate::{Error, limits};
+
+fn lease_id(c: &Context<'_>) -> Result<String, Error> {
+    let id = match c.params.text("lease_id")? {
+        Some(id) if !id.is_empty() => id,
+        _ => c.params.text("url_lease_id")?.unwrap_or_default(),
+    };
+    if id.is_empty() {
+        return Err(Error::invalid("lease_id must be specified"));
+    }
+    Ok(id)
+}
+
+pub async fn lookup(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = lease_id(c)?;
+    let now = c.core.clock.now();
+    match lease::load(c.txn, c.ns, &id).await? {
+        Some(Leased::Secret(lease)) => Ok(Reply::data(lease.lookup(now))),
+        Some(Leased::Token(hash)) => {
+            let key = Ns(c.ns).token(&hash);
+            let (_, entry) = token::read_entry(c.txn, &key).await?.ok_or_else(|| Error::invalid("invalid lease"))?;
+            let token = entry.lookup("", now);
+            Ok(Reply::data(json!({
+                "id": id,
+                "issue_time": token.get("issue_time"),
+                "expire_time": token.get("expire_time"),
+                "last_renewal": token.get("last_renewal"),
+                "renewable": entry.renewable,
+                "ttl": entry.ttl_left(now),
+            })))
+        }
+        None => Err(Error::invalid("invalid lease")),
+    }
+}
+
+pub async fn list(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let mut prefix = c.params.text("prefix")?.unwrap_or_default();
+    if !prefix.is_empty() && !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    Reply::list(c.txn.children(&Ns(c.ns).lease(&prefix), None, limits::MAX_LIST).await?)
+}
+
+pub async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = lease_id(c)?;
+    let increment = c.params.seconds("increment")?.unwrap_or(0);
+    lease::renew(c.core, c.ns, &id, increment).await
+}
+
+pub async fn revoke(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = lease_id(c)?;
+    let sync = c.params.boolean("sync")?.unwrap_or(false);
+    let now = c.core.clock.now();
+    match lease::load(c.txn, c.ns, &id).await? {
+        None => {}
+        Some(Leased::Token(hash)) => {
+            if let Some((_, entry)) = token::read_entry(c.txn, &Ns(c.ns).token(&hash)).await? {
+                c.core.tokens.revoke(c.txn, &hash, &entry, false, now)?;
+            }
+        }
+        Some(Leased::Secret(lease)) => {
+            // Due now, whatever happens next.
+            lease.reschedule(c.txn, now)?;
+            if sync {
+                c.txn.commit_and_continue().await?;
+                let revoked = tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, &id)).await;
+                let failed = |reason: String| Error::invalid(format!("failed to revoke {id:?}: {reason}; it will be tried again"));
+                match revoked {
+                    Ok(Ok(())) => {}
+                    Ok(Err(failure)) => return Err(failed(failure.to_string())),
+                    Err(_) => return Err(failed(format!("not done within {:?}", limits::SYNC_REVOKE))),
+                }
+            }
+        }
+    }
+    Ok(Reply::empty())
+}
+
+fn prefix(c: &Context<'_>) -> Result<String, Error> {
+    let mut prefix = c.params.require("prefix")?;
+    if !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    Ok(prefix)
+}
+
+pub async fn revoke_prefix(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let prefix = prefix(c)?;
+    let sync = c.params.boolean("sync")?.unwrap_or(false);
+    let now = c.core.clock.now();
+    let id = c.core.random.uuid();
+    Job::Prefix { prefix: prefix.clone(), until: now }.schedule(c.txn, c.ns, &id, now)?;
+    if !sync {
+        return Ok(Reply::empty());
+    }
+    c.txn.commit_and_continue().await?;
+    for id in ids(c, &prefix).await? {
+        if let Err(failure) = lease::revoke_now(c.core, c.ns, &id).await {
+            return Err(Error::invalid(format!("failed to revoke {id:?}: {failure}; it will be tried again")));
+        }
+    }
+    Ok(Reply::empty())
+}
+
+pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let prefix = prefix(c)?;
+    let now = c.core.clock.now();
+    // Tokens under the prefix are revoked like any others.
+    Job::Prefix { prefix: prefix.clone(), until: now }.schedule(c.txn, c.ns, &c.core.random.uuid(), now)?;
+    c.txn.commit_and_continue().await?;
+    for id in ids(c, &prefix).await? {
+        lease::force(c.core, c.ns, &id).await?;
+    }
+    Ok(Reply::empty())
+}
+
+async fn ids(c: &mut Context<'_>, prefix: &str) -> Result<Vec<String>, Error> {
+    let root = Ns(c.ns).lease("");
+    let keys = c.txn.list(&Ns(c.ns).lease(prefix), None, limits::MAX_LIST).await?;
+    Ok(keys.into_iter().filter_map(|key| key.strip_prefix(&root).map(str::to_owned)).collect())
+}

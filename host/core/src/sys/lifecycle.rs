@@ -1,0 +1,171 @@
+//! The paths that answer whatever the barrier's state: health, init, unseal, and their like. They need no token.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use coffer_barrier::{BarrierError, InitConfig, SealStatus};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::params::Params;
+use crate::reply::Reply;
+use crate::request::{Body, Method, Request, Response};
+use crate::routes::Context;
+use crate::{Core, Error};
+
+/// Answers if the path is one of these.
+pub async fn lifecycle(core: &Arc<Core>, request: &Request) -> Option<Result<Response, Error>> {
+    let path = request.path.trim_end_matches('/');
+    let answer = match (path, request.method) {
+        ("sys/health", Method::Get | Method::Head) => health(core, request).await,
+        ("sys/seal-status", Method::Get | Method::Head) => seal_status(core).await,
+        ("sys/init", Method::Get | Method::Head) => initialized(core).await,
+        ("sys/init", Method::Post) => init(core, request).await,
+        ("sys/unseal", Method::Post) => unseal(core, request).await,
+        ("sys/leader", Method::Get | Method::Head) => Ok(leader(core)),
+        ("sys/health" | "sys/seal-status" | "sys/init" | "sys/unseal" | "sys/leader", _) => {
+            Ok(Response { status: 405, body: Body::Json(json!({"errors": []}).to_string().into()), headers: Vec::new() })
+        }
+        _ => return None,
+    };
+    Some(answer)
+}
+
+fn bare(value: Value) -> Response {
+    Reply::bare(value).respond("")
+}
+
+async fn health(core: &Core, request: &Request) -> Result<Response, Error> {
+    let status = core.seal_status().await?;
+    let code = |name: &str, default: u16| -> Result<u16, Error> {
+        let Some((_, value)) = request.query.iter().find(|(have, _)| have == name) else { return Ok(default) };
+        value
+            .parse()
+            .ok()
+            .filter(|code| (200..=599).contains(code))
+            .ok_or_else(|| Error::invalid(format!("{name} must be an HTTP status between 200 and 599")))
+    };
+    let status_code = if !status.initialized {
+        code("uninitcode", 501)?
+    } else if status.sealed {
+        code("sealedcode", 503)?
+    } else {
+        code("activecode", 200)?
+    };
+    let mut response = bare(json!({
+        "initialized": status.initialized,
+        "sealed": status.sealed,
+        "standby": false,
+        "performance_standby": false,
+        "replication_performance_mode": "disabled",
+        "replication_dr_mode": "disabled",
+        "server_time_utc": core.clock.now().0 / 1000,
+        "version": core.config.version,
+        "enterprise": false,
+        "cluster_name": "coffer",
+    }));
+    response.status = status_code;
+    Ok(response)
+}
+
+fn describe(core: &Core, status: &SealStatus) -> Value {
+    json!({
+        "type": "shamir",
+        "initialized": status.initialized,
+        "sealed": status.sealed,
+        "t": status.threshold,
+        "n": status.shares,
+        "progress": status.progress,
+        "nonce": status.nonce,
+        "version": core.config.version,
+        "build_date": "",
+        "migration": false,
+        "recovery_seal": false,
+        "cluster_name": "coffer",
+        "storage_type": core.barrier.storage().kind(),
+    })
+}
+
+async fn seal_status(core: &Core) -> Result<Response, Error> {
+    Ok(bare(describe(core, &core.seal_status().await?)))
+}
+
+async fn initialized(core: &Core) -> Result<Response, Error> {
+    Ok(bare(json!({ "initialized": core.seal_status().await?.initialized })))
+}
+
+fn leader(core: &Core) -> Response {
+    bare(json!({
+        "ha_enabled": false,
+        "is_self": true,
+        "leader_address": core.config.api_addr,
+        "leader_cluster_address": "",
+        "performance_standby": false,
+    }))
+}
+
+async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
+    let params = Params::parse(&request.body, &request.query)?;
+    for unsupported in ["pgp_keys", "root_token_pgp_key", "stored_shares", "recovery_shares", "recovery_threshold"] {
+        let given = match params.map().get(unsupported) {
+            None | Some(Value::Null) => false,
+            Some(Value::Number(number)) => number.as_u64() != Some(0),
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(_) => true,
+        };
+        if given {
+            return Err(Error::invalid(format!("{unsupported} is not available with this seal; nothing was initialized")));
+        }
+    }
+    let shares = params.number("secret_shares")?.unwrap_or(0);
+    let threshold = params.number("secret_threshold")?.unwrap_or(0);
+    let config = InitConfig::new(shares, threshold).map_err(refuse)?;
+    let made = core.init(config, None, false).await.map_err(|error| match error {
+        Error::Barrier(error) => refuse(error),
+        other => other,
+    })?;
+    let hex: Vec<_> = made.keys.iter().map(|key| hex::encode(key.as_slice())).collect();
+    let base64: Vec<_> = made.keys.iter().map(|key| BASE64.encode(key.as_slice())).collect();
+    Ok(bare(json!({ "keys": hex, "keys_base64": base64, "root_token": *made.root_token })))
+}
+
+/// The caller's mistakes are 400s.
+fn refuse(error: BarrierError) -> Error {
+    match error {
+        BarrierError::AlreadyInitialized
+        | BarrierError::NotInitialized
+        | BarrierError::InvalidConfig(_)
+        | BarrierError::InvalidShares(_) => Error::invalid(error.to_string()),
+        other => other.into(),
+    }
+}
+
+async fn unseal(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
+    let params = Params::parse(&request.body, &request.query)?;
+    if params.boolean("reset")?.unwrap_or(false) {
+        if !core.seal_status().await?.sealed {
+            return Err(Error::invalid("vault is unsealed"));
+        }
+        core.seal.reset();
+        return seal_status(core).await;
+    }
+    let key = Zeroizing::new(params.text("key")?.unwrap_or_default());
+    if key.is_empty() {
+        return Err(Error::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
+    }
+    let share = hex::decode(key.as_str()).ok().or_else(|| BASE64.decode(key.as_str()).ok());
+    let share = Zeroizing::new(share.ok_or_else(|| Error::invalid("'key' must be a valid hex or base64 string"))?);
+    let status = core.unseal(&share).await.map_err(|error| match error {
+        Error::Barrier(error) => refuse(error),
+        other => other,
+    })?;
+    Ok(bare(describe(core, &status)))
+}
+
+/// Closes the barrier. Everything in memory that was secret is gone when this answers.
+pub async fn seal(c: &mut Context<'_>) -> Result<Reply, Error> {
+    c.core.seal();
+    Ok(Reply::empty())
+}

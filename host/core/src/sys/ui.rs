@@ -1,0 +1,47 @@
+//! `sys/internal/ui/mounts`: what clients ask before they know what they may.
+
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+use crate::mount::{Mount, Table};
+use crate::reply::Reply;
+use crate::routes::{Authenticated, Context};
+
+fn reaches(caller: Option<&Authenticated>, mount: &Mount) -> bool {
+    caller.is_some_and(|caller| caller.acl.reaches_below(&mount.entry.full_path()))
+}
+
+/// All mounts that the caller may know of.
+pub async fn mounts(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let table = c.core.mounts(c.txn).await?;
+    let (mut secret, mut auth) = (Map::new(), Map::new());
+    for mount in table.mounts() {
+        let described = if reaches(c.caller.as_ref(), mount) {
+            mount.describe()
+        } else if mount.entry.is_listed() {
+            let entry = &mount.entry;
+            json!({ "description": entry.description, "options": entry.options, "type": entry.kind })
+        } else {
+            continue;
+        };
+        let group = if mount.entry.table == Table::Auth { &mut auth } else { &mut secret };
+        group.insert(mount.entry.path.clone(), described);
+    }
+    Ok(Reply::data(json!({ "auth": auth, "secret": secret })))
+}
+
+/// The mount that a path leads to.
+pub async fn mount(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let path = c.params.require("path")?;
+    let caller = c.caller.clone().ok_or(Error::Denied)?;
+    let table = c.core.mounts(c.txn).await?;
+    let Some((mount, _)) = table.route(&path).or_else(|| table.route(&format!("{path}/"))) else { return Err(Error::Denied) };
+    if !reaches(Some(&caller), mount) && !mount.entry.is_listed() {
+        return Err(Error::Denied);
+    }
+    let mut described = mount.describe();
+    if let Value::Object(map) = &mut described {
+        map.insert("path".to_owned(), mount.entry.full_path().into());
+    }
+    Ok(Reply::data(described))
+}
