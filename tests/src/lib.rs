@@ -1,1 +1,24 @@
-//! coffer-tests
+//! The harness of the black-box suites: a real `coffer` process, a real PostgreSQL, a client that speaks the Vault API.
+//!
+//! It knows nothing of Coffer's inside. What it starts ends with the process that started it, however that ends.
+//! With `COFFER_BIN` it drives another server of the same command line, OpenBao for one, which is how the suites
+//! themselves are checked.
+//!
+//! It is a test kit: its short forms panic, with a message that says what was sent and what came back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod cli;
+pub mod client;
+pub mod leash;
+pub mod port;
+pub mod postgres;
+pub mod server;
+pub mod table;
+mod wait;
+
+pub use crate::cli::Cli;
+pub use crate::client::{Client, Reply};
+pub use crate::postgres::{Database, Postgres};
+pub use crate::server::Server;
+pub use crate::table::{check, includes};
+pub use crate::wait::{until, within};

@@ -1,0 +1,126 @@
+//! The command line, as a user runs it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::server::{self, Server};
+
+/// The `coffer` command, with the environment of a user who has logged in.
+pub struct Cli {
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+    home: TempDir,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; -1 if it was killed.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Cli {
+    /// A user of `server` who holds its root token.
+    ///
+    /// # Errors
+    /// If there is no executable.
+    pub fn new(server: &Server) -> io::Result<Self> {
+        Self::at(&server.url(), server.root_token())
+    }
+
+    /// A user of the server at `url`, with a token unless it is empty.
+    ///
+    /// # Errors
+    /// If there is no executable.
+    pub fn at(url: &str, token: &str) -> io::Result<Self> {
+        let mut environment = Vec::new();
+        for prefix in ["VAULT", "BAO"] {
+            environment.push((format!("{prefix}_ADDR"), url.to_owned()));
+            if !token.is_empty() {
+                environment.push((format!("{prefix}_TOKEN"), token.to_owned()));
+            }
+        }
+        Ok(Self {
+            binary: server::binary()?,
+            environment,
+            home: tempfile::tempdir()?,
+        })
+    }
+
+    /// The same, and a variable more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The user's home directory, which is also where the commands run.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Writes a file into the home directory, for `@file` and the like.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.home.path().join(name), content).expect("a file in the home directory");
+    }
+
+    /// Runs a command line, whose words are separated by blanks.
+    pub fn run(&self, line: &str) -> Ran {
+        self.words(line.split_whitespace())
+    }
+
+    /// Runs a command.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn words(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
+        let output = Command::new(&self.binary)
+            .args(words)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.home.path())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ran {
+    /// The standard output of a success, without white space around it.
+    ///
+    /// # Panics
+    /// If it failed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.stdout.trim().to_owned()
+    }
+
+    /// The standard output of a success, as JSON.
+    ///
+    /// # Panics
+    /// If it failed or is not JSON.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
