@@ -21,8 +21,13 @@ impl Grants {
     /// What these fields of this configuration grant.
     pub fn of(config: &Value, fields: &[String], default_port: u16) -> Self {
         let mut grants = Self { hosts: BTreeSet::new(), ports: BTreeSet::from([default_port]) };
-        for text in fields.iter().filter_map(|field| config.get(field)).filter_map(Value::as_str) {
-            grants.add(text);
+        for value in fields.iter().filter_map(|field| config.get(field)) {
+            match value {
+                Value::String(text) => grants.add(text),
+                Value::Number(port) => grants.add(&port.to_string()),
+                Value::Array(all) => all.iter().filter_map(Value::as_str).for_each(|text| grants.add(text)),
+                _ => {}
+            }
         }
         grants
     }
@@ -109,6 +114,21 @@ mod tests {
         ];
         for (text, host, port, granted) in table {
             assert_eq!(url(text).check(host, port).is_ok(), granted, "{text} {host}:{port}");
+        }
+    }
+
+    #[test]
+    fn servers_may_stand_in_several_fields() {
+        let fields = ["hosts".to_owned(), "port".to_owned(), "missing".to_owned()];
+        let config = json!({"hosts": ["a.example", "b.example:9142"], "port": 9042, "password": "c.example"});
+        let grants = Grants::of(&config, &fields, 1);
+        #[rustfmt::skip]
+        let table = [
+            ("a.example", 9042, true), ("b.example", 9042, true), ("b.example", 9142, true), ("b.example", 1, true),
+            ("c.example", 9042, false), ("a.example", 2, false), ("9042", 9042, false),
+        ];
+        for (host, port, granted) in table {
+            assert_eq!(grants.check(host, port).is_ok(), granted, "{host}:{port}");
         }
     }
 
