@@ -248,17 +248,13 @@ impl Attempt<'_> {
     /// Makes a lease due at once: the reaper does the rest, and goes on trying if it fails.
     async fn undo(&self, lease_id: &str) {
         let core = self.core;
-        let done = core
-            .transact(|txn| {
-                Box::pin(async move {
-                    if let Some(Leased::Secret(lease)) = lease::load(txn, self.ns, lease_id).await? {
-                        lease.reschedule(txn, core.clock.now())?;
-                    }
-                    Ok(())
-                })
-            })
-            .await;
-        if let Err(error) = done {
+        let done = core.transact(|mut txn| async move {
+            if let Some(Leased::Secret(lease)) = lease::load(&mut txn, self.ns, lease_id).await? {
+                lease.reschedule(&mut txn, core.clock.now())?;
+            }
+            Ok(((), txn))
+        });
+        if let Err(error) = done.await {
             tracing::error!(lease_id, %error, "a lease of a failed request stays until its time is over");
         }
     }

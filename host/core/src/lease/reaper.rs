@@ -223,42 +223,36 @@ async fn reap(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
 }
 
 async fn expire_token(core: &Arc<Core>, due: &Due) -> Result<(), Error> {
-    core.transact(|txn| {
-        Box::pin(async move {
-            let now = core.clock.now();
-            match token::read_entry(txn, &Ns(&due.ns).token(&due.id)).await? {
-                Some((_, entry)) if entry.is_expired(now) => {
-                    core.tokens.revoke(txn, &due.id, &entry, false, now)?;
-                }
-                Some((_, entry)) if entry.expires == Some(due.at) => {}
-                _ => txn.delete(due.key()),
+    core.transact(|mut txn| async move {
+        let now = core.clock.now();
+        match token::read_entry(&mut txn, &Ns(&due.ns).token(&due.id)).await? {
+            Some((_, entry)) if entry.is_expired(now) => {
+                core.tokens.revoke(&mut txn, &due.id, &entry, false, now)?;
             }
-            Ok(())
-        })
+            Some((_, entry)) if entry.expires == Some(due.at) => {}
+            _ => txn.delete(due.key()),
+        }
+        Ok(((), txn))
     })
     .await
 }
 
 async fn run_job(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
     let key = due.key();
+    let key = key.as_str();
     loop {
-        let progress = core
-            .transact(|txn| {
-                let key = &key;
-                Box::pin(async move {
-                    let Some(job) = Job::load(txn, key).await? else { return Ok(Progress::Done) };
-                    let progress = job.step(txn, &core.tokens, &due.ns, core.clock.now()).await?;
-                    if progress == Progress::Done {
-                        txn.delete(key.clone());
-                        if let Job::Unmount { uuid } = &job {
-                            info!(mount = uuid, "nothing is left of the disabled mount");
-                        }
-                    }
-                    Ok(progress)
-                })
-            })
-            .await?;
-        match progress {
+        let step = core.transact(|mut txn| async move {
+            let Some(job) = Job::load(&mut txn, key).await? else { return Ok((Progress::Done, txn)) };
+            let progress = job.step(&mut txn, &core.tokens, &due.ns, core.clock.now()).await?;
+            if progress == Progress::Done {
+                txn.delete(key);
+                if let Job::Unmount { uuid } = &job {
+                    info!(mount = uuid, "nothing is left of the disabled mount");
+                }
+            }
+            Ok((progress, txn))
+        });
+        match step.await? {
             Progress::More => {}
             Progress::Waiting => return Ok(Reaped::Waiting),
             Progress::Done => return Ok(Reaped::Done),
