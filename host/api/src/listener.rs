@@ -10,7 +10,7 @@ use axum::http::Request as HttpRequest;
 use coffer_core::Core;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -127,10 +127,10 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
         tokio::spawn(async move {
             let _place = place;
             match tls {
-                None => connection(&builder, &watcher, service, stream).await,
+                None => connection(&builder, watcher, service, stream).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await {
-                        connection(&builder, &watcher, service, stream).await;
+                        connection(&builder, watcher, service, stream).await;
                     }
                 }
             }
@@ -175,7 +175,7 @@ fn service(core: Arc<Core>, limits: Limits, remote: SocketAddr) -> Service {
     TowerToHyperService::new(router)
 }
 
-async fn connection<S>(builder: &Builder<TokioExecutor>, watcher: &hyper_util::server::graceful::Watcher, service: Service, stream: S)
+async fn connection<S>(builder: &Builder<TokioExecutor>, watcher: Watcher, service: Service, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -22,7 +22,7 @@ use crate::{Core, Error, limits, token};
 /// A group that is being worked on or that waits for its backend.
 #[derive(Debug, Clone, Copy)]
 enum GroupState {
-    Busy { failures: u32 },
+    Busy,
     Down { until: UnixMillis, failures: u32 },
 }
 
@@ -88,7 +88,7 @@ impl Reaper {
             for name in &groups {
                 let group = name.trim_end_matches('/');
                 let failures = match lock(&self.groups).get(group).copied() {
-                    Some(GroupState::Busy { .. }) => continue,
+                    Some(GroupState::Busy) => continue,
                     Some(GroupState::Down { until, .. }) if until > now => {
                         next = next.min(until);
                         continue;
@@ -100,7 +100,7 @@ impl Reaper {
                 if due > now {
                     next = next.min(due);
                 } else if workers.len() < limits::REAPER_GROUPS {
-                    lock(&self.groups).insert(group.to_owned(), GroupState::Busy { failures });
+                    lock(&self.groups).insert(group.to_owned(), GroupState::Busy);
                     let (reaper, core, group) = (self.clone(), core.clone(), group.to_owned());
                     workers.spawn(async move { reaper.work(&core, group, failures).await });
                 }
@@ -167,7 +167,7 @@ async fn drain(core: &Arc<Core>, group: &str) -> Result<Drained, Error> {
     let mut after: Option<String> = None;
     loop {
         let now = core.clock.now();
-        let mut txn = core.barrier.begin()?;
+        let txn = core.barrier.begin()?;
         let page = txn.list(&format!("due/{group}/"), after.as_deref(), limits::REAPER_PAGE).await?;
         drop(txn);
         let due: Vec<Due> = page.iter().filter_map(|key| Due::parse(key)).take_while(|due| due.at <= now).collect();
