@@ -1,2 +1,61 @@
-//! xtask
-fn main() {}
+//! The project's own tool: builds the components and the binary, runs the tests, the demonstration and the benchmark.
+//!
+//! `cargo xtask build` is the only way to a `coffer` with its built-in components inside, because cargo alone cannot
+//! build one crate for another target and embed the result in a second. It installs what is missing.
+
+mod binary;
+mod components;
+mod error;
+mod files;
+mod run;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::workspace::{Profile, Workspace};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, tests, shows and measures Coffer."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the built-in components and the `coffer` binary that holds them.
+    Build {
+        /// Optimised, as it is shipped.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Builds the components alone, into target/components.
+    Components {
+        /// Which, by catalog name; all if none is given.
+        names: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Build { release } => binary::build(&workspace, Profile::new(release)).map(drop),
+        Task::Components { names } => components::build(&workspace, Profile::Development, &names),
+    }
+}

@@ -1,15 +1,15 @@
 //! The components that there are, by name. One that cannot be loaded says why, and stands in nobody's way.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::component::Component as Wasm;
 
 use crate::component::Component;
 use crate::state::Environment;
-use crate::{Engine, LoadError, precompiled};
+use crate::{Engine, LoadError, limits, precompiled};
 
 /// A component that is part of the host's executable.
 #[derive(Clone, Copy)]
@@ -38,24 +38,28 @@ enum Source {
 pub struct Catalog {
     engine: Engine,
     environment: Environment,
-    entries: BTreeMap<String, Entry>,
+    entries: RwLock<BTreeMap<String, Arc<Entry>>>,
+    // Compiling is long work: a few at a time, and never on a thread that requests run on.
+    loading: Semaphore,
 }
 
 impl Catalog {
     /// A catalog of built-in components. None is loaded before it is needed.
     pub fn new(engine: Engine, environment: Environment, builtins: &[Builtin]) -> Self {
         let entries = builtins.iter().map(|builtin| (builtin.name.to_owned(), Entry::new(Source::Builtin(*builtin))));
-        Self { engine, environment, entries: entries.collect() }
+        let entries = RwLock::new(entries.collect());
+        Self { engine, environment, entries, loading: Semaphore::new(limits::LOADING as usize) }
     }
 
-    /// Adds a component; one of the same name is replaced.
-    pub fn insert(&mut self, name: &str, wasm: Vec<u8>) {
-        self.entries.insert(name.to_owned(), Entry::new(Source::Bytes(wasm)));
+    /// Adds a component. One of the same name is replaced: who asks for it from now on gets the new one.
+    pub fn insert(&self, name: &str, wasm: Vec<u8>) {
+        let entry = Entry::new(Source::Bytes(wasm));
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), entry);
     }
 
     /// The names in the catalog.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+    pub fn names(&self) -> Vec<String> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     /// A component, loaded if it was not.
@@ -63,11 +67,18 @@ impl Catalog {
     /// # Errors
     /// If there is none, or it cannot be loaded.
     pub async fn get(&self, name: &str) -> Result<Arc<Component>, LoadError> {
-        let entry = self.entries.get(name).ok_or_else(|| LoadError::Unknown(name.to_owned()))?;
-        entry.loaded.get_or_init(|| self.load(name, &entry.source)).await.clone()
+        let entry = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let entry = entry.ok_or_else(|| LoadError::Unknown(name.to_owned()))?;
+        let loaded = entry.loaded.get_or_try_init(async || match self.load(name, &entry.source).await {
+            // It may have been too slow on a busy machine: the next one who asks tries again.
+            Err(error @ LoadError::Describe(_)) => Err(error),
+            settled => Ok(settled),
+        });
+        loaded.await?.clone()
     }
 
     async fn load(&self, name: &str, source: &Source) -> Result<Arc<Component>, LoadError> {
+        let _turn = self.loading.acquire().await;
         let (bytes, ready) = match source {
             Source::Builtin(builtin) => {
                 (builtin.wasm, precompiled::load(&self.engine, builtin.compiled, builtin.compiled_sha256))
@@ -85,7 +96,7 @@ impl Catalog {
     /// Compiles on a thread that requests do not run on.
     async fn compile(&self, bytes: Vec<u8>) -> Result<Wasm, LoadError> {
         let engine = self.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || Wasm::new(&engine.wasm, bytes)).await;
+        let compiled = tokio::task::spawn_blocking(move || Wasm::from_binary(&engine.wasm, &bytes)).await;
         compiled
             .map_err(|error| LoadError::Contract(format!("the compiler failed: {error}")))?
             .map_err(|error| LoadError::Contract(format!("{error:#}")))
@@ -93,7 +104,7 @@ impl Catalog {
 }
 
 impl Entry {
-    fn new(source: Source) -> Self {
-        Self { source, loaded: OnceCell::new() }
+    fn new(source: Source) -> Arc<Self> {
+        Arc::new(Self { source, loaded: OnceCell::new() })
     }
 }

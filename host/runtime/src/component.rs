@@ -8,9 +8,8 @@ use wasmtime::component::Component as Wasm;
 use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::bindings::{database, plugin};
-use crate::egress::Grants;
 use crate::state::{Environment, State};
-use crate::{Engine, LoadError, imports, limits};
+use crate::{CallError, Engine, LoadError, imports, limits};
 
 pub use backend::Description as BackendDescription;
 pub use contract::Description as PluginDescription;
@@ -36,7 +35,7 @@ pub enum Kind {
 /// A usable component.
 pub struct Component {
     /// Its name in the catalog.
-    pub name: String,
+    pub name: Arc<str>,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
     pub(crate) kind: Kind,
@@ -57,12 +56,13 @@ impl Component {
         wasm: &Wasm,
     ) -> Result<Arc<Self>, LoadError> {
         let exports_backend = wasm.component_type().exports(&engine.wasm).any(|(name, _)| name.contains("/backend@"));
-        let new_store = || store(engine, environment, name, limits::MEMORY, Arc::default());
+        let name: Arc<str> = name.into();
+        let new_store = || store(engine, environment, &name);
         let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let kind = if exports_backend {
             let pre = imports::database_linker(engine)?.instantiate_pre(wasm).map_err(contract)?;
             let pre = database::DatabasePre::new(pre).map_err(contract)?;
-            let description = describe(async {
+            let description = describe(engine, async {
                 let mut store = new_store();
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.coffer_plugin_backend().call_describe(&mut store).await
@@ -71,7 +71,7 @@ impl Component {
         } else {
             let pre = imports::plugin_linker(engine)?.instantiate_pre(wasm).map_err(contract)?;
             let pre = plugin::PluginPre::new(pre).map_err(contract)?;
-            let description = describe(async {
+            let description = describe(engine, async {
                 let mut store = new_store();
                 let instance = pre.instantiate_async(&mut store).await?;
                 instance.coffer_plugin_engine().call_describe(&mut store).await
@@ -79,7 +79,7 @@ impl Component {
             Kind::Plugin { description: description.await?, pre }
         };
         let (engine, environment) = (engine.clone(), environment.clone());
-        Ok(Arc::new(Self { name: name.to_owned(), sha256, kind, engine, environment }))
+        Ok(Arc::new(Self { name, sha256, kind, engine, environment }))
     }
 
     /// What it says of itself, if it is a secret engine or an auth method.
@@ -106,25 +106,26 @@ impl Component {
         }
     }
 
-    pub(crate) fn store(&self, label: &str, memory: usize, grants: Arc<Grants>) -> Store<State> {
-        store(&self.engine, &self.environment, label, memory, grants)
+    /// A store for an instance of it, with the limits that hold unless its mount has others.
+    pub(crate) fn store(&self) -> Store<State> {
+        store(&self.engine, &self.environment, &self.name)
     }
 }
 
-fn store(engine: &Engine, environment: &Environment, label: &str, memory: usize, grants: Arc<Grants>) -> Store<State> {
-    let state = State::new(environment.clone(), label.to_owned(), memory, grants);
-    let mut store = Store::new(&engine.wasm, state);
+fn store(engine: &Engine, environment: &Environment, component: &Arc<str>) -> Store<State> {
+    let mut store = Store::new(&engine.wasm, State::new(environment.clone(), component.clone()));
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
-    store.set_hostcall_fuel(limits::HOSTCALL);
+    store.set_hostcall_fuel(limits::RESPONSE + limits::HOSTCALL);
     store
 }
 
-async fn describe<T>(call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, LoadError> {
+async fn describe<T>(engine: &Engine, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, LoadError> {
+    let _running = engine.running();
     match tokio::time::timeout(limits::DESCRIBE_DEADLINE, call).await {
         Ok(Ok(description)) => Ok(description),
-        Ok(Err(error)) => Err(LoadError::Describe(error.root_cause().to_string())),
+        Ok(Err(error)) => Err(LoadError::Describe(CallError::of(&error).to_string())),
         Err(_) => Err(LoadError::Describe(format!("no answer within {:?}", limits::DESCRIBE_DEADLINE))),
     }
 }

@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
+use zeroize::Zeroize;
 
 use crate::bindings::database::Database;
 use crate::bindings::database::exports::coffer::plugin::backend::Guest;
@@ -20,31 +22,38 @@ use crate::egress::Grants;
 use crate::error::plugin_error;
 use crate::plugin::MountContext;
 use crate::state::State;
-use crate::{CallError, Catalog, ErrorKind, LoadError, PluginError, limits};
+use crate::{Catalog, ErrorKind, LoadError, PluginError, limits};
 
 type CallFuture<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, PluginError>>> + Send + 'a>>;
 
 /// A call into a backend.
-pub(crate) struct DatabaseCall<R>(Box<dyn for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send>);
+pub(crate) struct DatabaseCall<R> {
+    pub run: Box<dyn for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send>,
+    /// Whether it talks to the database; else it need not wait for a connection to be free.
+    pub connects: bool,
+}
 
-/// Makes one.
+/// Makes one that talks to the database.
 pub(crate) fn call<R>(
-    call: impl for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send + 'static,
+    run: impl for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send + 'static,
 ) -> DatabaseCall<R> {
-    DatabaseCall(Box::new(call))
+    DatabaseCall { run: Box::new(run), connects: true }
 }
 
 /// The pools of all mounts.
 pub struct DatabasePools {
     catalog: Arc<Catalog>,
     pools: Mutex<HashMap<(Arc<str>, String), Arc<Pool>>>,
+    instances: Arc<Semaphore>,
 }
 
 struct Pool {
     target: Target,
     component: Arc<Component>,
     grants: Arc<Grants>,
+    /// The most recently used one last.
     idle: Mutex<Vec<Connection>>,
+    size: u32,
     places: Semaphore,
 }
 
@@ -53,10 +62,16 @@ struct Connection {
     database: Database,
     opened: Instant,
     used: Instant,
+    // After the store: only then is there room for another.
+    _instance: OwnedSemaphorePermit,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unavailable(message: String) -> PluginError {
+    plugin_error(ErrorKind::Unavailable, message)
 }
 
 fn same(a: &Target, b: &Target) -> bool {
@@ -69,30 +84,68 @@ fn same(a: &Target, b: &Target) -> bool {
 impl DatabasePools {
     /// With no connection yet.
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, pools: Mutex::default() }
+        let instances = Arc::new(Semaphore::new(limits::BACKENDS as usize));
+        Self { catalog, pools: Mutex::default(), instances }
     }
 
-    /// Runs a call on a connection to the target.
-    pub(crate) async fn call<R>(&self, mount: &MountContext, target: Target, call: DatabaseCall<R>) -> Result<R, PluginError> {
+    /// Runs a call on a connection to the target. Ends before the deadline of the call that it is part of, so that the
+    /// plugin can say that the database is at fault.
+    pub(crate) async fn call<R>(
+        &self,
+        mount: &MountContext,
+        deadline: Instant,
+        target: Target,
+        call: DatabaseCall<R>,
+    ) -> Result<R, PluginError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = left.saturating_sub(limits::DATABASE_MARGIN.min(left / 4));
+        let until = Instant::now() + patience;
+        let name = target.name.clone();
+        match timeout_at(until, self.run(mount, until, target, call)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(unavailable(format!("database {name:?} has not answered for {} ms", patience.as_millis()))),
+        }
+    }
+
+    async fn run<R>(
+        &self,
+        mount: &MountContext,
+        until: Instant,
+        target: Target,
+        call: DatabaseCall<R>,
+    ) -> Result<R, PluginError> {
         let pool = self.pool(mount, target).await?;
-        let closed = |_| plugin_error(ErrorKind::Unavailable, "the connection pool was closed");
-        let _place = pool.places.acquire().await.map_err(closed)?;
-        let idle = lock(&pool.idle).pop();
-        let mut connection = match idle.filter(|connection| !pool.too_old(connection)) {
-            Some(connection) => connection,
-            None => pool.open(mount.memory).await?,
+        let place = match pool.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) if call.connects => match timeout_at(until, pool.places.acquire()).await {
+                Ok(place) => place.ok(),
+                Err(_) => {
+                    let (size, name) = (pool.size, &pool.target.name);
+                    return Err(unavailable(format!("all {size} connections to database {name:?} are in use")));
+                }
+            },
+            Err(_) => None,
         };
-        let result = call.0(connection.database.coffer_plugin_backend(), &mut connection.store).await;
+        let kept = if place.is_some() { pool.take() } else { None };
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.open(mount, &pool).await?,
+        };
+        let Connection { store, database, .. } = &mut connection;
+        store.set_epoch_deadline(1);
+        let result = (call.run)(database.coffer_plugin_backend(), store).await;
         match result {
             Ok(answer) => {
                 // After `unavailable` the connection is in doubt: the next call gets another.
-                if !matches!(&answer, Err(error) if error.kind == ErrorKind::Unavailable) {
+                let doubt = matches!(&answer, Err(error) if error.kind == ErrorKind::Unavailable);
+                // Without a place it was one too many, and without a free instance somebody waits for one.
+                if !doubt && place.is_some() && self.instances.available_permits() > 0 {
                     connection.used = Instant::now();
                     lock(&pool.idle).push(connection);
                 }
                 answer
             }
-            Err(error) => Err(backend_failed(&pool.component.name, &CallError::trap(&error))),
+            Err(error) => Err(pool.failed(store.data_mut(), &error)),
         }
     }
 
@@ -101,72 +154,147 @@ impl DatabasePools {
         if let Some(pool) = lock(&self.pools).get(&key).filter(|pool| same(&pool.target, &target)) {
             return Ok(pool.clone());
         }
+        let made = Arc::new(self.make(target).await?);
+        let mut pools = lock(&self.pools);
+        let others = pools.keys().filter(|(id, _)| *id == mount.id).count();
+        if others >= limits::POOLS {
+            return Err(unavailable(format!("a mount can have {} databases only", limits::POOLS)));
+        }
+        // Somebody may have made it meanwhile.
+        if let Some(pool) = pools.get(&key).filter(|pool| same(&pool.target, &made.target)) {
+            return Ok(pool.clone());
+        }
+        let replaced = pools.insert(key, made.clone());
+        drop(pools);
+        drop(replaced);
+        Ok(made)
+    }
+
+    async fn make(&self, target: Target) -> Result<Pool, PluginError> {
         let invalid = |message| plugin_error(ErrorKind::InvalidRequest, message);
         let component = self.catalog.get(&target.plugin).await.map_err(|error| match error {
             LoadError::Unknown(_) => invalid(error.to_string()),
-            _ => plugin_error(ErrorKind::Unavailable, format!("database plugin {:?}: {error}", target.plugin)),
+            _ => unavailable(format!("database plugin {:?}: {error}", target.plugin)),
         })?;
         let Some(description) = component.backend() else {
             return Err(invalid(format!("plugin {:?} is not a database plugin", target.plugin)));
         };
-        let config = serde_json::from_str(&target.config).map_err(|_| invalid("the configuration is no JSON".to_owned()))?;
+        let config = serde_json::from_str(&target.config)
+            .map_err(|error| invalid(format!("the configuration of database {:?} is not JSON: {error}", target.name)))?;
         let grants = Arc::new(Grants::of(&config, &description.destination_fields, description.default_port));
-        let places = match target.max_connections {
+        let size = match target.max_connections {
             0 => limits::CONNECTIONS,
             n => n.min(limits::MAX_CONNECTIONS),
         };
-        let places = Semaphore::new(places as usize);
-        let pool = Arc::new(Pool { target, component, grants, idle: Mutex::default(), places });
-        lock(&self.pools).insert(key, pool.clone());
-        Ok(pool)
+        Ok(Pool { target, component, grants, idle: Mutex::default(), size, places: Semaphore::new(size as usize) })
+    }
+
+    async fn open(&self, mount: &MountContext, pool: &Pool) -> Result<Connection, PluginError> {
+        let Kind::Database { pre, .. } = &pool.component.kind else {
+            return Err(plugin_error(ErrorKind::Internal, "not a database plugin"));
+        };
+        let instance = match self.instances.clone().try_acquire_owned() {
+            Ok(instance) => Ok(instance),
+            Err(_) => {
+                self.close_oldest();
+                self.instances.clone().acquire_owned().await
+            }
+        };
+        let instance = instance.map_err(|_| unavailable("the runtime has ended".to_owned()))?;
+        let mut store = pool.component.store();
+        let state = store.data_mut();
+        state.connection = Some([mount.info.path.as_str(), pool.target.name.as_str()].concat());
+        state.memory.limit = mount.memory.min(limits::MAX_MEMORY);
+        state.grants = pool.grants.clone();
+        let opened = async {
+            let database = pre.instantiate_async(&mut store).await?;
+            let answer = database.coffer_plugin_backend().call_open(&mut store, &pool.target.config).await?;
+            wasmtime::Result::Ok(answer.map(|()| database))
+        };
+        let database = match opened.await {
+            Ok(answer) => answer?,
+            Err(error) => return Err(pool.failed(store.data_mut(), &error)),
+        };
+        Ok(Connection { store, database, opened: Instant::now(), used: Instant::now(), _instance: instance })
+    }
+
+    /// Closes the connection that has been idle for the longest time, whosever it is.
+    fn close_oldest(&self) {
+        let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
+        let oldest = |pool: &Arc<Pool>| lock(&pool.idle).first().map(|connection| connection.used);
+        let Some((_, pool)) = pools.iter().filter_map(|pool| Some((oldest(pool)?, pool))).min_by_key(|(used, _)| *used)
+        else {
+            return;
+        };
+        let closed = {
+            let mut idle = lock(&pool.idle);
+            (!idle.is_empty()).then(|| idle.remove(0))
+        };
+        drop(closed);
     }
 
     /// Drops the pool of one connection.
     pub fn close(&self, mount: &str, name: &str) {
-        lock(&self.pools).retain(|(id, have), _| !(&**id == mount && have == name));
+        self.remove(|(id, have)| &**id == mount && have == name);
     }
 
     pub(crate) fn drop_mount(&self, mount: &str) {
-        lock(&self.pools).retain(|(id, _), _| &**id != mount);
+        self.remove(|(id, _)| &**id == mount);
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.pools).clear();
+        self.remove(|_| true);
     }
 
-    /// Closes connections that nobody used for a while.
+    fn remove(&self, gone: impl Fn(&(Arc<str>, String)) -> bool) {
+        // Dropping connections takes its time: not under the lock.
+        let removed: Vec<_> = lock(&self.pools).extract_if(|key, _| gone(key)).collect();
+        drop(removed);
+    }
+
+    /// Closes connections that nobody used for a while, and forgets pools that are empty.
     pub(crate) fn sweep(&self) {
         let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
-        for pool in pools {
-            let idle = std::mem::take(&mut *lock(&pool.idle));
-            let (kept, gone): (Vec<_>, Vec<_>) =
-                idle.into_iter().partition(|connection| connection.used.elapsed() < limits::CONNECTION_IDLE);
-            lock(&pool.idle).extend(kept);
-            drop(gone);
+        for pool in &pools {
+            let expired: Vec<_> = lock(&pool.idle).extract_if(.., |connection| pool.expired(connection)).collect();
+            drop(expired);
         }
+        drop(pools);
+        let unused = |pool: &Arc<Pool>| Arc::strong_count(pool) == 1 && lock(&pool.idle).is_empty();
+        let removed: Vec<_> = lock(&self.pools).extract_if(|_, pool| unused(pool)).collect();
+        drop(removed);
     }
 }
 
 impl Pool {
-    fn too_old(&self, connection: &Connection) -> bool {
-        let lifetime = Duration::from_secs(self.target.max_lifetime.into());
-        !lifetime.is_zero() && connection.opened.elapsed() >= lifetime
+    /// The most recently used idle connection that is not too old.
+    fn take(&self) -> Option<Connection> {
+        let mut expired = Vec::new();
+        let mut idle = lock(&self.idle);
+        let taken = loop {
+            match idle.pop() {
+                Some(connection) if self.expired(&connection) => expired.push(connection),
+                other => break other,
+            }
+        };
+        drop(idle);
+        taken
     }
 
-    async fn open(&self, memory: usize) -> Result<Connection, PluginError> {
-        let Kind::Database { pre, .. } = &self.component.kind else {
-            return Err(plugin_error(ErrorKind::Internal, "not a database plugin"));
-        };
-        let label = format!("{} for {:?}", self.component.name, self.target.name);
-        let mut store = self.component.store(&label, memory, self.grants.clone());
-        let failed = |error: wasmtime::Error| backend_failed(&self.component.name, &CallError::trap(&error));
-        let database = pre.instantiate_async(&mut store).await.map_err(failed)?;
-        database.coffer_plugin_backend().call_open(&mut store, &self.target.config).await.map_err(failed)??;
-        Ok(Connection { store, database, opened: Instant::now(), used: Instant::now() })
+    fn expired(&self, connection: &Connection) -> bool {
+        let lifetime = Duration::from_secs(self.target.max_lifetime.into());
+        (!lifetime.is_zero() && connection.opened.elapsed() >= lifetime)
+            || connection.used.elapsed() >= limits::CONNECTION_IDLE
+    }
+
+    /// A backend that traps is unavailable: what it was asked to undo is still to be undone.
+    fn failed(&self, state: &mut State, error: &wasmtime::Error) -> PluginError {
+        unavailable(format!("database plugin {:?} failed: {}", self.component.name, state.failed(error)))
     }
 }
 
-/// A backend that traps is unavailable: what it was asked to undo is still to be undone.
-fn backend_failed(name: &str, error: &CallError) -> PluginError {
-    plugin_error(ErrorKind::Unavailable, format!("database plugin {name:?} failed: {error}"))
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.target.config.zeroize();
+    }
 }

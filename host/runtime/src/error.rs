@@ -45,7 +45,7 @@ pub enum CallError {
     /// It answered with something that makes no sense.
     #[error("invalid response: {0}")]
     InvalidResponse(String),
-    /// Somebody else has changed what it read: run it again.
+    /// Somebody else has changed what it read, and nothing outside was touched yet: run it again.
     #[error("somebody else has changed {0:?}")]
     Conflict(String),
     /// The barrier failed below it.
@@ -57,11 +57,17 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn trap(error: &wasmtime::Error) -> Self {
+    /// What wasmtime says of a call that it ended.
+    pub(crate) fn of(error: &wasmtime::Error) -> Self {
+        let reason = error.root_cause().to_string();
         match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => Self::Stack,
-            Some(trap) => Self::Trap(trap.to_string()),
-            None => Self::Trap(error.root_cause().to_string()),
+            Some(_) => Self::Trap(reason.strip_prefix("wasm trap: ").unwrap_or(&reason).to_owned()),
+            // wasmtime has no type for it.
+            None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
+                Self::ResponseTooLarge("more than may be passed to the host at once".to_owned())
+            }
+            None => Self::Trap(reason),
         }
     }
 }

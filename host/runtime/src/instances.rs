@@ -4,152 +4,189 @@
 //! no caller can read what another's request left in its memory. It serves one call at a time, and is dropped after a
 //! number of calls, after a while without one, and after any call that did not end well.
 
-use std::num::NonZeroUsize;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use lru::LruCache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use wasmtime::Store;
 
 use crate::bindings::plugin::Plugin as Exports;
 use crate::component::{Component, Kind};
 use crate::plugin::{Caller, MountContext};
 use crate::state::State;
-use crate::{CallError, limits};
+use crate::{CallError, LoadError, limits};
 
 #[derive(PartialEq, Eq, Hash, Clone)]
 struct Key {
+    // Its address: idle instances keep their component alive, so no other gets it.
     component: usize,
     mount: Arc<str>,
     caller: Caller,
 }
 
-/// A live instance.
+/// A live instance. It ends with the call that uses it, unless it is given back.
 pub(crate) struct Instance {
     pub store: Store<State>,
     pub exports: Exports,
-    mount: std::sync::Weak<MountContext>,
+    component: Arc<Component>,
     calls: u32,
-    idle_since: Instant,
-    // The component it was made from stays where its address says it is.
-    _component: Arc<Component>,
+    // After the store: only then is there room for another.
     _slot: OwnedSemaphorePermit,
 }
 
 pub(crate) struct Instances {
-    idle: Mutex<LruCache<Key, Vec<Instance>>>,
+    idle: Mutex<Idle>,
     slots: Arc<Semaphore>,
 }
 
 impl Instances {
     pub fn new() -> Self {
-        let keys = NonZeroUsize::new(limits::IDLE_KEYS).unwrap_or(NonZeroUsize::MIN);
-        // A few slots are left for descriptions and database backends.
-        let slots = (limits::INSTANCES / 4 * 3) as usize;
-        Self { idle: Mutex::new(LruCache::new(keys)), slots: Arc::new(Semaphore::new(slots)) }
+        Self { idle: Mutex::default(), slots: Arc::new(Semaphore::new(limits::INSTANCES as usize)) }
     }
 
-    fn idle(&self) -> MutexGuard<'_, LruCache<Key, Vec<Instance>>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An instance for this call: one that has served the same caller, or a fresh one.
+    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too many.
     pub async fn take(
         &self,
         component: &Arc<Component>,
-        mount: &Arc<MountContext>,
+        mount: &MountContext,
         caller: &Caller,
     ) -> Result<Instance, CallError> {
-        if *caller != Caller::Anonymous {
-            let key = key(component, mount, caller);
-            // An instance made before the mount was tuned has other limits.
-            let current = |instance: &Instance| std::ptr::eq(instance.mount.as_ptr(), Arc::as_ptr(mount));
-            if let Some(instance) = self.idle().get_mut(&key).and_then(Vec::pop).filter(current) {
-                return Ok(instance);
-            }
+        let kept = match caller {
+            Caller::Anonymous => None,
+            _ => self.idle().take(&key(component, mount, caller)),
+        };
+        match kept {
+            Some(instance) => Ok(instance),
+            None => self.fresh(component, mount).await,
         }
+    }
+
+    async fn fresh(&self, component: &Arc<Component>, mount: &MountContext) -> Result<Instance, CallError> {
+        let Kind::Plugin { pre, .. } = &component.kind else {
+            let name = component.name.to_string();
+            return Err(LoadError::WrongKind { name, expected: "secret or auth" }.into());
+        };
         let slot = match self.slots.clone().try_acquire_owned() {
-            Ok(slot) => slot,
+            Ok(slot) => Ok(slot),
             Err(_) => {
-                self.sweep_all_but_newest();
-                let acquired = self.slots.clone().acquire_owned().await;
-                acquired.map_err(|_| CallError::Trap("the runtime is shut down".to_owned()))?
+                // Somebody's idle instance makes room.
+                let oldest = self.idle().pop_oldest();
+                drop(oldest);
+                self.slots.clone().acquire_owned().await
             }
         };
-        let Kind::Plugin { pre, .. } = &component.kind else {
-            return Err(CallError::Trap("not a plugin".to_owned()));
-        };
-        let label = format!("{} at {}", component.name, mount.info.path);
-        let mut store = component.store(&label, mount.memory, Arc::default());
-        let exports = pre.instantiate_async(&mut store).await.map_err(|error| {
-            if store.data().memory.exceeded { CallError::Memory(mount.memory) } else { CallError::trap(&error) }
-        })?;
-        let idle_since = Instant::now();
-        let mount = Arc::downgrade(mount);
-        Ok(Instance { store, exports, mount, calls: 0, idle_since, _component: component.clone(), _slot: slot })
+        let slot = slot.map_err(|_| CallError::Trap("the runtime has ended".to_owned()))?;
+        let mut store = component.store();
+        store.data_mut().memory.limit = mount.memory.min(limits::MAX_MEMORY);
+        match pre.instantiate_async(&mut store).await {
+            Ok(exports) => Ok(Instance { store, exports, component: component.clone(), calls: 0, _slot: slot }),
+            Err(error) => Err(store.data_mut().failed(&error)),
+        }
     }
 
     /// Keeps an instance for the caller's next call.
-    pub fn give_back(&self, component: &Arc<Component>, mount: &Arc<MountContext>, caller: Caller, mut instance: Instance) {
+    pub fn give_back(&self, mount: &MountContext, caller: Caller, mut instance: Instance) {
         instance.calls += 1;
-        if caller == Caller::Anonymous || instance.calls >= limits::CALLS_PER_INSTANCE {
-            return;
+        let keep = caller != Caller::Anonymous
+            && instance.calls < limits::CALLS_PER_INSTANCE
+            && instance.store.data().memory.used <= limits::IDLE_MEMORY
+            // Else somebody may be waiting for its slot.
+            && self.slots.available_permits() > 0;
+        if keep {
+            let key = key(&instance.component, mount, &caller);
+            // Dropping an instance cleans its memory: not under the lock.
+            let superfluous = self.idle().put(key, instance);
+            drop(superfluous);
         }
-        instance.idle_since = Instant::now();
-        let evicted = {
-            let mut idle = self.idle();
-            let key = key(component, mount, &caller);
-            if let Some(instances) = idle.get_mut(&key) {
-                if instances.len() < limits::IDLE_PER_KEY {
-                    instances.push(instance);
-                    return;
-                }
-                Some((key, vec![instance]))
-            } else {
-                idle.push(key, vec![instance])
-            }
-        };
-        // Dropping one unmaps memory: not under the lock.
-        drop(evicted);
     }
 
+    /// Drops the idle instances of one mount.
     pub fn drop_mount(&self, mount: &str) {
-        self.retain(|key, _| &*key.mount != mount);
+        let dropped = self.idle().remove(|key, _| &*key.mount == mount);
+        drop(dropped);
     }
 
+    /// Drops all idle instances.
     pub fn clear(&self) {
-        self.retain(|_, _| false);
+        let dropped = self.idle().remove(|_, _| true);
+        drop(dropped);
     }
 
+    /// Drops those that nobody has used for a while.
     pub fn sweep(&self) {
-        self.retain(|_, instance| instance.idle_since.elapsed() < limits::IDLE_TIME);
-    }
-
-    fn sweep_all_but_newest(&self) {
-        self.retain(|_, instance| instance.idle_since.elapsed() < limits::TICK);
-    }
-
-    fn retain(&self, keep: impl Fn(&Key, &Instance) -> bool) {
-        let mut dropped = Vec::new();
-        let mut idle = self.idle();
-        let mut empty = Vec::new();
-        for (key, instances) in idle.iter_mut() {
-            let (kept, gone) = std::mem::take(instances).into_iter().partition(|instance| keep(key, instance));
-            *instances = kept;
-            dropped.push(gone as Vec<Instance>);
-            if instances.is_empty() {
-                empty.push(key.clone());
-            }
-        }
-        for key in empty {
-            idle.pop(&key);
-        }
-        drop(idle);
+        let dropped = self.idle().remove(|_, since| since.elapsed() >= limits::IDLE_TIME);
         drop(dropped);
     }
 }
 
-fn key(component: &Arc<Component>, mount: &Arc<MountContext>, caller: &Caller) -> Key {
+fn key(component: &Arc<Component>, mount: &MountContext, caller: &Caller) -> Key {
     Key { component: Arc::as_ptr(component) as usize, mount: mount.id.clone(), caller: caller.clone() }
+}
+
+/// Idle instances, by whose they are and by age.
+#[derive(Default)]
+struct Idle {
+    // Oldest first.
+    by_key: HashMap<Key, Vec<Kept>>,
+    by_age: BTreeMap<u64, Key>,
+    next_age: u64,
+}
+
+struct Kept {
+    age: u64,
+    since: Instant,
+    instance: Instance,
+}
+
+impl Idle {
+    /// The most recently used one.
+    fn take(&mut self, key: &Key) -> Option<Instance> {
+        let all = self.by_key.get_mut(key)?;
+        let kept = all.pop()?;
+        if all.is_empty() {
+            self.by_key.remove(key);
+        }
+        self.by_age.remove(&kept.age);
+        Some(kept.instance)
+    }
+
+    /// Adds one; returns the one that has to go for it.
+    fn put(&mut self, key: Key, instance: Instance) -> Option<Instance> {
+        let crowded = self.by_key.get(&key).is_some_and(|all| all.len() >= limits::IDLE_PER_CALLER);
+        if crowded {
+            return Some(instance);
+        }
+        let age = self.next_age;
+        self.next_age += 1;
+        self.by_age.insert(age, key.clone());
+        self.by_key.entry(key).or_default().push(Kept { age, since: Instant::now(), instance });
+        if self.by_age.len() > limits::IDLE { self.pop_oldest() } else { None }
+    }
+
+    fn pop_oldest(&mut self) -> Option<Instance> {
+        let (_, key) = self.by_age.pop_first()?;
+        let all = self.by_key.get_mut(&key)?;
+        let oldest = (!all.is_empty()).then(|| all.remove(0).instance);
+        if all.is_empty() {
+            self.by_key.remove(&key);
+        }
+        oldest
+    }
+
+    fn remove(&mut self, gone: impl Fn(&Key, &Instant) -> bool) -> Vec<Kept> {
+        let mut dropped = Vec::new();
+        for (key, all) in &mut self.by_key {
+            dropped.extend(all.extract_if(.., |kept| gone(key, &kept.since)));
+        }
+        self.by_key.retain(|_, all| !all.is_empty());
+        for kept in &dropped {
+            self.by_age.remove(&kept.age);
+        }
+        dropped
+    }
 }

@@ -20,6 +20,7 @@ mod instances;
 mod limits;
 mod plugin;
 mod precompiled;
+mod response;
 mod state;
 mod tls;
 
@@ -33,8 +34,9 @@ pub use crate::component::{BackendDescription, Component, PluginDescription};
 pub use crate::database::DatabasePools;
 pub use crate::engine::Engine;
 pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
-pub use crate::limits::{DEADLINE, MEMORY};
+pub use crate::limits::{DEADLINE, MEMORY, RESPONSE};
 pub use crate::plugin::{
-    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal, Request, Response,
+    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal, Request,
 };
+pub use crate::response::Response;
 pub use crate::state::Environment;

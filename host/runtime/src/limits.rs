@@ -4,38 +4,59 @@ use std::time::Duration;
 
 /// How often a running guest lets others run, and how closely a deadline is kept.
 pub const TICK: Duration = Duration::from_millis(5);
-/// Live instances, of all components together.
+/// After so many ticks without a running guest the ticker sleeps until there is one.
+pub const TICKS_BEFORE_SLEEP: u32 = 40;
+
+/// Live instances of secret engines and auth methods; who comes later waits for one to end.
 pub const INSTANCES: u32 = 512;
-/// Idle instances kept for callers, by mount and caller.
-pub const IDLE_KEYS: usize = 256;
+/// Of these, idle ones that wait for their caller to come back.
+pub const IDLE: usize = 256;
 /// Idle instances of one mount and caller.
-pub const IDLE_PER_KEY: usize = 4;
+pub const IDLE_PER_CALLER: usize = 4;
+/// An instance that has grown beyond this many bytes of memory is not kept.
+pub const IDLE_MEMORY: usize = 8 << 20;
 /// An instance is dropped after so many calls.
 pub const CALLS_PER_INSTANCE: u32 = 1000;
 /// An idle instance is dropped after that long.
 pub const IDLE_TIME: Duration = Duration::from_secs(30);
+/// Live instances of database backends.
+pub const BACKENDS: u32 = 256;
+/// Components that are compiled and described at the same time: compiling takes all the processors that there are.
+pub const LOADING: u32 = 2;
 
-/// Memory of one instance, in bytes.
+/// Memory of one instance, in bytes, unless the mount says otherwise.
 pub const MEMORY: usize = 64 << 20;
+/// The most that a mount may say.
+pub const MAX_MEMORY: usize = 512 << 20;
 /// Elements of a guest's tables.
 pub const TABLE_ELEMENTS: usize = 20_000;
+/// Core instances of one component: stock toolchains for other languages make a few dozen.
+pub const CORE_INSTANCES: u32 = 40;
+/// Tables of one component.
+pub const TABLES: u32 = 10;
+/// Memories of one component.
+pub const MEMORIES: u32 = 2;
 /// A guest's stack, in bytes.
 pub const WASM_STACK: usize = 512 << 10;
 /// A fiber's stack: the guest's and the host's functions above it.
 pub const ASYNC_STACK: usize = 1 << 20;
-/// Memory of a slot that is cleaned in place instead of given back to the system.
+/// What an instance has written, up to so many bytes, is cleaned in place when it ends instead of given back to the system.
 pub const KEEP_RESIDENT: usize = 1 << 20;
+/// Memories whose last component is remembered, so that its next instance finds its image mapped.
+pub const WARM_SLOTS: u32 = 64;
 
 /// One call, unless the mount says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// `describe` of a component that is loaded.
 pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
-/// A response's data, in bytes.
+/// A response's data, in bytes, unless the mount says otherwise.
 pub const RESPONSE: usize = 8 << 20;
-/// All that one host call copies out of a guest, in bytes.
-pub const HOSTCALL: usize = 16 << 20;
+/// What else one call may copy out of a guest, in bytes: a stored value, warnings, the parts of an auth.
+pub const HOSTCALL: usize = 4 << 20;
 /// Warnings of a response, policies and other short lists.
 pub const LIST: usize = 1000;
+/// One short text of a response, and an error's message, in bytes.
+pub const TEXT: usize = 64 << 10;
 
 /// A storage key below the mount, in bytes.
 pub const KEY: usize = 1024;
@@ -54,13 +75,19 @@ pub const INTERNAL: usize = 64 << 10;
 /// A lease's group, in bytes.
 pub const GROUP: usize = 256;
 
+/// Configured databases of one mount.
+pub const POOLS: usize = 4096;
 /// Connections of one configured database, unless it says otherwise.
 pub const CONNECTIONS: u32 = 4;
 /// The most that it may say.
 pub const MAX_CONNECTIONS: u32 = 64;
 /// A database connection that nobody used for so long is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
-/// Connecting to an address.
+/// What is left of a call's deadline after a database did not answer, so that the plugin can still say so.
+pub const DATABASE_MARGIN: Duration = Duration::from_millis(500);
+/// Streams that one database backend may have open.
+pub const STREAMS: usize = 8;
+/// Connecting to an address, and a TLS handshake.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// One read of a stream, in bytes.
 pub const READ: u32 = 1 << 20;

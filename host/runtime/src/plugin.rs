@@ -1,24 +1,26 @@
 //! Calls into secret engines and auth methods.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use coffer_barrier::{BarrierError, Transaction};
-use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
 use crate::bindings::plugin::Plugin as Exports;
 use crate::bindings::plugin::coffer::plugin::effects::{LeaseGrant, LeaseRequest};
 use crate::bindings::plugin::coffer::plugin::mount;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
-use crate::component::{Component, Kind};
+use crate::component::Component;
 use crate::database::DatabasePools;
 use crate::instances::{Instance, Instances};
+use crate::response::Response;
 use crate::state::{Call, State};
-use crate::{CallError, LoadError, PluginError, limits};
+use crate::{CallError, PluginError, limits};
 
-pub use contract::{Auth, Lease, Operation, Renewal, Request, Response};
+pub use contract::{Auth, Lease, Operation, Renewal, Request};
 
 /// A mount, as far as its plugin is concerned.
 pub struct MountContext {
@@ -32,11 +34,13 @@ pub struct MountContext {
     pub deadline: Duration,
     /// How much memory one instance may have, in bytes.
     pub memory: usize,
+    /// How long a response's data may be, in bytes.
+    pub response: usize,
 }
 
 impl MountContext {
     pub(crate) fn key(&self, key: &str) -> String {
-        format!("{}{key}", self.storage_prefix)
+        [self.storage_prefix.as_str(), key].concat()
     }
 }
 
@@ -68,7 +72,7 @@ pub trait Effects: Send + Sync {
 }
 
 /// For calls that may not act on the outside world under a lease of their own.
-pub struct CommitOnly;
+struct CommitOnly;
 
 #[async_trait]
 impl Effects for CommitOnly {
@@ -85,13 +89,33 @@ impl Effects for CommitOnly {
 pub struct Outcome<T> {
     /// The plugin's answer, or its error; or why there is neither.
     pub result: Result<Result<T, PluginError>, CallError>,
-    /// The transaction with what the plugin wrote; None if it was lost with the instance.
+    /// The transaction with what the plugin wrote. None unless there is an answer: a call that fails leaves nothing but
+    /// what it committed by `prepare`.
     pub txn: Option<Transaction>,
     /// Whether something outside was touched, so that the call must not be run again.
     pub touched: bool,
-    /// The lease that the call made.
+    /// The lease that the call made, durable whatever came after it.
     pub lease: Option<LeaseGrant>,
 }
+
+impl<T> Outcome<T> {
+    fn failed(error: CallError) -> Self {
+        Self { result: Err(error), txn: None, touched: false, lease: None }
+    }
+
+    fn check<U>(self, check: impl FnOnce(T) -> Result<U, CallError>) -> Outcome<U> {
+        let Self { result, txn, touched, lease } = self;
+        let result = match result {
+            Ok(Ok(answer)) => check(answer).map(Ok),
+            Ok(Err(error)) => Ok(Err(error)),
+            Err(error) => Err(error),
+        };
+        let txn = txn.filter(|_| matches!(result, Ok(Ok(_))));
+        Outcome { result, txn, touched, lease }
+    }
+}
+
+type CallFuture<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<T, PluginError>>> + Send + 'a>>;
 
 /// Calls plugins, and keeps their instances.
 pub struct Plugins {
@@ -115,17 +139,11 @@ impl Plugins {
         effects: Arc<dyn Effects>,
         request: Request,
     ) -> Outcome<Response> {
-        let mut outcome = self
-            .run(component, mount, caller, txn, effects, move |exports, store| {
-                Box::pin(async move { exports.coffer_plugin_engine().call_handle(store, &request).await })
-            })
-            .await;
-        if let Ok(Ok(response)) = &outcome.result
-            && let Err(error) = check(response)
-        {
-            outcome.result = Err(error);
-        }
-        outcome
+        self.run(component, mount, caller, txn, effects, move |exports, store| {
+            Box::pin(async move { exports.coffer_plugin_engine().call_handle(store, &request).await })
+        })
+        .await
+        .check(|response| Response::checked(response, mount.response))
     }
 
     /// Whether what a write would make is there already.
@@ -192,12 +210,13 @@ impl Plugins {
         self.databases.clear();
     }
 
-    /// Drops what has been idle for too long.
+    /// Drops what has been idle for too long; to be called every few seconds.
     pub fn sweep(&self) {
         self.instances.sweep();
         self.databases.sweep();
     }
 
+    /// One call, from taking an instance to giving it back. Dropping this future drops the instance.
     async fn run<T>(
         &self,
         component: &Arc<Component>,
@@ -205,31 +224,23 @@ impl Plugins {
         caller: Caller,
         txn: Transaction,
         effects: Arc<dyn Effects>,
-        call: impl for<'a> FnOnce(
-            &'a Exports,
-            &'a mut Store<State>,
-        ) -> std::pin::Pin<
-            Box<dyn Future<Output = wasmtime::Result<Result<T, PluginError>>> + Send + 'a>,
-        > + Send,
+        call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<State>) -> CallFuture<'a, T> + Send,
     ) -> Outcome<T> {
-        let lost = |error| Outcome { result: Err(error), txn: None, touched: false, lease: None };
-        if !matches!(component.kind, Kind::Plugin { .. }) {
-            let name = component.name.clone();
-            return lost(CallError::Load(LoadError::WrongKind { name, expected: "secret or auth" }));
-        }
-        let deadline = CallError::Deadline(u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX));
-        let end = tokio::time::Instant::now() + mount.deadline;
-        let instance = tokio::time::timeout_at(end, self.instances.take(component, mount, &caller)).await;
-        let mut instance = match instance {
+        let deadline = Instant::now() + mount.deadline;
+        let late = || CallError::Deadline(u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX));
+        let mut instance = match timeout_at(deadline, self.instances.take(component, mount, &caller)).await {
             Ok(Ok(instance)) => instance,
-            Ok(Err(error)) => return lost(error),
-            Err(_) => return lost(deadline),
+            Ok(Err(error)) => return Outcome::failed(error),
+            Err(_) => return Outcome::failed(late()),
         };
-        let databases = self.databases.clone();
-        let here = Call { mount: mount.clone(), txn, effects, databases, touched: false, lease: None };
+        let _running = component.engine.running();
         let Instance { store, exports, .. } = &mut instance;
+        store.set_epoch_deadline(1);
+        store.set_hostcall_fuel(mount.response.saturating_add(limits::HOSTCALL));
+        let (mount_here, databases) = (mount.clone(), self.databases.clone());
+        let here = Call { mount: mount_here, txn, effects, databases, deadline, touched: false, lease: None };
         store.data_mut().call = Some(Box::new(here));
-        let result = tokio::time::timeout_at(end, call(exports, store)).await;
+        let result = timeout_at(deadline, call(exports, store)).await;
         let state = store.data_mut();
         let (txn, touched, lease) = match state.call.take() {
             Some(call) => (Some(call.txn), call.touched, call.lease),
@@ -237,49 +248,19 @@ impl Plugins {
         };
         let result = match result {
             Ok(Ok(answer)) => {
-                self.instances.give_back(component, mount, caller, instance);
-                Ok(answer)
+                self.instances.give_back(mount, caller, instance);
+                Ok(answer.map_err(shortened))
             }
-            // The instance is dropped with everything in it.
-            Ok(Err(error)) => Err(state.failure.take().unwrap_or_else(|| {
-                if state.memory.exceeded {
-                    CallError::Memory(state.memory.limit)
-                } else if error.to_string().contains("fuel") {
-                    CallError::ResponseTooLarge(format!("more than {} bytes in one call", limits::HOSTCALL))
-                } else {
-                    CallError::trap(&error)
-                }
-            })),
-            Err(_) => Err(deadline),
+            Ok(Err(error)) => Err(state.failed(&error)),
+            Err(_) => Err(late()),
         };
+        let txn = txn.filter(|_| matches!(result, Ok(Ok(_))));
         Outcome { result, txn, touched, lease }
     }
 }
 
-/// What a guest returns is input like any other.
-fn check(response: &Response) -> Result<(), CallError> {
-    let invalid = |text: &str| Err(CallError::InvalidResponse(text.to_owned()));
-    if let Some(data) = &response.data {
-        if data.len() > limits::RESPONSE {
-            return Err(CallError::ResponseTooLarge(format!("{} bytes of data; {} are allowed", data.len(), limits::RESPONSE)));
-        }
-        if !data.trim_start().starts_with('{') || serde_json::from_str::<&RawValue>(data).is_err() {
-            return invalid("the data is no JSON object");
-        }
-    }
-    if response.status.is_some_and(|status| !(200..=599).contains(&status)) {
-        return invalid("the status is not between 200 and 599");
-    }
-    if response.warnings.len() > limits::LIST {
-        return invalid("there are too many warnings");
-    }
-    if let Some(auth) = &response.auth {
-        if auth.policies.len() > limits::LIST || auth.metadata.len() > limits::LIST || auth.bound_cidrs.len() > limits::LIST {
-            return invalid("the auth lists are too long");
-        }
-        if auth.internal.len() > limits::INTERNAL || serde_json::from_str::<&RawValue>(&auth.internal).is_err() {
-            return invalid("the auth's internal data is too large or no JSON");
-        }
-    }
-    Ok(())
+/// An error's message goes to the client, and the client is not to be flooded.
+fn shortened(mut error: PluginError) -> PluginError {
+    error.message.truncate(error.message.floor_char_boundary(limits::TEXT));
+    error
 }

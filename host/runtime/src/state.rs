@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 use coffer_clock::{Clock, Random};
+use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 
@@ -28,6 +29,7 @@ pub(crate) struct Call {
     pub txn: Transaction,
     pub effects: Arc<dyn Effects>,
     pub databases: Arc<DatabasePools>,
+    pub deadline: Instant,
     pub touched: bool,
     pub lease: Option<LeaseGrant>,
 }
@@ -35,8 +37,10 @@ pub(crate) struct Call {
 /// A store's data.
 pub(crate) struct State {
     pub environment: Environment,
-    /// Who speaks, in the log: the component's name, and the mount's path if there is one.
-    pub label: String,
+    /// The component's name.
+    pub component: Arc<str>,
+    /// The database connection that the instance is, as the log names it.
+    pub connection: Option<String>,
     pub memory: MemoryLimit,
     pub call: Option<Box<Call>>,
     /// Why a host function ended the guest.
@@ -47,15 +51,18 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(environment: Environment, label: String, memory: usize, grants: Arc<Grants>) -> Self {
+    pub fn new(environment: Environment, component: Arc<str>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits::STREAMS);
         Self {
             environment,
-            label,
-            memory: MemoryLimit { limit: memory, exceeded: false },
+            component,
+            connection: None,
+            memory: MemoryLimit { limit: limits::MEMORY, used: 0, exceeded: false },
             call: None,
             failure: None,
-            table: ResourceTable::new(),
-            grants,
+            table,
+            grants: Arc::default(),
         }
     }
 
@@ -70,18 +77,34 @@ impl State {
         self.failure = Some(failure);
         error
     }
+
+    /// Why a call ended in this error.
+    pub fn failed(&mut self, error: &wasmtime::Error) -> CallError {
+        match self.failure.take() {
+            Some(failure) => failure,
+            None if self.memory.exceeded => CallError::Memory(self.memory.limit),
+            None => CallError::of(error),
+        }
+    }
 }
 
 /// Refuses memory beyond the limit, and remembers that it did.
 pub(crate) struct MemoryLimit {
     pub limit: usize,
+    /// Of all the instance's memories.
+    pub used: usize,
     pub exceeded: bool,
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let refused = desired > self.limit || maximum.is_some_and(|maximum| desired > maximum);
-        self.exceeded |= refused;
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        let refused = used > self.limit || maximum.is_some_and(|maximum| desired > maximum);
+        if refused {
+            self.exceeded = true;
+        } else {
+            self.used = used;
+        }
         Ok(!refused)
     }
 

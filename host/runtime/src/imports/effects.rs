@@ -5,6 +5,7 @@ use coffer_barrier::BarrierError;
 use crate::bindings::plugin::coffer::plugin::effects;
 use crate::error::plugin_error;
 use crate::plugin::EffectsError;
+use crate::response::internal;
 use crate::state::State;
 use crate::{CallError, ErrorKind, PluginError, limits};
 
@@ -15,40 +16,40 @@ impl effects::Host for State {
     ) -> wasmtime::Result<Result<Option<effects::LeaseGrant>, PluginError>> {
         let call = self.call()?;
         if let Some(lease) = &lease
-            && let Err(error) = check(lease, call.lease.is_some())
+            && let Err(reason) = check(lease, call.lease.is_some())
         {
-            return Ok(Err(error));
+            return Ok(Err(plugin_error(ErrorKind::Internal, reason)));
         }
+        // A commit goes on when its caller is cut off: from here on, nobody knows whether it was made.
+        let touched_before = std::mem::replace(&mut call.touched, true);
         let effects = call.effects.clone();
         match effects.prepare(&mut call.txn, lease).await {
             Ok(grant) => {
-                call.touched = true;
                 if grant.is_some() {
                     call.lease.clone_from(&grant);
                 }
                 Ok(Ok(grant))
             }
-            Err(EffectsError::Refused(message)) => Ok(Err(plugin_error(ErrorKind::InvalidRequest, message))),
+            Err(EffectsError::Refused(message)) => {
+                call.touched = touched_before;
+                Ok(Err(plugin_error(ErrorKind::InvalidRequest, message)))
+            }
             // Before anything was touched the whole request can be run again; afterwards it cannot.
-            Err(EffectsError::Barrier(BarrierError::Conflict { key })) => Err(self.fail(CallError::Conflict(key))),
+            Err(EffectsError::Barrier(BarrierError::Conflict { key })) if !touched_before => {
+                call.touched = false;
+                Err(self.fail(CallError::Conflict(key)))
+            }
             Err(EffectsError::Barrier(error)) => Err(self.fail(CallError::Barrier(error))),
         }
     }
 }
 
-fn check(lease: &effects::LeaseRequest, already: bool) -> Result<(), PluginError> {
-    let refuse = |message: &str| Err(plugin_error(ErrorKind::Internal, message));
+fn check(lease: &effects::LeaseRequest, already: bool) -> Result<(), String> {
     if already {
-        return refuse("a request can have one lease only");
+        return Err("a request can have one lease only".to_owned());
     }
     if lease.group.len() > limits::GROUP {
-        return refuse("the lease's group is too long");
+        return Err(format!("the lease's group has {} bytes; {} are allowed", lease.group.len(), limits::GROUP));
     }
-    if lease.internal.len() > limits::INTERNAL {
-        return refuse("the lease's internal data is too large");
-    }
-    if serde_json::from_str::<&serde_json::value::RawValue>(&lease.internal).is_err() {
-        return refuse("the lease's internal data is not JSON");
-    }
-    Ok(())
+    internal(&lease.internal).map_err(|reason| format!("the lease's internal data {reason}"))
 }

@@ -27,13 +27,17 @@ impl random::Host for State {
 impl log::Host for State {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         let end = message.floor_char_boundary(limits::LOG);
-        let message = message.get(..end).unwrap_or_default().escape_debug().to_string();
-        let plugin = &self.label;
+        let message = message.get(..end).unwrap_or_default().escape_debug();
+        let plugin = &*self.component;
+        let mount = match &self.call {
+            Some(call) => call.mount.info.path.as_str(),
+            None => self.connection.as_deref().unwrap_or_default(),
+        };
         match level {
-            log::Level::Debug => tracing::debug!(plugin, "{message}"),
-            log::Level::Info => tracing::info!(plugin, "{message}"),
-            log::Level::Warn => tracing::warn!(plugin, "{message}"),
-            log::Level::Error => tracing::error!(plugin, "{message}"),
+            log::Level::Debug => tracing::debug!(plugin, mount, "{message}"),
+            log::Level::Info => tracing::info!(plugin, mount, "{message}"),
+            log::Level::Warn => tracing::warn!(plugin, mount, "{message}"),
+            log::Level::Error => tracing::error!(plugin, mount, "{message}"),
         }
         Ok(())
     }

@@ -67,7 +67,8 @@ impl storage::Host for State {
         answer!(check(&key));
         let call = self.call()?;
         let key = call.mount.key(&key);
-        let value = call.txn.get(&key).await.map(|value| value.map(|value| value.to_vec()));
+        // Moved out, not copied; wasmtime copies it into the guest.
+        let value = call.txn.get(&key).await.map(|value| value.map(|mut value| std::mem::take(&mut *value)));
         self.barrier(value)
     }
 
@@ -98,7 +99,10 @@ impl storage::Host for State {
         let (full, after) = (call.mount.key(&prefix), after.map(|after| call.mount.key(&after)));
         let limit = limit.min(limits::SCAN) as usize;
         let keys = call.txn.list(&full, after.as_deref(), limit).await;
-        let keys = keys.map(|keys| keys.into_iter().map(|key| key.get(root..).unwrap_or_default().to_owned()).collect());
+        let keys = keys.map(|mut keys| {
+            keys.iter_mut().for_each(|key| drop(key.drain(..root)));
+            keys
+        });
         self.barrier(keys)
     }
 

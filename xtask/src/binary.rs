@@ -1,0 +1,27 @@
+//! The one binary, with the built-in components inside.
+
+use std::path::PathBuf;
+
+use crate::components;
+use crate::error::Result;
+use crate::files::{human, size};
+use crate::run;
+use crate::workspace::{Profile, Workspace};
+
+/// Builds all components, then `coffer` around them. Returns where it is.
+///
+/// # Errors
+/// If anything does not build.
+pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
+    components::build(workspace, profile, &[])?;
+    run::run(workspace.cargo().args([
+        "build",
+        "--package",
+        "coffer",
+        "--profile",
+        profile.name(),
+    ]))?;
+    let binary = workspace.executable(profile, "coffer");
+    println!("{}  {}", binary.display(), human(size(&binary)?));
+    Ok(binary)
+}
