@@ -10,7 +10,7 @@ use coffer_api::{Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_core::{Core, CoreConfig};
-use coffer_runtime::{Builtin, Catalog, Engine, Environment};
+use coffer_runtime::{Catalog, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;

@@ -266,10 +266,7 @@ impl Attempt<'_> {
         lease: Option<runtime::LeaseGrant>,
     ) -> Result<Reply, Error> {
         let mut warnings = response.warnings;
-        let data = match response.data {
-            Some(data) => Some(RawValue::from_string(data).map_err(|_| Error::Corrupt(self.mount.entry.full_path()))?),
-            None => None,
-        };
+        let data = response.data;
         if response.status.is_none() && response.auth.is_none() {
             let empty_list = self.request.method == Method::List && data.as_ref().is_none_or(|data| is_empty_list(data));
             let nothing = matches!(self.request.method, Method::Get | Method::Head) && data.is_none();
