@@ -1,1 +1,14 @@
-//! coffer-api
+//! HTTP: listeners, TLS, limits, and the way from a request on the wire to the core's and back.
+//!
+//! Whatever arrives is bounded before it is believed: headers by number, size and time, bodies by size, nesting and time,
+//! connections by number. Everything that is refused is refused in Vault's shape, `{"errors": [...]}`.
+//! It knows nothing of tokens, policies or paths: `/v1/` is the core's.
+
+mod handler;
+mod limits;
+mod listener;
+mod tls;
+
+pub use crate::limits::Limits;
+pub use crate::listener::{Bound, ListenerConfig, ServeError, Server};
+pub use crate::tls::TlsFiles;

@@ -1,7 +1,6 @@
 //! The parts, put together; and the life of the whole: sealed, initialised, unsealed, sealed again.
 
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -181,16 +180,15 @@ impl Core {
         }
     }
 
-    /// Runs `work` in a transaction until it commits: it must not touch anything outside.
-    pub(crate) async fn transact<'w, T>(
-        &self,
-        mut work: impl for<'t> FnMut(&'t mut Transaction) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>> + Send + 'w,
-    ) -> Result<T, Error> {
+    /// Runs `work` in a transaction, which it gives back, until that commits. It must not touch anything outside.
+    pub(crate) async fn transact<T, F>(&self, mut work: impl FnMut(Transaction) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<(T, Transaction), Error>> + Send,
+    {
         let mut turn = Turn::default();
         loop {
-            let mut txn = self.barrier.begin()?;
-            let lost = match work(&mut txn).await {
-                Ok(value) => match txn.commit().await {
+            let lost = match work(self.barrier.begin()?).await {
+                Ok((value, txn)) => match txn.commit().await {
                     Ok(_) => return Ok(value),
                     Err(BarrierError::Conflict { key }) => key,
                     Err(error) => return Err(error.into()),

@@ -17,7 +17,7 @@ mod limits;
 mod mount;
 mod params;
 mod pipeline;
-pub mod policy;
+mod policy;
 mod policy_store;
 mod reply;
 mod request;

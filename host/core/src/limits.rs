@@ -31,10 +31,6 @@ pub const MAX_POLICIES: usize = 256;
 pub const MAX_METADATA: usize = 64 * 1024;
 /// A token id that the caller chooses, in bytes.
 pub const MAX_TOKEN_ID: usize = 4_096;
-/// What a plugin may keep in a lease or a token, in bytes.
-pub const MAX_INTERNAL: usize = 64 * 1024;
-/// The group of a lease, in bytes.
-pub const MAX_GROUP: usize = 256;
 /// Keys in one answer of a list.
 pub const MAX_LIST: usize = 100_000;
 

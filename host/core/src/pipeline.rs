@@ -248,17 +248,13 @@ impl Attempt<'_> {
     /// Makes a lease due at once: the reaper does the rest, and goes on trying if it fails.
     async fn undo(&self, lease_id: &str) {
         let core = self.core;
-        let done = core
-            .transact(|txn| {
-                Box::pin(async move {
-                    if let Some(Leased::Secret(lease)) = lease::load(txn, self.ns, lease_id).await? {
-                        lease.reschedule(txn, core.clock.now())?;
-                    }
-                    Ok(())
-                })
-            })
-            .await;
-        if let Err(error) = done {
+        let done = core.transact(|mut txn| async move {
+            if let Some(Leased::Secret(lease)) = lease::load(&mut txn, self.ns, lease_id).await? {
+                lease.reschedule(&mut txn, core.clock.now())?;
+            }
+            Ok(((), txn))
+        });
+        if let Err(error) = done.await {
             tracing::error!(lease_id, %error, "a lease of a failed request stays until its time is over");
         }
     }
@@ -270,10 +266,7 @@ impl Attempt<'_> {
         lease: Option<runtime::LeaseGrant>,
     ) -> Result<Reply, Error> {
         let mut warnings = response.warnings;
-        let data = match response.data {
-            Some(data) => Some(RawValue::from_string(data).map_err(|_| Error::Corrupt(self.mount.entry.full_path()))?),
-            None => None,
-        };
+        let data = response.data;
         if response.status.is_none() && response.auth.is_none() {
             let empty_list = self.request.method == Method::List && data.as_ref().is_none_or(|data| is_empty_list(data));
             let nothing = matches!(self.request.method, Method::Get | Method::Head) && data.is_none();

@@ -107,11 +107,6 @@ impl Reply {
         Self { auth: Some(auth), warnings, ..Self::default() }
     }
 
-    pub fn with_status(mut self, status: u16) -> Self {
-        self.status = Some(status);
-        self
-    }
-
     pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
         self.warnings.push(warning.into());
         self

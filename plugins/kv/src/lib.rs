@@ -1,1 +1,35 @@
-//! kv
+//! Key-value secrets: with versions (version 2), or plain (version 1), as the mount's option `version` says.
+
+mod config;
+mod data;
+mod metadata;
+mod secret;
+mod subkeys;
+mod v1;
+
+use coffer_sdk::prelude::*;
+
+const HELP: &str = "Key-value secrets, with or without versions.";
+
+/// The secret engine.
+pub static KV: Plugin = Plugin::secret("kv", env!("CARGO_PKG_VERSION"), HELP).paths(ALL).choose(paths);
+
+fn paths() -> &'static [Path] {
+    if mount::option("version").as_deref() == Some("2") { V2 } else { V1 }
+}
+
+static ALL: &[Path] = V2;
+static V2: &[Path] = &[
+    config::PATH,
+    data::PATH,
+    data::DELETE,
+    data::UNDELETE,
+    data::DESTROY,
+    metadata::PATH,
+    metadata::DETAILED,
+    subkeys::PATH,
+    v1::UNVERSIONED,
+];
+static V1: &[Path] = &[v1::PATH];
+
+coffer_sdk::export_plugin!(KV);

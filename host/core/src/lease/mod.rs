@@ -14,7 +14,7 @@ mod renew;
 mod revoke;
 
 pub use entry::{Lease, Leased, load};
-pub use job::{Job, Progress};
+pub use job::Job;
 pub use reaper::Reaper;
 pub use renew::{renew, renew_token};
 pub use revoke::{InFlight, force, revoke_now};

@@ -22,7 +22,7 @@ use crate::{Core, Error, limits, token};
 /// A group that is being worked on or that waits for its backend.
 #[derive(Debug, Clone, Copy)]
 enum GroupState {
-    Busy { failures: u32 },
+    Busy,
     Down { until: UnixMillis, failures: u32 },
 }
 
@@ -88,7 +88,7 @@ impl Reaper {
             for name in &groups {
                 let group = name.trim_end_matches('/');
                 let failures = match lock(&self.groups).get(group).copied() {
-                    Some(GroupState::Busy { .. }) => continue,
+                    Some(GroupState::Busy) => continue,
                     Some(GroupState::Down { until, .. }) if until > now => {
                         next = next.min(until);
                         continue;
@@ -100,7 +100,7 @@ impl Reaper {
                 if due > now {
                     next = next.min(due);
                 } else if workers.len() < limits::REAPER_GROUPS {
-                    lock(&self.groups).insert(group.to_owned(), GroupState::Busy { failures });
+                    lock(&self.groups).insert(group.to_owned(), GroupState::Busy);
                     let (reaper, core, group) = (self.clone(), core.clone(), group.to_owned());
                     workers.spawn(async move { reaper.work(&core, group, failures).await });
                 }
@@ -167,7 +167,7 @@ async fn drain(core: &Arc<Core>, group: &str) -> Result<Drained, Error> {
     let mut after: Option<String> = None;
     loop {
         let now = core.clock.now();
-        let mut txn = core.barrier.begin()?;
+        let txn = core.barrier.begin()?;
         let page = txn.list(&format!("due/{group}/"), after.as_deref(), limits::REAPER_PAGE).await?;
         drop(txn);
         let due: Vec<Due> = page.iter().filter_map(|key| Due::parse(key)).take_while(|due| due.at <= now).collect();
@@ -223,42 +223,36 @@ async fn reap(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
 }
 
 async fn expire_token(core: &Arc<Core>, due: &Due) -> Result<(), Error> {
-    core.transact(|txn| {
-        Box::pin(async move {
-            let now = core.clock.now();
-            match token::read_entry(txn, &Ns(&due.ns).token(&due.id)).await? {
-                Some((_, entry)) if entry.is_expired(now) => {
-                    core.tokens.revoke(txn, &due.id, &entry, false, now)?;
-                }
-                Some((_, entry)) if entry.expires == Some(due.at) => {}
-                _ => txn.delete(due.key()),
+    core.transact(|mut txn| async move {
+        let now = core.clock.now();
+        match token::read_entry(&mut txn, &Ns(&due.ns).token(&due.id)).await? {
+            Some((_, entry)) if entry.is_expired(now) => {
+                core.tokens.revoke(&mut txn, &due.id, &entry, false, now)?;
             }
-            Ok(())
-        })
+            Some((_, entry)) if entry.expires == Some(due.at) => {}
+            _ => txn.delete(due.key()),
+        }
+        Ok(((), txn))
     })
     .await
 }
 
 async fn run_job(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
     let key = due.key();
+    let key = key.as_str();
     loop {
-        let progress = core
-            .transact(|txn| {
-                let key = &key;
-                Box::pin(async move {
-                    let Some(job) = Job::load(txn, key).await? else { return Ok(Progress::Done) };
-                    let progress = job.step(txn, &core.tokens, &due.ns, core.clock.now()).await?;
-                    if progress == Progress::Done {
-                        txn.delete(key.clone());
-                        if let Job::Unmount { uuid } = &job {
-                            info!(mount = uuid, "nothing is left of the disabled mount");
-                        }
-                    }
-                    Ok(progress)
-                })
-            })
-            .await?;
-        match progress {
+        let step = core.transact(|mut txn| async move {
+            let Some(job) = Job::load(&mut txn, key).await? else { return Ok((Progress::Done, txn)) };
+            let progress = job.step(&mut txn, &core.tokens, &due.ns, core.clock.now()).await?;
+            if progress == Progress::Done {
+                txn.delete(key);
+                if let Job::Unmount { uuid } = &job {
+                    info!(mount = uuid, "nothing is left of the disabled mount");
+                }
+            }
+            Ok((progress, txn))
+        });
+        match step.await? {
             Progress::More => {}
             Progress::Waiting => return Ok(Reaped::Waiting),
             Progress::Done => return Ok(Reaped::Done),

@@ -64,17 +64,12 @@ pub(super) async fn revoke_due(core: &Arc<Core>, ns: &str, id: &str, due: &Due) 
     match current(core, ns, id).await? {
         Some(lease) if lease.due == due.at => revoke(core, &lease).await,
         _ => {
-            let key = due.key();
-            core.transact(|txn| {
-                let key = key.clone();
-                Box::pin(async move {
-                    let stale = !matches!(entry::load(txn, ns, id).await?,
-                        Some(Leased::Secret(lease)) if lease.due == due.at);
-                    if stale {
-                        txn.delete(key);
-                    }
-                    Ok(())
-                })
+            core.transact(|mut txn| async move {
+                let current = entry::load(&mut txn, ns, id).await?;
+                if !matches!(current, Some(Leased::Secret(lease)) if lease.due == due.at) {
+                    txn.delete(due.key());
+                }
+                Ok(((), txn))
             })
             .await?;
             Ok(())
@@ -127,13 +122,11 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
 
 /// Removes the lease whatever has happened to it meanwhile: what it stood for is gone.
 async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
-    core.transact(|txn| {
-        Box::pin(async move {
-            if let Some(Leased::Secret(lease)) = entry::load(txn, &lease.ns, &lease.id).await? {
-                lease.remove(txn);
-            }
-            Ok(())
-        })
+    core.transact(|mut txn| async move {
+        if let Some(Leased::Secret(lease)) = entry::load(&mut txn, &lease.ns, &lease.id).await? {
+            lease.remove(&mut txn);
+        }
+        Ok(((), txn))
     })
     .await
 }
@@ -142,16 +135,14 @@ async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
 async fn record(core: &Arc<Core>, lease: &Lease, reason: String) -> Result<(), Failure> {
     let attempts = lease.attempts.saturating_add(1);
     warn!(lease = lease.id, attempts, irrevocable = attempts >= limits::IRREVOCABLE_AFTER, reason, "a lease could not be revoked");
-    core.transact(|txn| {
-        let reason = reason.clone();
-        Box::pin(async move {
-            if let Some(Leased::Secret(before)) = entry::load(txn, &lease.ns, &lease.id).await? {
-                let due = core.clock.now() + backoff(lease.attempts, limits::LEASE_BACKOFF_MAX);
-                let after = Lease { attempts, due, last_error: Some(reason), ..(*before).clone() };
-                after.replace(txn, &before)?;
-            }
-            Ok(())
-        })
+    let why = reason.as_str();
+    core.transact(|mut txn| async move {
+        if let Some(Leased::Secret(before)) = entry::load(&mut txn, &lease.ns, &lease.id).await? {
+            let due = core.clock.now() + backoff(lease.attempts, limits::LEASE_BACKOFF_MAX);
+            let after = Lease { attempts, due, last_error: Some(why.to_owned()), ..(*before).clone() };
+            after.replace(&mut txn, &before)?;
+        }
+        Ok(((), txn))
     })
     .await?;
     Err(Failure::Recorded(reason))

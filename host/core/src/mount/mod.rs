@@ -115,6 +115,7 @@ impl MountLoader {
                         },
                         deadline: coffer_runtime::DEADLINE,
                         memory: coffer_runtime::MEMORY,
+                        response: coffer_runtime::RESPONSE,
                     });
                     Backend::Plugin(PluginMount { component, context })
                 }

@@ -9,9 +9,9 @@ mod parse;
 mod template;
 mod trie;
 
-pub use acl::{Access, Acl, Decision};
-pub use capability::{Capabilities, Capability};
-pub use parse::{MAX_POLICY, Policy, PolicyError, Rule};
+pub use acl::{Access, Acl};
+pub use capability::Capability;
+pub use parse::Policy;
 pub use template::Subject;
 
 /// What a token without other policies may do: what concerns only itself.

@@ -35,7 +35,7 @@ pub async fn mount(c: &mut Context<'_>) -> Result<Reply, Error> {
     let path = c.params.require("path")?;
     let caller = c.caller.clone().ok_or(Error::Denied)?;
     let table = c.core.mounts(c.txn).await?;
-    let Some((mount, _)) = table.route(&path).or_else(|| table.route(&format!("{path}/"))) else { return Err(Error::Denied) };
+    let Some((mount, _)) = table.route(&path) else { return Err(Error::Denied) };
     if !reaches(Some(&caller), mount) && !mount.entry.is_listed() {
         return Err(Error::Denied);
     }

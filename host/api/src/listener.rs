@@ -1,0 +1,185 @@
+//! Sockets: bound first, so that the address is known, then served until the server is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::http::Request as HttpRequest;
+use coffer_core::Core;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::handler;
+use crate::limits::{self, Limits};
+use crate::tls::TlsFiles;
+
+/// A listener to come.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where: `127.0.0.1:8200`; port 0 takes a free one.
+    pub address: String,
+    /// None for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// What it puts up with.
+    pub limits: Limits,
+}
+
+/// Why a listener does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {reason}")]
+    Bind {
+        /// As configured.
+        address: String,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// The certificate or the key cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// A listener that is bound.
+pub struct Bound {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+impl Bound {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+/// All listeners.
+pub struct Server(Vec<Bound>);
+
+impl Server {
+    /// Binds every listener.
+    ///
+    /// # Errors
+    /// If one cannot be bound, or its certificate not be read.
+    pub async fn bind(configs: &[ListenerConfig]) -> Result<Self, ServeError> {
+        let mut bound = Vec::with_capacity(configs.len());
+        for config in configs {
+            let refused = |reason| ServeError::Bind { address: config.address.clone(), reason };
+            let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?.map(TlsAcceptor::from);
+            let socket = TcpListener::bind(&config.address).await.map_err(refused)?;
+            let address = socket.local_addr().map_err(refused)?;
+            bound.push(Bound { socket, address, tls, limits: config.limits });
+        }
+        Ok(Self(bound))
+    }
+
+    /// What was bound.
+    pub fn bound(&self) -> &[Bound] {
+        &self.0
+    }
+
+    /// Serves until `stop` turns true; then takes nothing new, and lets what is under way finish.
+    pub async fn serve(self, core: Arc<Core>, stop: watch::Receiver<bool>) {
+        let mut running = tokio::task::JoinSet::new();
+        for bound in self.0 {
+            running.spawn(listen(bound, core.clone(), stop.clone()));
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
+
+async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(bound.limits.connections));
+    let graceful = GracefulShutdown::new();
+    let builder = Arc::new(builder(bound.limits));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&bound.socket, &places) => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let (stream, remote, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be given back.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let service = service(core.clone(), bound.limits, remote);
+        let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), bound.tls.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            match tls {
+                None => connection(&builder, watcher, service, stream).await,
+                Some(tls) => {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await {
+                        connection(&builder, watcher, service, stream).await;
+                    }
+                }
+            }
+        });
+    }
+    drop(bound.socket);
+    if tokio::time::timeout(bound.limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests under way were cut off");
+    }
+}
+
+async fn accept(socket: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, remote) = socket.accept().await?;
+    Ok((stream, remote, place))
+}
+
+fn builder(limits: Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits::HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+}
+
+type Service = TowerToHyperService<Router>;
+
+fn service(core: Arc<Core>, limits: Limits, remote: SocketAddr) -> Service {
+    let router = Router::new().fallback(move |request: HttpRequest<HttpBody>| {
+        let core = core.clone();
+        async move { handler::answer(core, limits, remote, request).await }
+    });
+    TowerToHyperService::new(router)
+}
+
+async fn connection<S>(builder: &Builder<TokioExecutor>, watcher: Watcher, service: Service, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    // How a client leaves is its own affair.
+    let _ = watcher.watch(connection).await;
+}

@@ -1,0 +1,112 @@
+//! The server's configuration: HCL or JSON, with Vault's names.
+
+mod parse;
+
+use std::path::{Path, PathBuf};
+
+pub use parse::parse;
+
+/// A server to be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerConfig {
+    pub listeners: Vec<Listener>,
+    pub storage: Option<StorageConfig>,
+    pub api_addr: Option<String>,
+    pub log_level: Option<String>,
+    pub log_format: Option<String>,
+    /// Seconds.
+    pub default_lease_ttl: Option<u64>,
+    /// Seconds.
+    pub max_lease_ttl: Option<u64>,
+    pub pid_file: Option<PathBuf>,
+    /// What was accepted and does nothing.
+    pub warnings: Vec<String>,
+}
+
+/// A `listener "tcp"` block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    pub address: String,
+    /// The certificate's and the key's file.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub only_tls13: bool,
+    /// Bytes.
+    pub max_request_size: Option<usize>,
+    /// Seconds.
+    pub max_request_duration: Option<u64>,
+}
+
+/// A `storage` block.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StorageConfig {
+    Memory,
+    Redb { path: PathBuf },
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{place}: {reason}")]
+    Invalid { place: String, reason: String },
+}
+
+impl ServerConfig {
+    /// Reads files, and the `.hcl` and `.json` files of directories, in order. What a later one says goes.
+    pub fn load(paths: &[PathBuf]) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        for path in paths {
+            for file in files(path)? {
+                let text = std::fs::read_to_string(&file).map_err(|error| ConfigError::Read { path: file.clone(), error })?;
+                config.merge(parse(&file.display().to_string(), &text)?);
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.listeners.extend(other.listeners);
+        self.warnings.extend(other.warnings);
+        self.storage = other.storage.or(self.storage.take());
+        self.api_addr = other.api_addr.or(self.api_addr.take());
+        self.log_level = other.log_level.or(self.log_level.take());
+        self.log_format = other.log_format.or(self.log_format.take());
+        self.default_lease_ttl = other.default_lease_ttl.or(self.default_lease_ttl);
+        self.max_lease_ttl = other.max_lease_ttl.or(self.max_lease_ttl);
+        self.pid_file = other.pid_file.or(self.pid_file.take());
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |reason: &str| Err(ConfigError::Invalid { place: "configuration".to_owned(), reason: reason.to_owned() });
+        if self.storage.is_none() {
+            return refuse("a storage block is missing: storage \"redb\" { path = \"...\" }, or storage \"inmem\" {}");
+        }
+        if self.listeners.is_empty() {
+            return refuse("a listener is missing: listener \"tcp\" { address = \"127.0.0.1:8200\" ... }");
+        }
+        if let (Some(default), Some(max)) = (self.default_lease_ttl, self.max_lease_ttl)
+            && default > max
+        {
+            return refuse("default_lease_ttl is greater than max_lease_ttl");
+        }
+        Ok(())
+    }
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let read = |error| ConfigError::Read { path: path.to_owned(), error };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(read)? {
+        let file = entry.map_err(read)?.path();
+        if file.extension().is_some_and(|extension| extension == "hcl" || extension == "json") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,211 @@
+//! `coffer server`: from a configuration to a running control plane, and to a clean end.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use coffer_api::{Limits, ListenerConfig, Server, TlsFiles};
+use coffer_barrier::InitConfig;
+use coffer_clock::{Clock, Random};
+use coffer_core::{Core, CoreConfig};
+use coffer_runtime::{Catalog, Engine, Environment};
+use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, Listener, ServerConfig, StorageConfig};
+
+include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+
+/// `coffer server`.
+#[derive(Args, Debug)]
+pub struct ServerArgs {
+    /// A configuration file, or a folder of them. May be given several times.
+    #[arg(long = "config", value_name = "PATH")]
+    config: Vec<PathBuf>,
+    /// Development mode: in memory, initialized, unsealed, and not safe.
+    #[arg(long)]
+    dev: bool,
+    /// Development mode: the root token.
+    #[arg(long, value_name = "ID", env = "VAULT_DEV_ROOT_TOKEN_ID", hide_env_values = true)]
+    dev_root_token_id: Option<String>,
+    /// Development mode: where to listen.
+    #[arg(long, value_name = "ADDRESS", env = "VAULT_DEV_LISTEN_ADDRESS", default_value = "127.0.0.1:8200")]
+    dev_listen_address: String,
+    /// Development mode: leave ~/.vault-token as it is.
+    #[arg(long)]
+    dev_no_store_token: bool,
+    /// error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL")]
+    log_level: Option<String>,
+    /// standard or json.
+    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT")]
+    log_format: Option<String>,
+}
+
+/// Why a server did not come up, or went down.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("give -config=<path>, or -dev for a development server")]
+    NoConfig,
+    #[error("storage: {0}")]
+    Storage(String),
+    #[error("runtime: {0}")]
+    Runtime(String),
+    #[error(transparent)]
+    Serve(#[from] coffer_api::ServeError),
+    #[error("development mode: {0}")]
+    Dev(String),
+}
+
+/// Runs a server until it is told to stop.
+pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
+    let mut config = match (args.dev, args.config.as_slice()) {
+        (false, []) => return Err(ServerError::NoConfig),
+        (true, []) => ServerConfig { storage: Some(StorageConfig::Memory), ..ServerConfig::default() },
+        (_, paths) => ServerConfig::load(paths)?,
+    };
+    if args.dev && config.listeners.is_empty() {
+        config.listeners.push(Listener {
+            address: args.dev_listen_address.clone(),
+            tls: None,
+            only_tls13: false,
+            max_request_size: None,
+            max_request_duration: None,
+        });
+    }
+    let level = args.log_level.clone().or(config.log_level.clone()).unwrap_or_else(|| "info".to_owned());
+    let format = args.log_format.clone().or(config.log_format.clone()).unwrap_or_default();
+    start_log(&level, &format);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ServerError::Runtime(error.to_string()))?;
+    runtime.block_on(serve(args, config))
+}
+
+fn start_log(level: &str, format: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if format == "json" { builder.json().init() } else { builder.init() }
+}
+
+fn open_storage(config: &ServerConfig) -> Result<Arc<dyn Storage>, ServerError> {
+    let failed = |error: &dyn std::fmt::Display| ServerError::Storage(error.to_string());
+    match &config.storage {
+        Some(StorageConfig::Redb { path }) => {
+            std::fs::create_dir_all(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+            let storage = RedbStorage::open(&path.join("coffer.redb"), RedbOptions::default());
+            Ok(Arc::new(storage.map_err(|error| failed(&error))?))
+        }
+        _ => Ok(Arc::new(MemoryStorage::new())),
+    }
+}
+
+fn listener(listener: &Listener) -> ListenerConfig {
+    let mut limits = Limits::default();
+    if let Some(bytes) = listener.max_request_size {
+        limits.body = bytes;
+    }
+    if let Some(seconds) = listener.max_request_duration {
+        limits.request_time = Duration::from_secs(seconds);
+    }
+    let tls = listener.tls.clone().map(|(certificate, key)| TlsFiles { certificate, key, only_tls13: listener.only_tls13 });
+    ListenerConfig { address: listener.address.clone(), tls, limits }
+}
+
+async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, ServerError> {
+    let runtime = |error: &dyn std::fmt::Display| ServerError::Runtime(error.to_string());
+    let storage = open_storage(&config)?;
+    let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
+    let server = Server::bind(&listeners).await?;
+    let first = server.bound().first().map(|bound| {
+        format!("{}://{}", if bound.is_tls() { "https" } else { "http" }, bound.address())
+    });
+    let api_addr = config.api_addr.clone().or(first).unwrap_or_default();
+
+    let environment = Environment { clock: Clock::system(), random: Random::system() };
+    let engine = Engine::new().map_err(|error| runtime(&error))?;
+    let catalog = Arc::new(Catalog::new(engine, environment.clone(), BUILTINS));
+    let defaults = CoreConfig::default();
+    let max_lease_ttl = config.max_lease_ttl.unwrap_or(defaults.max_lease_ttl);
+    let core_config = CoreConfig {
+        default_lease_ttl: config.default_lease_ttl.unwrap_or(defaults.default_lease_ttl).min(max_lease_ttl),
+        max_lease_ttl,
+        api_addr: api_addr.clone(),
+        ..defaults
+    };
+    let core = Core::new(storage, catalog, environment.clock, environment.random, core_config);
+    if args.dev {
+        start_dev(args, &core, &api_addr).await?;
+    }
+    for bound in server.bound() {
+        tracing::info!(address = %bound.address(), tls = bound.is_tls(), "listening");
+    }
+    if let Some(path) = &config.pid_file {
+        std::fs::write(path, std::process::id().to_string())
+            .map_err(|error| ServerError::Storage(format!("{}: {error}", path.display())))?;
+    }
+
+    let (stop, stopping) = watch::channel(false);
+    let serving = tokio::spawn(server.serve(core.clone(), stopping));
+    let code = tokio::select! {
+        () = told_to_stop() => {
+            tracing::info!("stopping: requests under way may finish");
+            ExitCode::SUCCESS
+        }
+        reason = core.storage_failed() => {
+            tracing::error!(reason, "storage failed: sealing and stopping");
+            core.seal();
+            ExitCode::FAILURE
+        }
+    };
+    let _ = stop.send(true);
+    let _ = serving.await;
+    core.seal();
+    if let Some(path) = &config.pid_file {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(code)
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+async fn start_dev(args: &ServerArgs, core: &Arc<Core>, address: &str) -> Result<(), ServerError> {
+    let failed = |error: &dyn std::fmt::Display| ServerError::Dev(error.to_string());
+    let one = InitConfig::new(1, 1).map_err(|error| failed(&error))?;
+    let made = core.init(one, args.dev_root_token_id.as_deref(), true).await.map_err(|error| failed(&error))?;
+    let key = made.keys.first().ok_or_else(|| failed(&"there is no key"))?;
+    core.unseal(key).await.map_err(|error| failed(&error))?;
+    if !args.dev_no_store_token
+        && let Err(error) = crate::token_helper::store(&made.root_token)
+    {
+        tracing::warn!(%error, "the root token could not be stored for the command line");
+    }
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("\nWARNING! Development mode: everything is in memory, unsealed, and gone when this stops.\n");
+    println!("    $ export VAULT_ADDR='{address}'\n");
+    println!("Unseal Key: {key}\nRoot Token: {}\n", *made.root_token);
+    Ok(())
+}

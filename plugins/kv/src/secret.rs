@@ -1,0 +1,198 @@
+//! A secret: its metadata under one key, and each version's data under its own.
+
+use std::collections::BTreeMap;
+
+use coffer_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+
+const DEFAULT_VERSIONS: u32 = 10;
+
+pub(crate) const PATH: Field<String> = Field::text("path", "Where the secret is.");
+
+/// What is stored of one version.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Version {
+    /// Milliseconds.
+    pub created: u64,
+    /// When it counts as deleted, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<u64>,
+    #[serde(default)]
+    pub destroyed: bool,
+}
+
+impl Version {
+    pub(crate) fn is_gone(&self) -> bool {
+        self.destroyed || self.deletion.is_some_and(|at| at <= clock::now())
+    }
+}
+
+/// What is stored of a secret besides its versions' data.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Secret {
+    pub created: u64,
+    pub updated: u64,
+    pub current: u64,
+    pub oldest: u64,
+    #[serde(default)]
+    pub max_versions: u32,
+    #[serde(default)]
+    pub cas_required: bool,
+    #[serde(default)]
+    pub delete_version_after: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_metadata: Option<BTreeMap<String, String>>,
+    pub versions: BTreeMap<u64, Version>,
+}
+
+/// The secret's path; it must name one.
+pub(crate) fn path(request: &Request) -> Result<String> {
+    let path = request.require(PATH)?;
+    if path.is_empty() || path.ends_with('/') {
+        return Err(Error::invalid("missing path of a secret"));
+    }
+    Ok(path)
+}
+
+fn key(path: &str) -> String {
+    format!("meta/{path}")
+}
+
+fn version_key(path: &str, version: u64) -> String {
+    format!("version/{path}/{version}")
+}
+
+pub(crate) fn load(path: &str) -> Result<Option<Secret>> {
+    storage::get_json(&key(path))
+}
+
+pub(crate) fn exists(request: &Request) -> Result<bool> {
+    Ok(storage::get(&key(&path(request)?))?.is_some())
+}
+
+impl Secret {
+    pub(crate) fn new() -> Self {
+        let now = clock::now();
+        Self { created: now, updated: now, ..Self::default() }
+    }
+
+    pub(crate) fn store(&self, path: &str) -> Result<()> {
+        storage::put_json(&key(path), self)
+    }
+
+    /// The version asked for; 0 is the current one.
+    pub(crate) fn version(&self, number: u64) -> Option<(u64, &Version)> {
+        let number = if number == 0 { self.current } else { number };
+        self.versions.get(&number).map(|version| (number, version))
+    }
+
+    /// A version's data.
+    pub(crate) fn data(path: &str, number: u64) -> Result<Option<Map<String, Value>>> {
+        storage::get_json(&version_key(path, number))
+    }
+
+    /// A version's metadata, as the API shows it.
+    pub(crate) fn describe(&self, number: u64, version: &Version) -> Value {
+        json!({
+            "created_time": clock::rfc3339(version.created),
+            "custom_metadata": self.custom_metadata,
+            "deletion_time": version.deletion.map(clock::rfc3339).unwrap_or_default(),
+            "destroyed": version.destroyed,
+            "version": number,
+        })
+    }
+
+    /// Refuses a write that does not say which version it replaces although it must, or names another one.
+    pub(crate) fn check_and_set(&self, cas: Option<u64>, config: &Config) -> Result<()> {
+        match cas {
+            None if self.cas_required || config.cas_required => {
+                Err(Error::invalid("check-and-set parameter required for this call"))
+            }
+            Some(cas) if cas != self.current => {
+                Err(Error::invalid("check-and-set parameter did not match the current version"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a version, and drops those that are too many. Returns its number.
+    pub(crate) fn add(&mut self, path: &str, data: &Map<String, Value>, config: &Config) -> Result<u64> {
+        let now = clock::now();
+        self.current += 1;
+        self.updated = now;
+        let deletion = self.deletion(config).map(|seconds| now + seconds * 1000);
+        self.versions.insert(self.current, Version { created: now, deletion, destroyed: false });
+        storage::put_json(&version_key(path, self.current), data)?;
+        let max = [self.max_versions, config.max_versions].into_iter().find(|n| *n > 0).unwrap_or(DEFAULT_VERSIONS);
+        let keep_from = self.current.saturating_sub(max.into()) + 1;
+        let kept = self.versions.split_off(&keep_from);
+        for (number, _) in std::mem::replace(&mut self.versions, kept) {
+            storage::delete(&version_key(path, number))?;
+        }
+        self.oldest = if self.current > max.into() { keep_from } else { 0 };
+        Ok(self.current)
+    }
+
+    /// After how many seconds a new version counts as deleted.
+    fn deletion(&self, config: &Config) -> Option<u64> {
+        if config.delete_version_after < 0 || self.delete_version_after < 0 {
+            return None;
+        }
+        let given = [self.delete_version_after, config.delete_version_after];
+        given.into_iter().filter(|seconds| *seconds > 0).min().and_then(|seconds| u64::try_from(seconds).ok())
+    }
+
+    /// Removes a version's data for good.
+    pub(crate) fn destroy(&mut self, path: &str, number: u64) -> Result<()> {
+        if let Some(version) = self.versions.get_mut(&number) {
+            version.destroyed = true;
+            storage::delete(&version_key(path, number))?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything.
+    pub(crate) fn remove(&self, path: &str) -> Result<()> {
+        for number in self.versions.keys() {
+            storage::delete(&version_key(path, *number))?;
+        }
+        storage::delete(&key(path))
+    }
+}
+
+/// Seconds in the notation of Go's durations.
+pub(crate) fn go_duration(seconds: i64) -> String {
+    let sign = if seconds < 0 { "-" } else { "" };
+    let seconds = seconds.unsigned_abs();
+    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (h, m) {
+        (0, 0) => format!("{sign}{s}s"),
+        (0, _) => format!("{sign}{m}m{s}s"),
+        _ => format!("{sign}{h}h{m}m{s}s"),
+    }
+}
+
+/// JSON merge patch (RFC 7396).
+pub(crate) fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(name);
+            }
+            Value::Object(patch) => {
+                let mut inner = match target.remove(name) {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                merge(&mut inner, patch);
+                target.insert(name.clone(), Value::Object(inner));
+            }
+            other => {
+                target.insert(name.clone(), other.clone());
+            }
+        }
+    }
+}
