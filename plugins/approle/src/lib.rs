@@ -1,1 +1,71 @@
-//! approle
+//! AppRole: an application proves who it is with a role id and a secret id.
+
+mod login;
+mod params;
+mod role;
+mod secret_id;
+mod tidy;
+
+use coffer_sdk::prelude::*;
+
+use crate::params as p;
+
+const HELP: &str = "An application logs in with the id of its role and a secret id.";
+
+/// The auth method.
+pub static APPROLE: Plugin = Plugin::auth("approle", env!("CARGO_PKG_VERSION"), HELP)
+    .tick(300, tidy::tick)
+    .renew(login::renew)
+    .paths(&[
+        Path::new("login", "Logs in.")
+            .fields(&[p::ROLE_ID.decl(), p::SECRET_ID.decl()])
+            .unauthenticated()
+            .write(login::login),
+        Path::new("role", "Lists the roles.").list(role::list),
+        Path::new("role/{role_name}", "A role.")
+            .fields(p::ROLE_FIELDS)
+            .exists(role::exists)
+            .read(role::read)
+            .write(role::write)
+            .delete(role::delete),
+        Path::new("role/{role_name}/role-id", "The role's id.")
+            .fields(&[p::ROLE.decl(), p::ROLE_ID.decl()])
+            .read(role::read_role_id)
+            .write(role::write_role_id),
+        Path::new("role/{role_name}/local-secret-ids", "Whether the role's secret ids stay on this cluster.")
+            .fields(&[p::ROLE.decl()])
+            .read(role::read_local_secret_ids),
+        Path::new("role/{role_name}/secret-id", "Makes a secret id, or lists the accessors of those that there are.")
+            .fields(p::SECRET_ID_FIELDS)
+            .write(secret_id::generate)
+            .list(secret_id::list),
+        Path::new("role/{role_name}/custom-secret-id", "Takes a secret id that the caller chose.")
+            .fields(p::SECRET_ID_FIELDS)
+            .write(secret_id::custom),
+        Path::new("role/{role_name}/secret-id/lookup", "What is known of a secret id.")
+            .fields(&[p::ROLE.decl(), p::SECRET_ID.decl()])
+            .write(secret_id::lookup),
+        Path::new("role/{role_name}/secret-id/destroy", "Removes a secret id.")
+            .fields(&[p::ROLE.decl(), p::SECRET_ID.decl()])
+            .write(secret_id::destroy)
+            .delete(secret_id::destroy),
+        Path::new("role/{role_name}/secret-id-accessor/lookup", "What is known of a secret id, by its accessor.")
+            .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
+            .write(secret_id::lookup_accessor),
+        Path::new("role/{role_name}/secret-id-accessor/destroy", "Removes a secret id, by its accessor.")
+            .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
+            .write(secret_id::destroy_accessor)
+            .delete(secret_id::destroy_accessor),
+        // Each setting of a role has a path of its own; `role::SETTINGS` says which.
+        Path::new("role/{role_name}/{setting}", "One setting of the role.")
+            .fields(p::SETTING_FIELDS)
+            .read(role::read_setting)
+            .write(role::write_setting)
+            .delete(role::delete_setting),
+        Path::new("tidy/secret-id", "Removes what is left of secret ids that have expired.").write(tidy::tidy),
+    ]);
+
+coffer_sdk::export_plugin!(APPROLE);
+
+#[cfg(test)]
+mod tests;
