@@ -1,0 +1,80 @@
+//! A connection that heals: made when it is needed, kept, and made again when it turns out to be dead.
+
+use crate::connect::connect;
+use crate::error::{Error, Fate};
+use crate::session::{Answer, Session};
+use crate::settings::Settings;
+use crate::transport::Dial;
+
+/// A connection to one database.
+pub struct Client<D: Dial> {
+    settings: Settings,
+    dial: D,
+    session: Option<Session<D::Stream>>,
+    /// Which host the next connection tries first.
+    host: usize,
+}
+
+impl<D: Dial> Client<D> {
+    /// Not connected yet.
+    pub fn new(settings: Settings, dial: D) -> Self {
+        Self { settings, dial, session: None, host: 0 }
+    }
+
+    /// What it connects with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Runs a flight ([`Session::run`]) on the connection that there is, or on a new one. If the one that there is turns out
+    /// to have died while nobody used it, or its server to be a standby by now, the flight runs again, once, on a new one.
+    ///
+    /// `done` is for a flight that must not take effect twice: a query that has a row once it did. It is asked only if a
+    /// connection died without a word.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and if no connection can be made.
+    pub fn run(&mut self, flight: &[&str], done: Option<&str>) -> Result<Vec<Answer>, Error> {
+        let kept = self.session.is_some();
+        match self.once(flight) {
+            Err(Error::Lost { fate: Fate::NotRun, .. }) if kept => self.once(flight),
+            Err(Error::Lost { fate: Fate::Unheard, message }) if kept => {
+                if let Some(done) = done {
+                    let answer = self.once(&[done])?.into_iter().next().unwrap_or_default();
+                    if !answer.rows()?.is_empty() {
+                        return Err(Error::lost(format!("{message}: what was under way was done, perhaps by somebody else")));
+                    }
+                }
+                self.once(flight)
+            }
+            // Refused before anything was done: what is read-only does no harm.
+            Err(Error::Server(error)) if kept && error.is_failover() => self.once(flight),
+            other => other,
+        }
+    }
+
+    fn once(&mut self, flight: &[&str]) -> Result<Vec<Answer>, Error> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let (session, host) = connect(&self.settings, &mut self.dial, self.host)?;
+                self.host = host;
+                session
+            }
+        };
+        let answers = session.run(flight);
+        match &answers {
+            Ok(answers) => {
+                let failover = answers.iter().filter_map(|answer| answer.refused.as_ref()).find(|error| error.is_failover());
+                if let Some(error) = failover {
+                    self.host = self.host.wrapping_add(1) % self.settings.hosts.len().max(1);
+                    return Err(error.clone().into());
+                }
+                self.session = Some(session);
+            }
+            Err(Error::Invalid(_)) => self.session = Some(session),
+            Err(_) => {}
+        }
+        answers
+    }
+}
