@@ -199,7 +199,12 @@ impl Postgres {
 
     /// A program of the same installation (`psql`, `pgbench`), as the user who may run it.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
+        // Some installations put a few of them elsewhere.
+        let beside = std::iter::once(self.binaries.clone()).chain(folders());
+        let found = beside
+            .map(|folder| folder.join(program))
+            .find(|file| file.is_file());
+        let mut command = Command::new(found.unwrap_or_else(|| program.into()));
         if let Some((uid, gid)) = other_user() {
             command.uid(uid).gid(gid);
         }
@@ -322,13 +327,22 @@ impl Database<'_> {
     }
 }
 
-/// Where PostgreSQL's programs are: `PG_BIN`, the PATH, or where packages put them (the newest).
+/// Where PostgreSQL's server programs are: `PG_BIN`, the PATH, or where packages put them (the newest).
 ///
 /// # Errors
 /// If they are nowhere.
 pub fn binaries() -> io::Result<PathBuf> {
-    let has_it =
-        |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("postgres").is_file();
+    folders()
+        .into_iter()
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .ok_or_else(|| {
+            io::Error::other(
+                "PostgreSQL is not installed: no `initdb` and `postgres` in any usual place",
+            )
+        })
+}
+
+fn folders() -> Vec<PathBuf> {
     let version = |folder: &PathBuf| {
         let name = folder
             .parent()
@@ -336,9 +350,7 @@ pub fn binaries() -> io::Result<PathBuf> {
             .and_then(|name| name.to_str());
         name.and_then(|name| name.parse::<u32>().ok()).unwrap_or(0)
     };
-    let given = std::env::var_os("PG_BIN").map(PathBuf::from).into_iter();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut packaged: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| {
             entries
@@ -353,16 +365,13 @@ pub fn binaries() -> io::Result<PathBuf> {
         "/opt/homebrew/bin",
     ]
     .map(PathBuf::from);
+    let given = std::env::var_os("PG_BIN").map(PathBuf::from);
     given
-        .chain(path)
+        .into_iter()
+        .chain(std::env::split_paths(&path))
         .chain(packaged)
         .chain(others)
-        .find(has_it)
-        .ok_or_else(|| {
-            io::Error::other(
-                "PostgreSQL is not installed: no `initdb` and `postgres` in any usual place",
-            )
-        })
+        .collect()
 }
 
 /// PostgreSQL refuses to be run by root: who runs it instead, as (uid, gid).

@@ -80,8 +80,16 @@ impl Server {
     /// # Errors
     /// If it does not answer.
     pub fn durable() -> io::Result<Self> {
-        Self::configured(&binary()?, "http", |folder, address| {
-            durable_config(folder, address, "tls_disable = true")
+        Self::durable_of(&binary()?, Storage::under_test())
+    }
+
+    /// As [`durable`](Self::durable), with this executable and storage.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn durable_of(binary: &Path, storage: Storage) -> io::Result<Self> {
+        Self::configured(binary, "http", |folder, address| {
+            storage.config(folder, address, "tls_disable = true")
         })
     }
 
@@ -334,23 +342,41 @@ impl Drop for Server {
     }
 }
 
-/// The configuration of a durable server: `listener` is the inside of its listener, besides the address. With
-/// `COFFER_TEST_STORAGE=raft` it is one that OpenBao takes.
-pub fn durable_config(folder: &Path, address: SocketAddr, listener: &str) -> String {
-    let storage = if std::env::var("COFFER_TEST_STORAGE").is_ok_and(|storage| storage == "raft") {
-        let cluster = address.port() + 1;
+/// Where a durable server keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Coffer's.
+    Redb,
+    /// OpenBao's.
+    Raft,
+}
+
+impl Storage {
+    /// That of the server under test: redb, unless `COFFER_TEST_STORAGE` is `raft`.
+    pub fn under_test() -> Self {
+        if std::env::var("COFFER_TEST_STORAGE").is_ok_and(|name| name == "raft") {
+            Self::Raft
+        } else {
+            Self::Redb
+        }
+    }
+
+    /// The configuration of a durable server: `listener` is the inside of its listener, besides the address.
+    pub fn config(self, folder: &Path, address: SocketAddr, listener: &str) -> String {
+        let storage = match self {
+            Self::Redb => format!(
+                "storage \"redb\" {{\n  path = {:?}\n}}",
+                folder.join("coffer.redb")
+            ),
+            Self::Raft => format!(
+                "cluster_addr = \"http://127.0.0.1:{}\"\nstorage \"raft\" {{\n  node_id = \"one\"\n  path = {folder:?}\n}}",
+                address.port() + 1
+            ),
+        };
         format!(
-            "cluster_addr = \"http://127.0.0.1:{cluster}\"\nstorage \"raft\" {{\n  node_id = \"one\"\n  path = {folder:?}\n}}"
+            "{storage}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  {listener}\n}}\napi_addr = \"http://{address}\"\n"
         )
-    } else {
-        format!(
-            "storage \"redb\" {{\n  path = {:?}\n}}",
-            folder.join("coffer.redb")
-        )
-    };
-    format!(
-        "{storage}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  {listener}\n}}\napi_addr = \"http://{address}\"\n"
-    )
+    }
 }
 
 /// The executable under test: `COFFER_BIN`, or the one that cargo built beside us.

@@ -3,11 +3,13 @@
 //! `cargo xtask build` is the only way to a `coffer` with its built-in components inside, because cargo alone cannot
 //! build one crate for another target and embed the result in a second. It installs what is missing.
 
+mod bench;
 mod binary;
 mod components;
 mod error;
 mod files;
 mod run;
+mod setup;
 mod workspace;
 
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ enum Task {
         /// Which, by catalog name; all if none is given.
         names: Vec<String>,
     },
+    /// Measures a server under load.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +61,6 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Build { release } => binary::build(&workspace, Profile::new(release)).map(drop),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
+        Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
 }

@@ -1,0 +1,83 @@
+//! What a task needs besides Rust: found on the machine, or installed. Doing it again does nothing.
+
+use std::process::Command;
+
+use coffer_tests::postgres;
+
+use crate::error::{Error, Result};
+use crate::run;
+use crate::workspace::{Workspace, on_path};
+
+/// A PostgreSQL server's programs.
+///
+/// # Errors
+/// If there are none and they cannot be installed.
+pub fn postgres(_: &Workspace) -> Result<()> {
+    if postgres::binaries().is_ok() {
+        return Ok(());
+    }
+    install(
+        &["postgresql"],
+        "PostgreSQL's server programs (`initdb`, `postgres`)",
+    )?;
+    postgres::binaries()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
+}
+
+/// Node.js, and the TypeScript example built with its dependencies.
+///
+/// # Errors
+/// If there is no Node.js and it cannot be installed, or the example does not build.
+pub fn typescript_app(workspace: &Workspace) -> Result<()> {
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        install(&["nodejs", "npm"], "Node.js 20 or newer, with npm")?;
+    }
+    let folder = workspace.root.join("examples/typescript-app");
+    let manifest = folder.join("package-lock.json");
+    let installed = folder.join("node_modules/.package-lock.json");
+    let age = |path: &std::path::Path| {
+        path.metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    if age(&installed).is_none() || age(&installed) < age(&manifest) {
+        run::run(
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund"])
+                .current_dir(&folder),
+        )?;
+    }
+    run::run(
+        Command::new("npm")
+            .args(["run", "--silent", "build"])
+            .current_dir(&folder),
+    )
+}
+
+/// With the system's package manager, where that is apt and we may.
+fn install(packages: &[&str], what: &str) -> Result<()> {
+    let cannot = || Error::other(format!("{what} not found: install it"));
+    let apt = on_path("apt-get").ok_or_else(cannot)?;
+    let mut prefix = Vec::new();
+    if !rustix::process::geteuid().is_root() {
+        // Never ask for a password in the middle of a build.
+        prefix = vec![
+            on_path("sudo").ok_or_else(cannot)?.into_os_string(),
+            "-n".into(),
+        ];
+    }
+    prefix.push(apt.into_os_string());
+    let command = |arguments: &[&str]| {
+        let (program, rest) = prefix.split_first().ok_or_else(cannot)?;
+        let mut command = Command::new(program);
+        command
+            .args(rest)
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        run::run(&mut command)
+            .map_err(|error| Error::other(format!("{what} not found, and not installed: {error}")))
+    };
+    command(&["update"])?;
+    command(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
+}
