@@ -2,13 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal, SealStatus, Transaction};
 use coffer_clock::{Clock, Random};
 use coffer_runtime::{Catalog, DatabasePools, Plugins};
 use coffer_storage::Storage;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
@@ -63,6 +62,7 @@ pub struct Core {
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
     pub(crate) in_flight: InFlight,
+    pub(crate) mounts_changed: Arc<Notify>,
     router: Arc<Router>,
     loader: MountLoader,
     reaper: Arc<Reaper>,
@@ -78,8 +78,12 @@ impl Core {
         let barrier = Barrier::new(storage.clone(), random.clone());
         let (router, reaper) = (Router::new(), Reaper::new());
         let (watching, waking) = (router.clone(), reaper.clone());
+        let mounts_changed = Arc::new(Notify::new());
+        let changed = mounts_changed.clone();
         storage.subscribe(Arc::new(move |change| {
-            watching.observe(change);
+            if watching.observe(change) {
+                changed.notify_one();
+            }
             waking.observe(change);
         }));
         let loader = MountLoader {
@@ -93,6 +97,7 @@ impl Core {
             policies: Policies::new(&barrier),
             plugins: Plugins::new(Arc::new(DatabasePools::new(catalog.clone()))),
             in_flight: InFlight::default(),
+            mounts_changed,
             queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1))).take(limits::CONFLICT_QUEUES).collect(),
             hasher: RandomState::new(),
             background: Mutex::default(),
@@ -149,6 +154,7 @@ impl Core {
         let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
         background.spawn(self.reaper.clone().run(self.clone()));
         background.spawn(crate::invoke::tick_all(self.clone()));
+        background.spawn(crate::invoke::sweep(self.clone()));
         Ok(())
     }
 
@@ -204,9 +210,6 @@ impl Core {
         let at = self.hasher.hash_one(key) % limits::CONFLICT_QUEUES as u64;
         self.queues.get(usize::try_from(at).ok()?).cloned()
     }
-
-    /// How long background work waits between looks.
-    pub(crate) const TICK: Duration = Duration::from_secs(1);
 }
 
 /// A request's attempts to win. Those that keep losing over the same key stand in line for it.

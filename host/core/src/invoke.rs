@@ -13,7 +13,7 @@ use crate::keys::ROOT_NS;
 use crate::lease::{self, Lease, Leased};
 use crate::mount::{Backend, Mount, PluginMount};
 use crate::token::TokenEntry;
-use crate::{Core, Error};
+use crate::{Core, Error, limits};
 
 impl Mount {
     /// What serves it, or why nothing does.
@@ -119,31 +119,49 @@ impl Core {
     }
 }
 
-/// Runs every mount's periodic work when it is due, and drops what is idle, until the barrier is sealed.
+/// Runs every mount's periodic work when it is due, until the barrier is sealed.
 pub(crate) async fn tick_all(core: Arc<Core>) {
     let mut due: HashMap<String, UnixMillis> = HashMap::new();
     loop {
-        core.clock.sleep(Core::TICK).await;
-        core.plugins.sweep();
+        let changed = core.mounts_changed.notified();
         let Ok(mut txn) = core.barrier.begin() else { return };
-        let Ok(table) = core.mounts(&mut txn).await else { continue };
+        let mounts = core.mounts(&mut txn).await;
         drop(txn);
-        due.retain(|uuid, _| table.by_uuid(uuid).is_some());
         let now = core.clock.now();
-        for mount in table.mounts() {
-            let Backend::Plugin(plugin) = &mount.backend else { continue };
-            let every = plugin.component.plugin().map_or(0, |description| description.tick);
-            if every == 0 {
-                continue;
-            }
-            let next = due.entry(mount.entry.uuid.clone()).or_insert(now);
-            if *next <= now {
-                *next = now.plus_seconds(every);
-                if let Err(error) = tick(&core, mount, plugin).await {
-                    warn!(mount = mount.entry.full_path(), %error, "periodic work failed");
+        let mut next = now + limits::REAPER_NAP;
+        match mounts {
+            Ok(table) => {
+                due.retain(|uuid, _| table.by_uuid(uuid).is_some());
+                for mount in table.mounts() {
+                    let Backend::Plugin(plugin) = &mount.backend else { continue };
+                    let every = plugin.component.plugin().map_or(0, |description| description.tick);
+                    if every == 0 {
+                        continue;
+                    }
+                    let at = due.entry(mount.entry.uuid.clone()).or_insert_with(|| now.plus_seconds(every));
+                    if *at <= now {
+                        *at = now.plus_seconds(every);
+                        if let Err(error) = tick(&core, mount, plugin).await {
+                            warn!(mount = mount.entry.full_path(), %error, "periodic work failed");
+                        }
+                    }
+                    next = next.min(*at);
                 }
             }
+            Err(error) => warn!(%error, "the mounts cannot be read"),
         }
+        tokio::select! {
+            () = core.clock.sleep_until(next) => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// Drops instances and connections that nobody has used for a while. In real time: it is about memory, not about leases.
+pub(crate) async fn sweep(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(limits::SWEEP).await;
+        core.plugins.sweep();
     }
 }
 

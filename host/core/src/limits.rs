@@ -42,7 +42,9 @@ pub const REAPER_CONCURRENCY: usize = 8;
 pub const REAPER_PAGE: usize = 256;
 /// The longest that the reaper sleeps without looking.
 pub const REAPER_NAP: Duration = Duration::from_secs(60);
-/// First and longest wait before a revocation is tried again.
+/// How often idle instances and connections are looked for.
+pub const SWEEP: Duration = Duration::from_secs(10);
+/// First wait before a revocation is tried again.
 pub const REVOKE_BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Longest wait of a lease group whose backend is down.
 pub const GROUP_BACKOFF_MAX: Duration = Duration::from_secs(60);

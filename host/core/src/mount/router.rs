@@ -69,11 +69,13 @@ impl Router {
         Arc::new(Self { table: ArcSwap::default(), changed: AtomicU64::new(0) })
     }
 
-    /// Watches the change feed.
-    pub fn observe(&self, change: &Change<'_>) {
-        if change.keys().any(keys::is_mount) {
+    /// Watches the change feed. Returns whether a mount has changed.
+    pub fn observe(&self, change: &Change<'_>) -> bool {
+        let changed = change.keys().any(keys::is_mount);
+        if changed {
             self.changed.fetch_max(change.index, Ordering::AcqRel);
         }
+        changed
     }
 
     pub fn seal(&self) {
