@@ -16,7 +16,9 @@ pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
     components::build(workspace, profile, &[])?;
     run::run(workspace.cargo().args([
         "build",
-        "--package",
+        // The whole workspace, so that dependencies have the features that the tests build them with too.
+        "--workspace",
+        "--bin",
         "coffer",
         "--profile",
         profile.name(),

@@ -164,8 +164,7 @@ fn precompiler(workspace: &Workspace, profile: Profile) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args([
         "build",
-        "--package",
-        "coffer-runtime",
+        "--workspace",
         "--bin",
         PRECOMPILE,
         "--profile",
