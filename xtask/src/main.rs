@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod run;
 mod setup;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +38,11 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Runs every test, and installs what that needs.
+    Test {
+        /// Only tests whose names contain this.
+        filter: Option<String>,
+    },
     /// Builds the components alone, into target/components.
     Components {
         /// Which, by catalog name; all if none is given.
@@ -60,6 +66,7 @@ fn perform(task: Task) -> Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Build { release } => binary::build(&workspace, Profile::new(release)).map(drop),
+        Task::Test { filter } => test::test(&workspace, filter.as_deref()),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
         Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
