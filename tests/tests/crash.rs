@@ -17,7 +17,10 @@ const ISSUERS: usize = 4;
 const LOAD: u64 = 400;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// SplitMix64: enough to choose moments by.
@@ -59,25 +62,42 @@ fn issue(client: &Client, role: &str, issued: &AtomicU64, stop: &AtomicBool) {
 
 fn leases(client: &Client, role: &str) -> usize {
     let reply = client.list(&format!("sys/leases/lookup/database/creds/{role}"));
-    reply.body.pointer("/data/keys").and_then(|keys| keys.as_array()).map_or(0, Vec::len)
+    reply
+        .body
+        .pointer("/data/keys")
+        .and_then(|keys| keys.as_array())
+        .map_or(0, Vec::len)
 }
 
 fn configure(client: &Client, database: &Database<'_>) {
-    client.post("sys/mounts/secret", json!({"type": "kv", "options": {"version": "2"}})).ok();
-    client.post("sys/mounts/database", json!({"type": "database"})).ok();
+    client
+        .post(
+            "sys/mounts/secret",
+            json!({"type": "kv", "options": {"version": "2"}}),
+        )
+        .ok();
+    client
+        .post("sys/mounts/database", json!({"type": "database"}))
+        .ok();
     let connection = json!({"plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "connection_url": database.url_template(),
         "username": SUPERUSER, "password": PASSWORD});
     client.post("database/config/app", connection).ok();
     let create = r#"CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}'; GRANT pg_read_all_data TO "{{name}}""#;
     for (role, ttl) in [("long", "1h"), ("short", "1s")] {
-        let role_body = json!({"db_name": "app", "creation_statements": create, "default_ttl": ttl});
-        client.post(&format!("database/roles/{role}"), role_body).ok();
+        let role_body =
+            json!({"db_name": "app", "creation_statements": create, "default_ttl": ttl});
+        client
+            .post(&format!("database/roles/{role}"), role_body)
+            .ok();
     }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_and_no_user_is_orphaned() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     let seed = setting("COFFER_SEED", now);
     let crashes = setting("COFFER_CRASHES", 100);
     println!("seed {seed}, {crashes} crashes");
@@ -88,7 +108,9 @@ fn nothing_acknowledged_is_lost_and_no_user_is_orphaned() {
     let (mut server, keys) = Server::ready().unwrap();
     let client = server.client();
     configure(&client, &database);
-    let counters: Vec<Counter> = std::iter::repeat_with(Counter::default).take(WRITERS).collect();
+    let counters: Vec<Counter> = std::iter::repeat_with(Counter::default)
+        .take(WRITERS)
+        .collect();
     let issued = AtomicU64::new(0);
 
     for crash in 0..crashes {
@@ -113,20 +135,47 @@ fn nothing_acknowledged_is_lost_and_no_user_is_orphaned() {
         for (n, counter) in counters.iter().enumerate() {
             let acknowledged = counter.acknowledged.load(Ordering::Relaxed);
             let reply = client.get(&format!("secret/data/{n}"));
-            let stored = reply.body.pointer("/data/data/n").and_then(|n| n.as_u64()).unwrap_or(0);
+            let stored = reply
+                .body
+                .pointer("/data/data/n")
+                .and_then(|n| n.as_u64())
+                .unwrap_or(0);
             let sent = counter.sent.load(Ordering::Relaxed);
-            assert!((acknowledged..=sent).contains(&stored), "crash {crash}, seed {seed}: {stored} is stored, {acknowledged} was acknowledged");
+            assert!(
+                (acknowledged..=sent).contains(&stored),
+                "crash {crash}, seed {seed}: {stored} is stored, {acknowledged} was acknowledged"
+            );
         }
         // Asked in this order: a user that goes meanwhile only makes the first number too large.
         let users = database.roles_like("v-%-long-%").len();
         let live = leases(&client, "long");
-        assert!(users <= live, "crash {crash}, seed {seed}: {users} users, {live} leases");
+        assert!(
+            users <= live,
+            "crash {crash}, seed {seed}: {users} users, {live} leases"
+        );
     }
 
-    println!("{} writes and {} credentials acknowledged", counters.iter().map(|c| c.acknowledged.load(Ordering::Relaxed)).sum::<u64>(), issued.load(Ordering::Relaxed));
-    until(Duration::from_secs(30), "the short leases are reaped", || database.roles_like("v-%-short-%").is_empty());
-    client.post("sys/leases/revoke-prefix/database/creds", json!({})).ok();
-    until(Duration::from_secs(60), "every user is gone", || database.roles_like("v-%").is_empty());
-    until(Duration::from_secs(10), "every lease is gone", || leases(&client, "long") + leases(&client, "short") == 0);
+    println!(
+        "{} writes and {} credentials acknowledged",
+        counters
+            .iter()
+            .map(|c| c.acknowledged.load(Ordering::Relaxed))
+            .sum::<u64>(),
+        issued.load(Ordering::Relaxed)
+    );
+    until(
+        Duration::from_secs(30),
+        "the short leases are reaped",
+        || database.roles_like("v-%-short-%").is_empty(),
+    );
+    client
+        .post("sys/leases/revoke-prefix/database/creds", json!({}))
+        .ok();
+    until(Duration::from_secs(60), "every user is gone", || {
+        database.roles_like("v-%").is_empty()
+    });
+    until(Duration::from_secs(10), "every lease is gone", || {
+        leases(&client, "long") + leases(&client, "short") == 0
+    });
     assert!(issued.load(Ordering::Relaxed) > 0, "the load did something");
 }
