@@ -54,22 +54,20 @@ impl Server {
     /// # Errors
     /// If it does not answer.
     pub fn dev() -> io::Result<Self> {
-        Self::dev_of(&binary()?)
+        Self::dev_at(&binary()?, port::free())
     }
 
-    /// As [`dev`](Self::dev), with this executable.
+    /// As [`dev`](Self::dev), with this executable and at this address.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn dev_of(binary: &Path) -> io::Result<Self> {
-        let address = port::free();
-        let arguments = vec![
+    pub fn dev_at(binary: &Path, address: SocketAddr) -> io::Result<Self> {
+        let mut server = Self::stopped(binary, address)?;
+        server.arguments = vec![
             "-dev".to_owned(),
             format!("-dev-root-token-id={DEV_TOKEN}"),
             format!("-dev-listen-address={address}"),
         ];
-        let mut server = Self::stopped(binary, address)?;
-        server.arguments = arguments;
         server.root_token = DEV_TOKEN.to_owned();
         server.start()?;
         Ok(server)

@@ -199,10 +199,13 @@ fn a_credential_works_at_once_and_is_renewed_and_revoked() {
     );
 }
 
+/// Ends a lease, as the root client or as the one who asked for the credential.
+type End = &'static dyn Fn(&Client, &Client, &Credential);
+
 #[test]
 fn a_credential_dies_however_its_lease_ends() {
     let (_server, client, database) = dev(role("1h", "24h"));
-    let ways: &[(&str, &dyn Fn(&Client, &Client, &Credential))] = &[
+    let ways: &[(&str, End)] = &[
         ("lease revoke", &|root, _, credential| {
             root.request(
                 "PUT",

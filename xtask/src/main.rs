@@ -6,6 +6,7 @@
 mod bench;
 mod binary;
 mod components;
+mod demo;
 mod error;
 mod files;
 mod run;
@@ -48,6 +49,12 @@ enum Task {
         /// Which, by catalog name; all if none is given.
         names: Vec<String>,
     },
+    /// Shows the main job: a database credential, from its configuration to its revocation.
+    Demo {
+        /// Ends when it is shown.
+        #[arg(long)]
+        once: bool,
+    },
     /// Measures a server under load.
     Bench(bench::Arguments),
 }
@@ -68,6 +75,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Build { release } => binary::build(&workspace, Profile::new(release)).map(drop),
         Task::Test { filter } => test::test(&workspace, filter.as_deref()),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
+        Task::Demo { once } => demo::demo(&workspace, once),
         Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
 }

@@ -1,18 +1,37 @@
-//! Every test, with everything that the tests need.
+//! `cargo xtask test`: every test there is, after installing and building what they need.
 
-use crate::error::Result;
+use coffer_tests::postgres;
+
+use crate::binary;
+use crate::error::{Error, Result};
+use crate::run;
+use crate::setup;
 use crate::workspace::{Profile, Workspace};
-use crate::{binary, run, setup};
 
-/// Builds the components and the binary, finds or installs what the suites drive, and runs them.
+/// Runs the tests whose names contain `filter`; all, if there is none.
 ///
 /// # Errors
-/// If anything does not build, or a test fails.
+/// If anything does not build or a test fails.
 pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::postgres(workspace)?;
     setup::typescript_app(workspace)?;
-    binary::build(workspace, Profile::Development)?;
+    let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(filter);
-    run::run(&mut cargo)
+    cargo
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(filter);
+    cargo.env("COFFER_BIN", &binary);
+    cargo.env(
+        "PG_BIN",
+        postgres::binaries().map_err(|error| Error::other(error.to_string()))?,
+    );
+    run::run(&mut cargo)?;
+    let which = filter
+        .map(|filter| format!(" with `{filter}` in their names"))
+        .unwrap_or_default();
+    println!(
+        "\nAll tests{which} passed: the crates' own, and the black-box suites against {}.",
+        binary.display()
+    );
+    Ok(())
 }
