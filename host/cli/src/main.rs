@@ -1,32 +1,45 @@
-//! `coffer`: the server, and the command line that speaks to it as to any Vault.
+//! `coffer`: the server, and every operator's and user's command as a client of its HTTP API.
+//!
+//! The commands, their flags, output and exit codes are those that people know from Vault, so that scripts keep working.
+//! A command is a file of [`commands`]; it talks through the one [`client`] and prints through [`output`]. Nothing but
+//! [`server`] knows what runs inside of a server.
 
+mod args;
+mod client;
+mod commands;
 mod config;
+mod duration;
+mod environment;
+mod error;
+mod kvdata;
+mod limits;
+mod output;
+mod secret;
 mod server;
+mod tls;
 mod token_helper;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-#[derive(Parser)]
-#[command(name = "coffer", version, about = "A secrets platform with Vault's API.")]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs a server.
-    Server(server::ServerArgs),
-}
-
 fn main() -> ExitCode {
-    let args = std::env::args().map(|a| if a.starts_with('-') && !a.starts_with("--") && a.len() > 2 { format!("-{a}") } else { a });
-    match Cli::parse_from(args).command {
-        Command::Server(args) => server::run(&args).unwrap_or_else(|error| {
-            eprintln!("Error: {error}");
-            ExitCode::FAILURE
-        }),
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 1 } else { 0 };
+            // Nothing is left to tell anybody if even this cannot be written.
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(command) = error.as_curl() {
+                output::line(command);
+                return ExitCode::SUCCESS;
+            }
+            output::complain(&error.to_string());
+            error.exit_code()
+        }
     }
 }

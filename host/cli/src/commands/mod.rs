@@ -1,0 +1,211 @@
+//! The commands. Each group is a file; each command is its arguments and a `run`.
+
+mod auth;
+mod data;
+mod kv;
+mod lease;
+mod login;
+mod mount;
+mod operator;
+mod policy;
+mod policy_fmt;
+mod secrets;
+mod status;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::args::{Cli, Format, Globals};
+use crate::client::Client;
+use crate::error::{CliError, CliResult};
+use crate::output::{self, Output};
+use crate::secret::Secret;
+use crate::{environment, server};
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Read data and secrets
+    Read(data::Read),
+    /// Write data, configuration and secrets
+    Write(data::Write),
+    /// Change some fields of what is at a path
+    Patch(data::Patch),
+    /// Delete secrets and configuration
+    Delete(data::Delete),
+    /// List what is below a path
+    List(data::List),
+    /// Take a wrapped answer out of its token
+    Unwrap(data::Unwrap),
+    /// Show what a path is for
+    PathHelp(data::PathHelp),
+    /// Authenticate, and keep the token for the next commands
+    Login(login::Login),
+    /// Run a server
+    Server(server::ServerArgs),
+    /// Show whether the server is sealed
+    Status,
+    /// Initialise, unseal and seal a server
+    #[command(subcommand)]
+    Operator(operator::Operator),
+    /// Manage secrets engines
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
+    /// Manage auth methods
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Manage policies
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Manage tokens
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Manage leases
+    #[command(subcommand)]
+    Lease(lease::Lease),
+    /// Work with key/value secrets, of either version
+    #[command(subcommand)]
+    Kv(kv::Kv),
+    /// Print what the client is set up with
+    #[command(subcommand)]
+    Print(Print),
+    /// Print the version
+    Version,
+}
+
+/// `print`.
+#[derive(Subcommand)]
+pub enum Print {
+    /// Print the token in use
+    Token,
+}
+
+/// What every command of the client is given.
+pub struct Context {
+    /// The server.
+    pub client: Client,
+    /// How to print.
+    pub output: Output,
+    /// Whether the terminal may be asked.
+    pub interactive: bool,
+}
+
+impl Context {
+    fn new(globals: &Globals) -> Result<Self, CliError> {
+        Ok(Self { client: Client::new(globals)?, output: output_of(globals)?, interactive: !globals.non_interactive })
+    }
+
+    /// Prints an answer where there is one, or else that what was asked for is done.
+    ///
+    /// # Errors
+    /// If the field that is wanted is not there.
+    pub fn answered(&self, answer: Option<&Secret>, otherwise: &str) -> CliResult {
+        match answer {
+            Some(secret) if !secret.is_empty() => self.output.secret(secret),
+            _ => done(otherwise),
+        }
+    }
+
+    /// Prints the keys of an answer to a list.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn keys(&self, path: &str, answer: Option<Secret>) -> CliResult {
+        let secret = answer.ok_or_else(|| nothing_at(path))?;
+        if secret.wrap_info.is_some() {
+            return self.output.secret(&secret);
+        }
+        if self.output.format == Format::Table {
+            self.output.warnings(&secret);
+        }
+        let keys = secret.get("keys").map(strings).unwrap_or_default();
+        if keys.is_empty() {
+            return Err(nothing_at(path));
+        }
+        self.output.keys("Keys", &keys);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Asks for a secret on the terminal, without echo.
+    ///
+    /// # Errors
+    /// If there is no terminal, or it must not be asked.
+    pub fn ask(&self, prompt: &str, instead: &str) -> Result<zeroize::Zeroizing<String>, CliError> {
+        if !self.interactive {
+            return Err(CliError::Usage(format!("-non-interactive was given; {instead}")));
+        }
+        let typed = rpassword::prompt_password(format!("{prompt} (will be hidden): "))
+            .map_err(|error| CliError::Usage(format!("Cannot ask on a terminal ({error}); {instead}")))?;
+        Ok(zeroize::Zeroizing::new(typed.trim().to_owned()))
+    }
+}
+
+fn output_of(globals: &Globals) -> Result<Output, CliError> {
+    let format = match (globals.format, environment::named("FORMAT")) {
+        (Some(format), _) => format,
+        (None, Some((variable, text))) => {
+            clap::ValueEnum::from_str(&text, true).map_err(|_| CliError::Usage(format!("{variable}: invalid output format {text:?}")))?
+        }
+        (None, None) => Format::default(),
+    };
+    Ok(Output { format, field: globals.field.clone() })
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What it says of itself.
+pub fn run(cli: Cli) -> CliResult {
+    match cli.command {
+        // These need no server.
+        Command::Server(args) => return Ok(server::run(&args)?),
+        Command::Version => return done(&format!("Coffer v{}", env!("CARGO_PKG_VERSION"))),
+        Command::Policy(policy::Policy::Fmt(command)) => return command.run(),
+        _ => {}
+    }
+    let context = Context::new(&cli.globals)?;
+    match cli.command {
+        Command::Read(command) => command.run(&context),
+        Command::Write(command) => command.run(&context),
+        Command::Patch(command) => command.run(&context),
+        Command::Delete(command) => command.run(&context),
+        Command::List(command) => command.run(&context),
+        Command::Unwrap(command) => command.run(context),
+        Command::PathHelp(command) => command.run(&context),
+        Command::Login(command) => command.run(context),
+        Command::Status => status::run(context),
+        Command::Operator(command) => command.run(&context),
+        Command::Secrets(command) => command.run(&context),
+        Command::Auth(command) => command.run(&context),
+        Command::Policy(command) => command.run(&context),
+        Command::Token(command) => command.run(&context),
+        Command::Lease(command) => command.run(&context),
+        Command::Kv(command) => command.run(&context),
+        Command::Print(Print::Token) => {
+            output::line(context.client.token().unwrap_or_default());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn done(message: &str) -> CliResult {
+    output::line(message);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_at(path: &str) -> CliError {
+    CliError::Refused(format!("No value found at {path}"))
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// A path as the API takes it.
+fn sanitised(path: &str) -> &str {
+    path.trim().trim_matches('/')
+}

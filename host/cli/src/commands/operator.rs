@@ -1,0 +1,154 @@
+//! `operator init|unseal|seal`: the life of a server's keys.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::{Context, done, status, strings};
+use crate::args::Format;
+use crate::client::{ClientError, Method};
+use crate::error::{CliError, CliResult, Doing};
+use crate::output;
+
+/// `operator`.
+#[derive(Subcommand)]
+pub enum Operator {
+    /// Make the keys and the first token
+    Init(Init),
+    /// Give a key share
+    Unseal(Unseal),
+    /// Forget the keys until the server is unsealed again
+    Seal,
+}
+
+impl Operator {
+    pub(super) fn run(self, context: &Context) -> CliResult {
+        match self {
+            Self::Init(command) => command.run(context),
+            Self::Unseal(command) => command.run(context),
+            Self::Seal => {
+                context.client.send(Method::Put, "sys/seal", &[], None).doing("Error sealing")?;
+                done("Success! Coffer is sealed.")
+            }
+        }
+    }
+}
+
+/// `operator init`.
+#[derive(Args)]
+pub struct Init {
+    /// How many key shares to make
+    #[arg(long, alias = "n", default_value_t = 5, value_name = "N")]
+    key_shares: u32,
+    /// How many of them unseal
+    #[arg(long, alias = "t", default_value_t = 3, value_name = "N")]
+    key_threshold: u32,
+    /// Only say whether it was done before (exit code 0) or not (2)
+    #[arg(long)]
+    status: bool,
+}
+
+impl Init {
+    fn run(self, context: &Context) -> CliResult {
+        if self.status {
+            return was_done(context);
+        }
+        let request = json!({ "secret_shares": self.key_shares, "secret_threshold": self.key_threshold });
+        let answer = context.client.send(Method::Put, "sys/init", &[], Some(&request)).doing("Error initializing")?;
+        let answer: Map<String, Value> = answer.json().doing("Error initializing")?.unwrap_or_default();
+        let printed = self.for_programs(&answer);
+        context.output.object(&printed, || self.for_people(&printed))
+    }
+
+    fn for_programs(&self, answer: &Map<String, Value>) -> Map<String, Value> {
+        let list = |key: &str| answer.get(key).cloned().unwrap_or_else(|| json!([]));
+        let fields = [
+            ("unseal_keys_b64", list("keys_base64")),
+            ("unseal_keys_hex", list("keys")),
+            ("unseal_shares", self.key_shares.into()),
+            ("unseal_threshold", self.key_threshold.into()),
+            ("recovery_keys_b64", list("recovery_keys_base64")),
+            ("recovery_keys_hex", list("recovery_keys")),
+            ("recovery_keys_shares", 0.into()),
+            ("recovery_keys_threshold", 0.into()),
+            ("root_token", answer.get("root_token").cloned().unwrap_or_default()),
+        ];
+        fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    fn for_people(&self, printed: &Map<String, Value>) -> String {
+        let mut text = String::new();
+        let keys = printed.get("unseal_keys_b64").map(strings).unwrap_or_default();
+        for (index, key) in keys.iter().enumerate() {
+            text.push_str(&format!("Unseal Key {}: {key}\n", index + 1));
+        }
+        let token = printed.get("root_token").and_then(Value::as_str).unwrap_or_default();
+        text.push_str(&format!("\nInitial Root Token: {token}\n\n"));
+        text.push_str(&format!(
+            "Coffer is initialized with {} key shares, of which {} unseal it. Give the shares above\n\
+             to different people, and keep them safe: each time the server starts or is sealed, {} of\n\
+             them must be supplied before it can serve anything.\n\n\
+             The shares are stored nowhere. Whoever loses too many of them loses all data.\n",
+            self.key_shares, self.key_threshold, self.key_threshold
+        ));
+        text
+    }
+}
+
+fn was_done(context: &Context) -> CliResult {
+    let answer = context.client.send(Method::Get, "sys/init", &[], None).and_then(|answer| answer.json());
+    let answer: Map<String, Value> = match answer {
+        Ok(answer) => answer.unwrap_or_default(),
+        Err(curl @ ClientError::Curl(_)) => return Err(CliError::Request { context: String::new(), source: curl }),
+        // 2 means "not initialised" here.
+        Err(error) => return Err(CliError::Usage(format!("Error checking initialization status: {error}"))),
+    };
+    let yes = answer.get("initialized").and_then(Value::as_bool).unwrap_or_default();
+    output::line(if yes { "Coffer is initialized" } else { "Coffer is not initialized" });
+    Ok(ExitCode::from(if yes { 0 } else { 2 }))
+}
+
+/// `operator unseal`.
+#[derive(Args)]
+pub struct Unseal {
+    /// A key share, or - to read it from stdin; without it, it is asked for
+    key: Option<String>,
+    /// Forget the shares given so far
+    #[arg(long)]
+    reset: bool,
+    /// The share is part of a migration to another seal
+    #[arg(long)]
+    migrate: bool,
+}
+
+impl Unseal {
+    fn run(self, context: &Context) -> CliResult {
+        if self.reset {
+            return show(context, &json!({ "reset": true }), "Error resetting unseal process");
+        }
+        let key = match self.key {
+            Some(dash) if dash == "-" => Zeroizing::new(read_line()?),
+            Some(key) => Zeroizing::new(key),
+            None => context.ask("Unseal Key", "give the key share as the argument, or - and the share on stdin")?,
+        };
+        show(context, &json!({ "key": key.trim(), "migrate": self.migrate }), "Error unsealing")
+    }
+}
+
+fn read_line() -> Result<String, CliError> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| CliError::Usage(format!("Error reading stdin: {error}")))?;
+    Ok(line)
+}
+
+fn show(context: &Context, request: &Value, doing: &str) -> CliResult {
+    let answer = context.client.send(Method::Put, "sys/unseal", &[], Some(request)).doing(doing)?;
+    let state: Map<String, Value> = answer.json().doing(doing)?.unwrap_or_default();
+    if context.output.format == Format::Table && context.output.field.is_none() {
+        output::text(&status::table(&state));
+        return Ok(ExitCode::SUCCESS);
+    }
+    context.output.object(&state, String::new)
+}

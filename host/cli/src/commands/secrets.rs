@@ -1,0 +1,31 @@
+//! `secrets enable|list|tune|disable`.
+
+use clap::Subcommand;
+
+use super::Context;
+use super::mount::{Disable, Enable, Kind, List, Tune};
+use crate::error::CliResult;
+
+/// `secrets`.
+#[derive(Subcommand)]
+pub enum Secrets {
+    /// Mount an engine
+    Enable(Enable),
+    /// List what is mounted
+    List(List),
+    /// Change the options of a mount
+    Tune(Tune),
+    /// Unmount an engine, and revoke what it gave out
+    Disable(Disable),
+}
+
+impl Secrets {
+    pub(super) fn run(self, context: &Context) -> CliResult {
+        match self {
+            Self::Enable(command) => command.run(context, Kind::Secrets),
+            Self::List(command) => command.run(context, Kind::Secrets),
+            Self::Tune(command) => command.run(context, Kind::Secrets),
+            Self::Disable(command) => command.run(context, Kind::Secrets),
+        }
+    }
+}
