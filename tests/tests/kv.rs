@@ -593,7 +593,7 @@ fn mounts_come_and_go() {
                     "seal_wrap": false, "external_entropy_access": false, "options": {"version": "1"},
                     "config": {"default_lease_ttl": 0, "max_lease_ttl": 0, "force_no_cache": false}},
                 "secret/": {"type": "kv", "options": {"version": "2"}},
-                "sys/": {"type": "system"}, "cubbyhole/": {"type": "cubbyhole"}, "identity/": {"type": "identity"}}}),
+                "sys/": {"type": "system"}}}),
             ),
             (
                 "GET sys/mounts/team/kv",

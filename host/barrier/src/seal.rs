@@ -167,6 +167,7 @@ impl Seal {
         if !self.barrier.is_sealed() {
             return self.status().await;
         }
+        check_length(share)?;
         let given = {
             let mut attempt = self.attempt();
             if !attempt.shares.iter().any(|have| have.as_slice() == share) {
@@ -210,6 +211,16 @@ fn split(config: InitConfig, key: &Key) -> Vec<Zeroizing<Vec<u8>>> {
     }
     let dealer = Sharks(config.threshold).dealer(key.bytes());
     dealer.take(config.shares.into()).map(|share| Zeroizing::new(Vec::from(&share))).collect()
+}
+
+/// A share is the key, or the key and its point.
+fn check_length(share: &[u8]) -> Result<(), BarrierError> {
+    let refuse = |text: &str| Err(BarrierError::InvalidShares(text.to_owned()));
+    match share.len() {
+        0..32 => refuse("key is shorter than minimum 32 bytes"),
+        32..=33 => Ok(()),
+        _ => refuse("key is longer than maximum 33 bytes"),
+    }
 }
 
 fn combine(config: InitConfig, shares: &[Zeroizing<Vec<u8>>]) -> Result<Key, BarrierError> {

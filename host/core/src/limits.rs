@@ -54,5 +54,7 @@ pub const LEASE_BACKOFF_MAX: Duration = Duration::from_secs(3600);
 pub const IRREVOCABLE_AFTER: u32 = 6;
 /// Keys handled in one transaction by work that walks many.
 pub const JOB_PAGE: usize = 256;
+/// How long a failed request waits for what it has made to be undone.
+pub const UNDO: Duration = Duration::from_secs(3);
 /// How long a caller waits for a revocation that it asked to be synchronous.
 pub const SYNC_REVOKE: Duration = Duration::from_secs(60);

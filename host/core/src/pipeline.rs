@@ -21,7 +21,7 @@ use crate::reply::{Data, LeaseReply, Reply};
 use crate::request::{Method, Request, Response};
 use crate::routes::{self, AfterCommit, Authenticated, Context, Needs};
 use crate::token::{self, Alias, TokenEntry, TokenKind, TokenRequest};
-use crate::{Core, Error, sys};
+use crate::{Core, Error, limits, sys};
 
 impl Core {
     /// Answers a request. Never fails: errors are answers.
@@ -245,7 +245,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Makes a lease due at once: the reaper does the rest, and goes on trying if it fails.
+    /// Makes a lease due at once, and sees to it now: if that fails or takes too long the reaper goes on trying.
     async fn undo(&self, lease_id: &str) {
         let core = self.core;
         let done = core.transact(|mut txn| async move {
@@ -256,7 +256,9 @@ impl Attempt<'_> {
         });
         if let Err(error) = done.await {
             tracing::error!(lease_id, %error, "a lease of a failed request stays until its time is over");
+            return;
         }
+        let _ = tokio::time::timeout(limits::UNDO, lease::revoke_now(core, self.ns, lease_id)).await;
     }
 
     fn reply(

@@ -246,6 +246,15 @@ pub(crate) fn cidrs(value: Vec<String>) -> Result<Vec<String>> {
     Ok(value)
 }
 
+/// As Vault shows them: one address without its length.
+fn token_cidrs(value: Vec<String>) -> Result<Vec<String>> {
+    let bare = |text: String| match text.strip_suffix("/32").or_else(|| text.strip_suffix("/128")) {
+        Some(address) if address.parse::<IpAddr>().is_ok() => address.to_owned(),
+        _ => text,
+    };
+    Ok(cidrs(value)?.into_iter().map(bare).collect())
+}
+
 #[rustfmt::skip]
 static SETTINGS: &[Setting] = &[
     setting!("bind-secret-id", p::BIND_SECRET_ID, bind_secret_id, false, same),
@@ -263,7 +272,7 @@ static SETTINGS: &[Setting] = &[
     setting!("token-num-uses", p::NUM_USES, token_num_uses, false, count),
     setting!("token-no-default-policy", p::NO_DEFAULT, token_no_default_policy, false, same),
     setting!("token-type", p::TYPE, token_type, false, token_type),
-    setting!("token-bound-cidrs", p::TOKEN_CIDRS, token_bound_cidrs, false, cidrs),
+    setting!("token-bound-cidrs", p::TOKEN_CIDRS, token_bound_cidrs, false, token_cidrs),
 ];
 
 fn settings(request: &Request) -> Result<Vec<&'static Setting>> {

@@ -62,7 +62,7 @@ impl Database for Users {
 fn host() -> (Host, Users) {
     let users = Users::default();
     let host = Host::new().with_database(users.clone());
-    let config = json!({"plugin_name": "p", "allowed_roles": "app,ro*", "connection_url": "db://h", "username": "root", "password": "pw"});
+    let config = json!({"plugin_name": "p", "allowed_roles": "app,r*", "connection_url": "db://h", "username": "root", "password": "pw"});
     host.call(&DATABASE, Write, "config/db", config).unwrap();
     (host, users)
 }

@@ -50,8 +50,11 @@ pub(crate) struct Secret {
 
 /// The secret's path; it must name one.
 pub(crate) fn path(request: &Request) -> Result<String> {
-    let path = request.require(PATH)?;
-    if path.is_empty() || path.ends_with('/') {
+    let path = request.get(PATH)?.unwrap_or_default();
+    if path.is_empty() {
+        return Err(Error::unsupported("unsupported operation"));
+    }
+    if path.ends_with('/') {
         return Err(Error::invalid("missing path of a secret"));
     }
     Ok(path)

@@ -295,7 +295,7 @@ mod tests {
         let judged: Vec<_> = report
             .goals
             .iter()
-            .map(|goal| (goal.what.as_str(), goal.measured))
+            .map(|goal| (goal.what.as_str(), (goal.measured * 1e4).round() / 1e4))
             .collect();
         assert_eq!(
             judged,

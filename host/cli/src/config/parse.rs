@@ -157,7 +157,12 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"
-        listener "tcp" { address = "0.0.0.0:8200" tls_cert_file = "/c.pem" tls_key_file = "/k.pem" tls_min_version = "tls13" }
+        listener "tcp" {
+          address         = "0.0.0.0:8200"
+          tls_cert_file   = "/c.pem"
+          tls_key_file    = "/k.pem"
+          tls_min_version = "tls13"
+        }
         listener "tcp" {
           address     = "127.0.0.1:8201"
           tls_disable = true

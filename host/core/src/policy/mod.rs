@@ -6,6 +6,7 @@
 mod acl;
 mod capability;
 mod parse;
+mod spread;
 mod template;
 mod trie;
 

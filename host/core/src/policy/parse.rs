@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::capability::{Capabilities, Capability};
+use super::spread::spread;
 use crate::params::parse_duration;
 
 /// The longest policy, in bytes.
@@ -126,7 +127,7 @@ fn collect(paths: &mut Paths, map: Map<String, Value>) -> Result<(), PolicyError
 }
 
 fn hcl_paths(text: &str) -> Result<Paths, PolicyError> {
-    let body = hcl::parse(text).map_err(|error| PolicyError(error.to_string()))?;
+    let body = hcl::parse(&spread(text)).map_err(|error| PolicyError(error.to_string()))?;
     let mut paths = Vec::new();
     for structure in body {
         match structure {

@@ -164,7 +164,7 @@ mod tests {
             ("secret/foobar", Some("secret/foo*")),
             ("secret/foo/team", Some("secret/foo/team")),
             ("secret/bar/team", Some("secret/+/team")),
-            ("secret/bar/x", Some("secret/+/*")),
+            ("secret/bar/x", Some("secret/*")),
             ("other/foo/team", Some("+/foo/team")),
             ("a/x/y/b", Some("a/x/+/b")),
             ("secret", None),

@@ -56,7 +56,7 @@ async fn health(core: &Core, request: &Request) -> Result<Response, Error> {
     let mut response = bare(json!({
         "initialized": status.initialized,
         "sealed": status.sealed,
-        "standby": false,
+        "standby": !status.initialized || status.sealed,
         "performance_standby": false,
         "replication_performance_mode": "disabled",
         "replication_dr_mode": "disabled",

@@ -4,17 +4,19 @@ use zeroize::Zeroizing;
 
 use super::create::{TokenRequest, create, sanitize};
 use super::entry::{TokenKind, parse_cidrs};
-use super::store::Held;
+use super::store::{Held, read_entry};
+use crate::keys::Ns;
 use crate::lease;
 use crate::policy::{Access, Capability};
 use crate::policy_store::Policies;
 use crate::reply::Reply;
-use crate::request::Method::{Get, Post};
+use crate::request::Method::{Get, List, Post};
 use crate::routes::{Answer, Context, Needs, Route};
 use crate::{Error, limits};
 
 /// The token store's paths.
 pub static ROUTES: &[Route] = &[
+    Route { pattern: "accessors", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(accessors(c)))] },
     Route { pattern: "create", needs: Needs::Token, operations: &[(Post, |c| Box::pin(create_child(c, false)))] },
     Route { pattern: "create-orphan", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(create_child(c, true)))] },
     Route { pattern: "lookup", needs: Needs::Token, operations: &[(Get, |c| Box::pin(lookup(c))), (Post, |c| Box::pin(lookup(c)))] },
@@ -49,6 +51,11 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     let id = params.text("id")?.filter(|id| !id.is_empty()).map(Zeroizing::new);
     if let Some(id) = &id {
         check_id(id, sudo)?;
+    }
+    if let Some(id) = &id
+        && c.core.tokens.by_id(c.txn, c.ns, id).await?.is_some()
+    {
+        return Err(Error::invalid("cannot create a token with a duplicate ID"));
     }
     let no_default_policy = params.boolean("no_default_policy")?.unwrap_or(false);
     let mut policies = params.list("policies")?.unwrap_or_default();
@@ -115,6 +122,16 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     let (auth, more) = create(&c.core.tokens, c.txn, mount, request, c.core.clock.now())?;
     warnings.extend(more);
     Ok(Reply::auth(auth, warnings))
+}
+
+/// The accessors of all tokens.
+async fn accessors(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let prefix = Ns(c.ns).token("");
+    let mut accessors = Vec::new();
+    for key in c.txn.list(&prefix, None, limits::MAX_LIST).await? {
+        accessors.extend(read_entry(c.txn, &key).await?.map(|(_, entry)| entry.accessor));
+    }
+    Reply::list(accessors)
 }
 
 fn check_id(id: &str, sudo: bool) -> Result<(), Error> {
