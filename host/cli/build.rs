@@ -9,17 +9,26 @@ use sha2::{Digest, Sha256};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-env-changed=COFFER_COMPONENTS");
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
-    let folder = env::var_os("COFFER_COMPONENTS").map_or_else(|| root.join("target/components"), PathBuf::from);
+    let folder = env::var_os("COFFER_COMPONENTS")
+        .map_or_else(|| root.join("target/components"), PathBuf::from);
+    // Cargo builds again at every call what depends on a folder that does not exist.
+    fs::create_dir_all(&folder).ok();
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut table = String::from("static BUILTINS: &[coffer_runtime::Builtin] = &[\n");
     for wasm in components(&folder) {
-        let name = wasm.file_stem().and_then(|stem| stem.to_str()).ok_or("a component's name is not text")?;
+        let name = wasm
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .ok_or("a component's name is not text")?;
         let compiled = wasm.with_extension("cwasm");
         println!("cargo:rerun-if-changed={}", wasm.display());
         println!("cargo:rerun-if-changed={}", compiled.display());
         let (include, hash) = match fs::read(&compiled) {
             Ok(bytes) => {
-                let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash: String = Sha256::digest(bytes)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
                 (format!("include_bytes!({compiled:?})"), hash)
             }
             Err(_) => ("&[]".to_owned(), String::new()),
@@ -30,18 +39,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )?;
     }
     table.push_str("];\n");
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("builtins.rs"), table)?;
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("builtins.rs"),
+        table,
+    )?;
     Ok(())
 }
 
 fn components(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder)
-        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()).collect())
+        .map(|entries| {
+            entries
+                .filter_map(Result::ok)
+                .map(|entry| entry.path())
+                .collect()
+        })
         .unwrap_or_default();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    found.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "wasm")
+    });
     found.sort();
     if found.is_empty() {
-        println!("cargo:warning=no built-in components in {}: run `cargo xtask build`", folder.display());
+        println!(
+            "cargo:warning=no built-in components in {}: run `cargo xtask build`",
+            folder.display()
+        );
     }
     found
 }

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use crate::bindings::database::exports::coffer::plugin::backend as contract;
 use crate::{Error, Result};
 
-pub use crate::bindings::plugin::coffer::plugin::users::{UserChange, UserNaming, UserRemoval, UserRequest};
+pub use crate::bindings::plugin::coffer::plugin::users::{
+    UserChange, UserNaming, UserRemoval, UserRequest,
+};
 pub use contract::Description;
 
 /// A database backend. A value of it is one connection, which may connect as late as its first call.
@@ -40,7 +42,12 @@ pub trait Slot: Backend {
 pub struct Component<B>(PhantomData<B>);
 
 fn opened<B: Slot, R>(call: impl FnOnce(&mut B) -> Result<R>) -> Result<R> {
-    B::with(|slot| call(slot.as_mut().ok_or_else(|| Error::internal("the connection was not opened"))?))
+    B::with(|slot| {
+        call(
+            slot.as_mut()
+                .ok_or_else(|| Error::internal("the connection was not opened"))?,
+        )
+    })
 }
 
 impl<B: Slot> contract::Guest for Component<B> {
@@ -49,7 +56,8 @@ impl<B: Slot> contract::Guest for Component<B> {
     }
 
     fn open(config: String) -> Result<()> {
-        let config = serde_json::from_str(&config).map_err(|_| Error::invalid("the configuration is no JSON object"))?;
+        let config = serde_json::from_str(&config)
+            .map_err(|_| Error::invalid("the configuration is no JSON object"))?;
         let backend = B::open(&config)?;
         B::with(|slot| *slot = Some(backend));
         Ok(())

@@ -2,7 +2,13 @@
 //!
 //! The only unsafe code of a plugin is in here: lifting and lowering values across the component boundary, generated
 //! from the contract by `wit-bindgen`, with layouts that both sides compute from the same text.
-#![allow(unsafe_code, missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
 
 pub mod plugin {
     wit_bindgen::generate!({

@@ -3,7 +3,9 @@
 use crate::Result;
 
 pub use crate::bindings::plugin::coffer::plugin::databases::Target;
-pub use crate::bindings::plugin::coffer::plugin::users::{UserChange, UserNaming, UserRemoval, UserRequest};
+pub use crate::bindings::plugin::coffer::plugin::users::{
+    UserChange, UserNaming, UserRemoval, UserRequest,
+};
 
 macro_rules! forward {
     ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $result:ty) => {

@@ -17,12 +17,26 @@ pub struct Path {
     handlers: [Option<Handler>; 5],
 }
 
-const ALL: [Operation; 5] = [Operation::Read, Operation::Write, Operation::Patch, Operation::Delete, Operation::List];
+const ALL: [Operation; 5] = [
+    Operation::Read,
+    Operation::Write,
+    Operation::Patch,
+    Operation::Delete,
+    Operation::List,
+];
 
 impl Path {
     /// A path below the mount: `{name}` stands for one segment, `{name*}` (last) for the rest, which may be empty.
     pub const fn new(pattern: &'static str, help: &'static str) -> Self {
-        Self { pattern, help, fields: &[], unauthenticated: false, sudo: false, exists: None, handlers: [None; 5] }
+        Self {
+            pattern,
+            help,
+            fields: &[],
+            unauthenticated: false,
+            sudo: false,
+            exists: None,
+            handlers: [None; 5],
+        }
     }
 
     /// The parameters that it takes, those in the pattern included.
@@ -89,7 +103,10 @@ impl Path {
     }
 
     pub(crate) fn handler(&self, operation: Operation) -> Option<Handler> {
-        ALL.iter().zip(self.handlers).find(|(have, _)| **have == operation).and_then(|(_, handler)| handler)
+        ALL.iter()
+            .zip(self.handlers)
+            .find(|(have, _)| **have == operation)
+            .and_then(|(_, handler)| handler)
     }
 
     pub(crate) fn knows(&self, field: &str) -> bool {
@@ -103,7 +120,10 @@ impl Path {
     fn describe(&self) -> contract::Path {
         contract::Path {
             pattern: self.pattern.to_owned(),
-            operations: ALL.into_iter().filter(|operation| self.handler(*operation).is_some()).collect(),
+            operations: ALL
+                .into_iter()
+                .filter(|operation| self.handler(*operation).is_some())
+                .collect(),
             fields: self.fields.iter().map(describe_field).collect(),
             help: self.help.to_owned(),
             unauthenticated: self.unauthenticated,
@@ -165,8 +185,24 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    const fn new(kind: contract::EngineKind, name: &'static str, version: &'static str, help: &'static str) -> Self {
-        Self { kind, name, version, help, paths: &[], choose: None, tick_every: 0, tick: None, renew: None, revoke: None }
+    const fn new(
+        kind: contract::EngineKind,
+        name: &'static str,
+        version: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            kind,
+            name,
+            version,
+            help,
+            paths: &[],
+            choose: None,
+            tick_every: 0,
+            tick: None,
+            renew: None,
+            revoke: None,
+        }
     }
 
     /// A secret engine, with its name in the catalog and its semantic version.

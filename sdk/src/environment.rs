@@ -8,9 +8,12 @@ pub mod clock {
         crate::testing::Host::with(|host| host.now)
     }
 
+    /// The last millisecond of the year 9999: RFC 3339 ends there.
+    const END: u64 = 253_402_300_799_999;
+
     /// A time in RFC 3339, in UTC, with nanoseconds as Vault writes them.
     pub fn rfc3339(millis: u64) -> String {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis.min(END));
         humantime::format_rfc3339_nanos(at).to_string()
     }
 
@@ -31,23 +34,42 @@ pub mod random {
         crate::testing::Host::with(|host| host.random(len))
     }
 
-    /// A text of `len` characters out of `alphabet` (at most 256 of them), each as likely as any other.
+    /// A text of `len` characters out of `alphabet` (ASCII, at most 256 of them), each as likely as any other. Empty if
+    /// the alphabet is.
     pub fn text(len: usize, alphabet: &[u8]) -> String {
-        let size = alphabet.len().clamp(1, 256);
+        if alphabet.is_empty() {
+            return String::new();
+        }
+        let size = alphabet.len().min(256);
         let fair = 256 / size * size;
         let mut text = String::with_capacity(len);
         while text.len() < len {
             let missing = len - text.len();
-            let bytes = bytes(u32::try_from(missing + missing / 4 + 4).unwrap_or(1024).min(4096));
-            let letters = bytes.into_iter().map(usize::from).filter(|byte| *byte < fair);
-            text.extend(letters.filter_map(|byte| alphabet.get(byte % size)).take(missing).map(|b| char::from(*b)));
+            let bytes = bytes(
+                u32::try_from(missing + missing / 4 + 4)
+                    .unwrap_or(1024)
+                    .min(4096),
+            );
+            let letters = bytes
+                .into_iter()
+                .map(usize::from)
+                .filter(|byte| *byte < fair);
+            text.extend(
+                letters
+                    .filter_map(|byte| alphabet.get(byte % size))
+                    .take(missing)
+                    .map(|b| char::from(*b)),
+            );
         }
         text
     }
 
     /// Letters and digits.
     pub fn base62(len: usize) -> String {
-        text(len, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        text(
+            len,
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+        )
     }
 
     /// A version 4 UUID (RFC 9562).
@@ -61,7 +83,9 @@ pub mod random {
             *variant = *variant & 0x3f | 0x80;
         }
         let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
-        [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default()).join("-")
+        [0..8, 8..12, 12..16, 16..20, 20..32]
+            .map(|part| hex.get(part).unwrap_or_default())
+            .join("-")
     }
 }
 

@@ -29,10 +29,12 @@
 pub mod backend;
 #[doc(hidden)]
 pub mod bindings;
+mod convert;
 pub mod databases;
 mod declare;
 #[doc(hidden)]
 pub mod dispatch;
+mod duration;
 pub mod effects;
 mod environment;
 mod error;
@@ -49,10 +51,12 @@ pub mod testing;
 mod ttl;
 
 pub use backend::Backend;
+pub use convert::FromValue;
 pub use declare::{Operation, Path, Plugin};
+pub use duration::{format_duration, parse_duration, parse_signed_duration};
 pub use environment::{clock, log, random};
 pub use error::{Error, ErrorKind, Result};
-pub use field::{Decl, Field, Seconds, parse_duration};
+pub use field::{Decl, Field, Seconds};
 pub use request::{Caller, Lease, Request};
 pub use response::{Alias, Auth, Renewal, Response, TokenKind};
 pub use ttl::lease_ttl;
@@ -60,8 +64,8 @@ pub use ttl::lease_ttl;
 /// Everything that most plugins need.
 pub mod prelude {
     pub use crate::{
-        Alias, Auth, Error, Field, Lease, Path, Plugin, Renewal, Request, Response, Result, Seconds, TokenKind, clock,
-        effects, log, mount, random, storage,
+        Alias, Auth, Error, Field, Lease, Path, Plugin, Renewal, Request, Response, Result,
+        Seconds, TokenKind, clock, effects, log, mount, random, storage,
     };
     pub use serde_json::json;
 }
@@ -79,7 +83,7 @@ macro_rules! export_plugin {
                 }
             }
             type Component = $crate::dispatch::Component<Exported>;
-            $crate::bindings::plugin::export!(Component with_types_in $crate::bindings::plugin);
+    $crate::bindings::plugin::export!(Component with_types_in $crate::bindings::plugin);
         };
     };
 }

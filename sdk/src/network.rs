@@ -2,8 +2,8 @@
 
 use std::io::{self, Read, Write};
 
-use crate::bindings::database::coffer::plugin::network as contract;
 use crate::Result;
+use crate::bindings::database::coffer::plugin::network as contract;
 
 pub use contract::{TlsOptions, Verification};
 
@@ -21,7 +21,11 @@ impl Stream {
     /// # Errors
     /// Permission denied if the operator has not granted the destination; unavailable if nobody answers there.
     pub fn connect(host: &str, port: u16) -> Result<Self> {
-        Ok(Self { connection: contract::connect(host, port)?, buffer: Vec::new(), at: 0 })
+        Ok(Self {
+            connection: contract::connect(host, port)?,
+            buffer: Vec::new(),
+            at: 0,
+        })
     }
 
     /// From here on it is TLS. Can be called once.

@@ -1,14 +1,18 @@
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
-use crate::field::{self, FromValue};
+use crate::convert::{FromValue, convert};
 use crate::{Error, Field, Operation, Result};
 
 pub use contract::Caller;
 
 /// A request to one of the plugin's paths.
-#[derive(Debug)]
 pub struct Request {
     /// What is to be done.
     pub operation: Operation,
@@ -16,26 +20,63 @@ pub struct Request {
     pub path: String,
     /// Who asks.
     pub caller: Caller,
-    data: Map<String, Value>,
+    captures: Vec<(&'static str, String)>,
+    body: BTreeMap<String, Box<RawValue>>,
+    data: OnceCell<Map<String, Value>>,
+}
+
+/// Without what was sent: there may be secrets in it.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("operation", &self.operation)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::invalid(format!("failed to parse JSON input: {error}"))
 }
 
 impl Request {
-    pub(crate) fn new(request: contract::Request) -> Result<Self> {
-        let data = serde_json::from_str(&request.data)
-            .map_err(|error| Error::invalid(format!("failed to parse JSON input: {error}")))?;
-        Ok(Self { operation: request.operation, path: request.path, caller: request.caller, data })
+    pub(crate) fn new(
+        request: contract::Request,
+        captures: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let contract::Request {
+            operation,
+            path,
+            data,
+            caller,
+        } = request;
+        let body = serde_json::from_str(&data).map_err(unreadable)?;
+        Ok(Self {
+            operation,
+            path,
+            caller,
+            captures,
+            body,
+            data: OnceCell::new(),
+        })
     }
 
-    pub(crate) fn capture(&mut self, captures: Vec<(&'static str, String)>) {
-        self.data.extend(captures.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))));
-    }
-
-    /// A parameter, from the path or the body; None if it was not given.
+    /// A parameter, from the path or the body; None if it was not given, or is null.
     ///
     /// # Errors
     /// Invalid, if it is of another type.
     pub fn get<T: FromValue>(&self, field: Field<T>) -> Result<Option<T>> {
-        field::get(&self.data, field.name())
+        let name = field.name();
+        let value = match (self.captured(name), self.body.get(name)) {
+            (Some(text), _) => Value::String(text.to_owned()),
+            (None, Some(raw)) => serde_json::from_str(raw.get()).map_err(unreadable)?,
+            (None, None) => Value::Null,
+        };
+        if value.is_null() {
+            Ok(None)
+        } else {
+            convert(name, value).map(Some)
+        }
     }
 
     /// A parameter that must be given, and not be empty.
@@ -43,19 +84,52 @@ impl Request {
     /// # Errors
     /// Invalid, if it is missing or of another type.
     pub fn require<T: FromValue>(&self, field: Field<T>) -> Result<T> {
-        let missing = || Error::invalid(format!("missing {}", field.name()));
-        let empty = matches!(self.data.get(field.name()), Some(Value::String(text)) if text.is_empty());
-        if empty { Err(missing()) } else { self.get(field)?.ok_or_else(missing) }
+        let name = field.name();
+        let empty = match self.captured(name) {
+            Some(text) => text.is_empty(),
+            None => self.body.get(name).is_some_and(|raw| raw.get() == "\"\""),
+        };
+        let given = if empty { None } else { self.get(field)? };
+        given.ok_or_else(|| Error::invalid(format!("missing {name}")))
     }
 
     /// Whether a parameter was given.
     pub fn has<T>(&self, field: Field<T>) -> bool {
-        self.data.get(field.name()).is_some_and(|value| !value.is_null())
+        let in_body = || {
+            self.body
+                .get(field.name())
+                .is_some_and(|raw| raw.get() != "null")
+        };
+        self.captured(field.name()).is_some() || in_body()
     }
 
-    /// All parameters, as they came.
+    /// What the path has in the place of `{name}`.
+    pub(crate) fn captured(&self, name: &str) -> Option<&str> {
+        self.captures
+            .iter()
+            .find(|(have, _)| *have == name)
+            .map(|(_, text)| text.as_str())
+    }
+
+    /// The body's parameters as they came, each with its JSON text: numbers keep every digit.
+    pub fn body(&self) -> &BTreeMap<String, Box<RawValue>> {
+        &self.body
+    }
+
+    /// All parameters, those in the path included. A number that is too great for 64 bits becomes null here.
     pub fn data(&self) -> &Map<String, Value> {
-        &self.data
+        self.data.get_or_init(|| {
+            let parse = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
+            let body = self
+                .body
+                .iter()
+                .map(|(name, raw)| (name.clone(), parse(raw)));
+            let captures = self
+                .captures
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), Value::String(text.clone())));
+            body.chain(captures).collect()
+        })
     }
 }
 
@@ -75,12 +149,24 @@ pub struct Lease {
 
 impl Lease {
     pub(crate) fn new(lease: contract::Lease) -> Self {
-        Self { id: lease.lease_id, path: lease.path, issued: lease.issued, expires: lease.expires, internal: lease.internal }
+        Self {
+            id: lease.lease_id,
+            path: lease.path,
+            issued: lease.issued,
+            expires: lease.expires,
+            internal: lease.internal,
+        }
     }
 
     /// For tests: a lease with this internal data.
     pub fn of(path: &str, internal: &Value, issued: u64, expires: u64) -> Self {
-        Self { id: String::new(), path: path.to_owned(), issued, expires, internal: internal.to_string() }
+        Self {
+            id: String::new(),
+            path: path.to_owned(),
+            issued,
+            expires,
+            internal: internal.to_string(),
+        }
     }
 
     /// What the plugin gave it along.

@@ -1,13 +1,15 @@
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::Result;
+use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 
 pub use contract::{Alias, Auth, Renewal, TokenKind};
 
 /// What a handler answers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Response {
     /// An HTTP status other than the usual.
     pub status: Option<u16>,
@@ -21,6 +23,16 @@ pub struct Response {
     pub ttl: u64,
 }
 
+/// Without the data: it may be a secret.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Response {
     /// Nothing to say: 204; for a read, 404.
     pub fn empty() -> Self {
@@ -29,12 +41,18 @@ impl Response {
 
     /// An object.
     pub fn data(data: Value) -> Self {
-        Self { data: Some(data.to_string()), ..Self::default() }
+        Self {
+            data: Some(data.to_string()),
+            ..Self::default()
+        }
     }
 
     /// Something that serializes to an object.
     pub fn json(data: &impl Serialize) -> Result<Self> {
-        Ok(Self { data: Some(serde_json::to_string(data)?), ..Self::default() })
+        Ok(Self {
+            data: Some(serde_json::to_string(data)?),
+            ..Self::default()
+        })
     }
 
     /// The answer to a list.
@@ -44,7 +62,10 @@ impl Response {
 
     /// A successful login.
     pub fn auth(auth: Auth) -> Self {
-        Self { auth: Some(auth), ..Self::default() }
+        Self {
+            auth: Some(auth),
+            ..Self::default()
+        }
     }
 
     /// With this HTTP status.
@@ -63,14 +84,29 @@ impl Response {
 
     /// The data, parsed: for tests.
     pub fn value(&self) -> Value {
-        self.data.as_deref().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default()
+        self.data
+            .as_deref()
+            .and_then(|data| serde_json::from_str(data).ok())
+            .unwrap_or_default()
     }
 }
 
 impl From<Response> for contract::Response {
     fn from(response: Response) -> Self {
-        let Response { status, data, warnings, auth, ttl } = response;
-        Self { status, data, warnings, auth, ttl }
+        let Response {
+            status,
+            data,
+            warnings,
+            auth,
+            ttl,
+        } = response;
+        Self {
+            status,
+            data,
+            warnings,
+            auth,
+            ttl,
+        }
     }
 }
 

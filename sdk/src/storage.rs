@@ -11,7 +11,7 @@ pub fn get(key: &str) -> Result<Option<Vec<u8>>> {
     #[cfg(target_family = "wasm")]
     return crate::bindings::plugin::coffer::plugin::storage::get(key);
     #[cfg(not(target_family = "wasm"))]
-    crate::testing::Host::with(|host| Ok(host.storage.get(key).cloned()))
+    crate::testing::Host::with(|host| host.get(key))
 }
 
 /// Sets a key.
@@ -27,10 +27,7 @@ pub fn delete(key: &str) -> Result<()> {
     #[cfg(target_family = "wasm")]
     return crate::bindings::plugin::coffer::plugin::storage::delete(key);
     #[cfg(not(target_family = "wasm"))]
-    crate::testing::Host::with(|host| {
-        host.storage.remove(key);
-        Ok(())
-    })
+    crate::testing::Host::with(|host| host.delete(key))
 }
 
 /// The keys that start with `prefix` and come after `after`, in order, at most `limit`.
@@ -51,7 +48,9 @@ pub fn children(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Str
 
 /// A key's value, from JSON.
 pub fn get_json<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
-    get(key)?.map(|value| Ok(serde_json::from_slice(&value)?)).transpose()
+    get(key)?
+        .map(|value| Ok(serde_json::from_slice(&value)?))
+        .transpose()
 }
 
 /// Sets a key, to JSON.
@@ -59,22 +58,32 @@ pub fn put_json<T: Serialize>(key: &str, value: &T) -> Result<()> {
     put(key, &serde_json::to_vec(value)?)
 }
 
+const PAGE: usize = 10_000;
+
 /// All names right below `prefix`.
 pub fn list(prefix: &str) -> Result<Vec<String>> {
-    children(prefix, None, 100_000)
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let page = children(prefix, names.last().map(String::as_str), PAGE as u32)?;
+        let full = page.len() == PAGE;
+        names.extend(page);
+        if !full {
+            return Ok(names);
+        }
+    }
 }
 
 /// Removes every key that starts with `prefix`.
 pub fn delete_all(prefix: &str) -> Result<()> {
     let mut after: Option<String> = None;
     loop {
-        let keys = scan(prefix, after.as_deref(), 1000)?;
+        let keys = scan(prefix, after.as_deref(), PAGE as u32)?;
         for key in &keys {
             delete(key)?;
         }
-        match keys.last() {
-            Some(last) if keys.len() == 1000 => after = Some(last.clone()),
-            _ => return Ok(()),
+        if keys.len() < PAGE {
+            return Ok(());
         }
+        after = keys.into_iter().last();
     }
 }

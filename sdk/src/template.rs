@@ -21,10 +21,16 @@ pub fn render(template: &str, fields: &[(&str, &str)]) -> Result<String> {
     let mut out = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (action, after) = after.split_once("}}").ok_or_else(|| bad("\"{{\" without \"}}\""))?;
+        let (action, after) = after
+            .split_once("}}")
+            .ok_or_else(|| bad("\"{{\" without \"}}\""))?;
         out.push_str(before);
         let tokens = tokenize(action.trim_matches('-').trim())?;
-        let mut parser = Parser { tokens: &tokens, at: 0, fields };
+        let mut parser = Parser {
+            tokens: &tokens,
+            at: 0,
+            fields,
+        };
         out.push_str(&parser.pipeline(0)?);
         if parser.at != tokens.len() {
             return Err(bad(format!("unexpected {:?}", tokens.get(parser.at))));
@@ -72,7 +78,8 @@ fn tokenize(text: &str) -> Result<Vec<Token>> {
             }
             first => {
                 let mut word = String::from(first);
-                while let Some(next) = chars.next_if(|next| next.is_alphanumeric() || *next == '_') {
+                while let Some(next) = chars.next_if(|next| next.is_alphanumeric() || *next == '_')
+                {
                     word.push(next);
                 }
                 tokens.push(match word.strip_prefix('.') {
@@ -121,7 +128,9 @@ impl Parser<'_> {
                 call(&name, &arguments)
             }
             _ if piped.is_some() => Err(bad("a function must follow \"|\"")),
-            _ => self.operand(depth)?.ok_or_else(|| bad("a value is missing")),
+            _ => self
+                .operand(depth)?
+                .ok_or_else(|| bad("a value is missing")),
         }
     }
 
@@ -129,7 +138,9 @@ impl Parser<'_> {
         let value = match self.peek().cloned() {
             Some(Token::Field(name)) => {
                 let known = self.fields.iter().find(|(have, _)| *have == name);
-                known.map(|(_, value)| (*value).to_owned()).ok_or_else(|| bad(format!("there is no field {name:?}")))?
+                known
+                    .map(|(_, value)| (*value).to_owned())
+                    .ok_or_else(|| bad(format!("there is no field {name:?}")))?
             }
             Some(Token::Text(text)) => text,
             Some(Token::Word(word)) if word.bytes().all(|b| b.is_ascii_digit()) => word,
@@ -159,7 +170,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn call(name: &str, arguments: &[String]) -> Result<String> {
-    let number = |text: &String| text.parse::<usize>().ok().filter(|n| *n <= 1000).ok_or_else(|| bad(format!("{name}: {text:?} is no number up to 1000")));
+    let number = |text: &String| {
+        text.parse::<usize>()
+            .ok()
+            .filter(|n| *n <= 1000)
+            .ok_or_else(|| bad(format!("{name}: {text:?} is no number up to 1000")))
+    };
     Ok(match (name, arguments) {
         ("random", [len]) => random::base62(number(len)?),
         ("truncate", [len, text]) => text.chars().take(number(len)?).collect(),
@@ -173,7 +189,13 @@ fn call(name: &str, arguments: &[String]) -> Result<String> {
             }
             let kept: String = text.chars().take(len - 8).collect();
             let cut: String = text.chars().skip(len - 8).collect();
-            format!("{kept}{}", hex(&Sha256::digest(cut.as_bytes())).chars().take(8).collect::<String>())
+            format!(
+                "{kept}{}",
+                hex(&Sha256::digest(cut.as_bytes()))
+                    .chars()
+                    .take(8)
+                    .collect::<String>()
+            )
         }
         ("uppercase", [text]) => text.to_uppercase(),
         ("lowercase", [text]) => text.to_lowercase(),
@@ -183,7 +205,12 @@ fn call(name: &str, arguments: &[String]) -> Result<String> {
         ("unix_time_millis", []) => clock::now().to_string(),
         ("uuid", []) => random::uuid(),
         ("printf", [format, values @ ..]) => printf(format, values)?,
-        _ => return Err(bad(format!("there is no function {name:?} with {} arguments", arguments.len()))),
+        _ => {
+            return Err(bad(format!(
+                "there is no function {name:?} with {} arguments",
+                arguments.len()
+            )));
+        }
     })
 }
 
@@ -198,9 +225,23 @@ fn printf(format: &str, values: &[String]) -> Result<String> {
         }
         match chars.next() {
             Some('%') => out.push('%'),
-            Some('s' | 'v' | 'd') => out.push_str(values.next().ok_or_else(|| bad("printf: a value is missing"))?),
-            Some('q') => out.push_str(&format!("{:?}", values.next().ok_or_else(|| bad("printf: a value is missing"))?)),
-            other => return Err(bad(format!("printf: \"%{}\" is unknown", other.map(String::from).unwrap_or_default()))),
+            Some('s' | 'v' | 'd') => out.push_str(
+                values
+                    .next()
+                    .ok_or_else(|| bad("printf: a value is missing"))?,
+            ),
+            Some('q') => out.push_str(&format!(
+                "{:?}",
+                values
+                    .next()
+                    .ok_or_else(|| bad("printf: a value is missing"))?
+            )),
+            other => {
+                return Err(bad(format!(
+                    "printf: \"%{}\" is unknown",
+                    other.map(String::from).unwrap_or_default()
+                )));
+            }
         }
     }
     if values.next().is_some() {
@@ -218,7 +259,14 @@ mod tests {
     fn vaults_default_for_postgresql() {
         let _host = crate::testing::Host::new();
         let template = r#"{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}"#;
-        let name = render(template, &[("DisplayName", "approle-app"), ("RoleName", "readonly-role")]).unwrap();
+        let name = render(
+            template,
+            &[
+                ("DisplayName", "approle-app"),
+                ("RoleName", "readonly-role"),
+            ],
+        )
+        .unwrap();
         assert!(name.starts_with("v-approle--readonly-"), "{name}");
         assert!(name.len() <= 63);
     }
@@ -236,7 +284,18 @@ mod tests {
             assert_eq!(render(template, &fields).unwrap(), expected, "{template}");
         }
         let deep = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
-        for bad in ["{{", "{{ .Nope }}", "{{ nope 1 }}", "{{ random 9999999 }}", "{{ (1 }}", "{{ 1 | }}", "{{ \"x }}", "{{ printf \"%s\" }}", "{{ }}", &deep] {
+        for bad in [
+            "{{",
+            "{{ .Nope }}",
+            "{{ nope 1 }}",
+            "{{ random 9999999 }}",
+            "{{ (1 }}",
+            "{{ 1 | }}",
+            "{{ \"x }}",
+            "{{ printf \"%s\" }}",
+            "{{ }}",
+            &deep,
+        ] {
             assert!(render(bad, &fields).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,14 @@ pub fn lease_ttl(increment: u64, role: &Renewal, issued: u64) -> u64 {
     if role.period > 0 {
         return role.period.min(info.max_lease_ttl);
     }
-    let wanted = [increment, role.ttl, info.default_lease_ttl].into_iter().find(|ttl| *ttl > 0).unwrap_or(0);
-    let max = if role.max_ttl > 0 { role.max_ttl.min(info.max_lease_ttl) } else { info.max_lease_ttl };
+    let wanted = [increment, role.ttl, info.default_lease_ttl]
+        .into_iter()
+        .find(|ttl| *ttl > 0)
+        .unwrap_or(0);
+    let max = if role.max_ttl > 0 {
+        role.max_ttl.min(info.max_lease_ttl)
+    } else {
+        info.max_lease_ttl
+    };
     wanted.min(max.saturating_sub(age))
 }

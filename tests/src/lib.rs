@@ -20,5 +20,5 @@ pub use crate::cli::Cli;
 pub use crate::client::{Client, Reply};
 pub use crate::postgres::{Database, Postgres};
 pub use crate::server::Server;
-pub use crate::table::{check, includes};
+pub use crate::table::includes;
 pub use crate::wait::{until, within};

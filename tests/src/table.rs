@@ -4,22 +4,66 @@ use serde_json::Value;
 
 use crate::Client;
 
-/// One request: `"POST secret/data/a"`, its body (null for none), the status, and what the body must include.
-pub type Row<'a> = (&'a str, Value, u16, Value);
+/// One request, and what must come of it.
+#[derive(Debug)]
+pub struct Row {
+    /// The method and, below `/v1/`, the path: `POST secret/data/a`.
+    pub request: String,
+    /// Null for none.
+    pub body: Value,
+    /// The HTTP status.
+    pub status: u16,
+    /// What the answer's body must [include](includes); null if there must be none.
+    pub expected: Value,
+}
 
-/// Sends each row in order.
+/// Sends each row of a table in order, and panics with every row that went otherwise:
+///
+/// ```ignore
+/// check! { client;
+///     "GET kv/data/{name}" => 404, {"errors": []};
+///     "POST kv/data/{name}", {"data": {"x": 1}} => 200, {"data": {"version": 1}};
+///     "DELETE kv/data/{name}" => 204;
+/// }
+/// ```
+///
+/// Bodies are JSON, or an expression in parentheses.
+#[macro_export]
+macro_rules! check {
+    ($client:expr; $($request:literal $(, $body:tt)? => $status:literal $(, $expected:tt)?;)*) => {
+        $crate::table::check(&$client, &[$($crate::table::Row {
+            request: format!($request),
+            body: $crate::check!(@ $($body)?),
+            status: $status,
+            expected: $crate::check!(@ $($expected)?),
+        }),*])
+    };
+    (@) => { ::serde_json::Value::Null };
+    (@ $json:tt) => { ::serde_json::json!($json) };
+}
+
+/// What [`check!`](crate::check!) does.
 ///
 /// # Panics
 /// With every row that went otherwise.
 #[track_caller]
-pub fn check(client: &Client, rows: &[Row<'_>]) {
+pub fn check(client: &Client, rows: &[Row]) {
     let mut wrong = String::new();
-    for (number, (line, body, status, expected)) in rows.iter().enumerate() {
-        let (method, path) = line.split_once(' ').expect("METHOD path");
+    for (
+        number,
+        Row {
+            request,
+            body,
+            status,
+            expected,
+        },
+    ) in rows.iter().enumerate()
+    {
+        let (method, path) = request.split_once(' ').expect("METHOD path");
         let reply = client.request(method, path, (!body.is_null()).then_some(body));
         if reply.status != *status || !includes(&reply.body, expected) {
             wrong += &format!(
-                "row {number}: {line} {body}\n  expected {status} {expected}\n  answered {reply:?}\n"
+                "row {number}: {request} {body}\n  expected {status} {expected}\n  answered {reply:?}\n"
             );
         }
     }

@@ -13,18 +13,10 @@ const ROLE: &str = "auth/approle/role/app";
 fn with_role(role: Value) -> (Server, Client) {
     let server = Server::dev().unwrap();
     let client = server.client();
-    check(
-        &client,
-        &[
-            (
-                "POST sys/auth/approle",
-                json!({"type": "approle"}),
-                204,
-                json!(null),
-            ),
-            (&format!("POST {ROLE}"), role, 204, json!(null)),
-        ],
-    );
+    check! { client;
+        "POST sys/auth/approle", {"type": "approle"} => 204;
+        "POST {ROLE}", (&role) => 204;
+    }
     (server, client)
 }
 
@@ -61,31 +53,20 @@ fn a_machine_logs_in() {
         secret_id(&client, json!({"metadata": "{\"host\":\"a\"}"})),
     );
     let reply = login(&client, &role, &secret);
-    check(
-        &client.with_token(&reply.text("/auth/client_token")),
-        &[(
-            "GET auth/token/lookup-self",
-            json!(null),
-            200,
-            json!({"data": {"policies": ["app", "default", "other"], "display_name": "approle", "path": "auth/approle/login",
-                        "creation_ttl": 1200, "orphan": true, "type": "service", "renewable": true,
-                        "meta": {"role_name": "app", "host": "a"}}}),
-        )],
-    );
+    check! { client.with_token(&reply.text("/auth/client_token"));
+        "GET auth/token/lookup-self"
+            => 200, {"data": {"policies": ["app", "default", "other"], "display_name": "approle",
+                "path": "auth/approle/login", "creation_ttl": 1200, "orphan": true, "type": "service",
+                "renewable": true, "meta": {"role_name": "app", "host": "a"}}};
+    }
     let auth = json!({"auth": {"policies": ["app", "default", "other"], "token_policies": ["app", "default", "other"], "lease_duration": 1200,
                       "renewable": true, "metadata": {"role_name": "app", "host": "a"}, "token_type": "service", "orphan": true},
                       "data": null});
     assert!(coffer_tests::includes(&reply.body, &auth), "{reply:?}");
     let own = client.with_token(&reply.text("/auth/client_token"));
-    check(
-        &own,
-        &[(
-            "POST auth/token/renew-self",
-            json!({"increment": "5h"}),
-            200,
-            json!({"auth": {"lease_duration": "*"}}),
-        )],
-    );
+    check! { own;
+        "POST auth/token/renew-self", {"increment": "5h"} => 200, {"auth": {"lease_duration": "*"}};
+    }
     let ttl = own.get("auth/token/lookup-self").number("/data/ttl");
     assert!(ttl <= 3600, "{ttl}");
 }
@@ -96,65 +77,17 @@ fn logins_that_are_refused() {
     let (role, secret) = (role_id(&client), secret_id(&client, json!({})));
     let anonymous = client.with_token("");
     let body = |role: &str, secret: &str| json!({"role_id": role, "secret_id": secret});
-    check(
-        &anonymous,
-        &[
-            (
-                "POST auth/approle/login",
-                json!({}),
-                400,
-                json!({"errors": ["~missing role_id"]}),
-            ),
-            (
-                "POST auth/approle/login",
-                json!({"role_id": role}),
-                400,
-                json!({"errors": ["~missing secret_id"]}),
-            ),
-            (
-                "POST auth/approle/login",
-                body("nobody", &secret),
-                400,
-                invalid("role or secret ID"),
-            ),
-            (
-                "POST auth/approle/login",
-                body(&role, "nothing"),
-                400,
-                invalid("role or secret ID"),
-            ),
-            (
-                "POST auth/approle/login",
-                body(&role, ""),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/login",
-                json!({"role_id": {"a": 1}, "secret_id": secret}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "GET auth/approle/login",
-                json!(null),
-                405,
-                json!({"errors": ["~unsupported operation"]}),
-            ),
-            (
-                "POST auth/approle/none",
-                json!({}),
-                403,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/login",
-                body(&role, &secret),
-                200,
-                json!({"auth": {"client_token": "*"}}),
-            ),
-        ],
-    );
+    check! { anonymous;
+        "POST auth/approle/login", {} => 400, {"errors": ["~missing role_id"]};
+        "POST auth/approle/login", {"role_id": role} => 400, {"errors": ["~missing secret_id"]};
+        "POST auth/approle/login", (body("nobody", &secret)) => 400, (invalid("role or secret ID"));
+        "POST auth/approle/login", (body(&role, "nothing")) => 400, (invalid("role or secret ID"));
+        "POST auth/approle/login", (body(&role, "")) => 400, {"errors": ["*"]};
+        "POST auth/approle/login", {"role_id": {"a": 1}, "secret_id": secret} => 400, {"errors": ["*"]};
+        "GET auth/approle/login" => 405, {"errors": ["~unsupported operation"]};
+        "POST auth/approle/none", {} => 403, {"errors": ["*"]};
+        "POST auth/approle/login", (body(&role, &secret)) => 200, {"auth": {"client_token": "*"}};
+    }
 }
 
 #[test]
@@ -165,70 +98,23 @@ fn every_parameter_of_a_role_is_kept() {
         "token_explicit_max_ttl": "1h", "token_no_default_policy": true, "token_num_uses": 10, "token_type": "service",
     });
     let (_server, client) = with_role(role);
-    let role = format!("GET {ROLE}");
-    check(
-        &client,
-        &[
-            (
-                &role,
-                json!(null),
-                200,
-                json!({"data": {"bind_secret_id": true, "secret_id_bound_cidrs": ["127.0.0.0/8"], "secret_id_num_uses": 40,
-                            "secret_id_ttl": 600, "token_ttl": 1200, "token_max_ttl": 1800, "token_policies": ["a", "b"],
-                            "token_bound_cidrs": ["127.0.0.1"], "token_explicit_max_ttl": 3600, "token_period": 0,
-                            "token_no_default_policy": true, "token_num_uses": 10, "token_type": "service", "local_secret_ids": false}}),
-            ),
-            // A second write changes what it names, and nothing else.
-            (
-                &format!("POST {ROLE}"),
-                json!({"token_ttl": 60}),
-                204,
-                json!(null),
-            ),
-            (
-                &role,
-                json!(null),
-                200,
-                json!({"data": {"token_ttl": 60, "token_max_ttl": 1800, "secret_id_num_uses": 40}}),
-            ),
-            (
-                "LIST auth/approle/role",
-                json!(null),
-                200,
-                json!({"data": {"keys": ["app"]}}),
-            ),
-            (
-                "POST auth/approle/role/bad",
-                json!({"token_ttl": "2h", "token_max_ttl": "1h"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/role/bad",
-                json!({"token_bound_cidrs": "nowhere"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/role/bad",
-                json!({"bind_secret_id": false}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/role/bad",
-                json!({"token_ttl": "soon"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "GET auth/approle/role/bad",
-                json!(null),
-                404,
-                json!({"errors": []}),
-            ),
-        ],
-    );
+    check! { client;
+        "GET {ROLE}"
+            => 200, {"data": {"bind_secret_id": true, "secret_id_bound_cidrs": ["127.0.0.0/8"],
+                "secret_id_num_uses": 40, "secret_id_ttl": 600, "token_ttl": 1200, "token_max_ttl": 1800,
+                "token_policies": ["a", "b"], "token_bound_cidrs": ["127.0.0.1"], "token_explicit_max_ttl": 3600,
+                "token_period": 0, "token_no_default_policy": true, "token_num_uses": 10, "token_type": "service",
+                "local_secret_ids": false}};
+        // A second write changes what it names, and nothing else.
+        "POST {ROLE}", {"token_ttl": 60} => 204;
+        "GET {ROLE}" => 200, {"data": {"token_ttl": 60, "token_max_ttl": 1800, "secret_id_num_uses": 40}};
+        "LIST auth/approle/role" => 200, {"data": {"keys": ["app"]}};
+        "POST auth/approle/role/bad", {"token_ttl": "2h", "token_max_ttl": "1h"} => 400, {"errors": ["*"]};
+        "POST auth/approle/role/bad", {"token_bound_cidrs": "nowhere"} => 400, {"errors": ["*"]};
+        "POST auth/approle/role/bad", {"bind_secret_id": false} => 400, {"errors": ["*"]};
+        "POST auth/approle/role/bad", {"token_ttl": "soon"} => 400, {"errors": ["*"]};
+        "GET auth/approle/role/bad" => 404, {"errors": []};
+    }
     let sub: &[(&str, Value, Value)] = &[
         (
             "policies",
@@ -287,49 +173,18 @@ fn every_parameter_of_a_role_is_kept() {
         ),
     ];
     for (name, body, data) in sub {
-        check(
-            &client,
-            &[
-                (
-                    &format!("POST {ROLE}/{name}"),
-                    body.clone(),
-                    204,
-                    json!(null),
-                ),
-                (
-                    &format!("GET {ROLE}/{name}"),
-                    json!(null),
-                    200,
-                    json!({"data": data}),
-                ),
-            ],
-        );
+        check! { client;
+            "POST {ROLE}/{name}", (&body) => 204;
+            "GET {ROLE}/{name}" => 200, {"data": data};
+        }
     }
-    check(
-        &client,
-        &[
-            (
-                &format!("DELETE {ROLE}/token-ttl"),
-                json!(null),
-                204,
-                json!(null),
-            ),
-            (
-                &role,
-                json!(null),
-                200,
-                json!({"data": {"token_ttl": 0, "token_period": 180}}),
-            ),
-            (&format!("DELETE {ROLE}"), json!(null), 204, json!(null)),
-            (&role, json!(null), 404, json!({"errors": []})),
-            (
-                "LIST auth/approle/role",
-                json!(null),
-                404,
-                json!({"errors": []}),
-            ),
-        ],
-    );
+    check! { client;
+        "DELETE {ROLE}/token-ttl" => 204;
+        "GET {ROLE}" => 200, {"data": {"token_ttl": 0, "token_period": 180}};
+        "DELETE {ROLE}" => 204;
+        "GET {ROLE}" => 404, {"errors": []};
+        "LIST auth/approle/role" => 404, {"errors": []};
+    }
 }
 
 #[test]
@@ -356,91 +211,30 @@ fn secret_ids_have_accessors() {
                                 "last_updated_time": "*", "token_bound_cidrs": "?"}});
     let by_secret = json!({"secret_id": secret});
     let by_accessor = json!({"secret_id_accessor": accessor});
-    check(
-        &client,
-        &[
-            (
-                &format!("LIST {ROLE}/secret-id"),
-                json!(null),
-                200,
-                json!({"data": {"keys": [accessor]}}),
-            ),
-            (
-                &format!("POST {ROLE}/secret-id/lookup"),
-                by_secret.clone(),
-                200,
-                about.clone(),
-            ),
-            (
-                &format!("POST {ROLE}/secret-id-accessor/lookup"),
-                by_accessor.clone(),
-                200,
-                about,
-            ),
-            (
-                &format!("POST {ROLE}/secret-id-accessor/lookup"),
-                json!({"secret_id_accessor": "none"}),
-                404,
-                json!("*"),
-            ),
-            (
-                &format!("POST {ROLE}/secret-id/lookup"),
-                json!({"secret_id": "none"}),
-                204,
-                json!(null),
-            ),
-            (
-                &format!("POST {ROLE}/secret-id-accessor/destroy"),
-                by_accessor,
-                204,
-                json!(null),
-            ),
-            (
-                &format!("LIST {ROLE}/secret-id"),
-                json!(null),
-                404,
-                json!({"errors": []}),
-            ),
-        ],
-    );
+    check! { client;
+        "LIST {ROLE}/secret-id" => 200, {"data": {"keys": [accessor]}};
+        "POST {ROLE}/secret-id/lookup", (&by_secret) => 200, (&about);
+        "POST {ROLE}/secret-id-accessor/lookup", (&by_accessor) => 200, (&about);
+        "POST {ROLE}/secret-id-accessor/lookup", {"secret_id_accessor": "none"} => 404, "*";
+        "POST {ROLE}/secret-id/lookup", {"secret_id": "none"} => 204;
+        "POST {ROLE}/secret-id-accessor/destroy", (&by_accessor) => 204;
+        "LIST {ROLE}/secret-id" => 404, {"errors": []};
+    }
     login(&client, &role_id(&client), &secret).expect(400);
     let another = secret_id(&client, json!({}));
     login(&client, &role_id(&client), &another).expect(200);
-    check(
-        &client,
-        &[(
-            &format!("POST {ROLE}/secret-id/destroy"),
-            json!({"secret_id": another}),
-            204,
-            json!(null),
-        )],
-    );
+    check! { client;
+        "POST {ROLE}/secret-id/destroy", {"secret_id": another} => 204;
+    }
     login(&client, &role_id(&client), &another).expect(400);
     // A secret id of one's own choice.
     let custom = json!({"secret_id": "chosen by us", "num_uses": 1, "ttl": "5m"});
-    check(
-        &client,
-        &[
-            (
-                &format!("POST {ROLE}/custom-secret-id"),
-                custom.clone(),
-                200,
-                json!({"data": {"secret_id": "chosen by us", "secret_id_num_uses": 1, "secret_id_ttl": 300}}),
-            ),
-            (
-                &format!("POST {ROLE}/custom-secret-id"),
-                custom,
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST auth/approle/tidy/secret-id",
-                json!({}),
-                202,
-                json!("?"),
-            ),
-        ],
-    );
+    check! { client;
+        "POST {ROLE}/custom-secret-id", (&custom)
+            => 200, {"data": {"secret_id": "chosen by us", "secret_id_num_uses": 1, "secret_id_ttl": 300}};
+        "POST {ROLE}/custom-secret-id", (&custom) => 400, {"errors": ["*"]};
+        "POST auth/approle/tidy/secret-id", {} => 202, "?";
+    }
     login(&client, &role_id(&client), "chosen by us").expect(200);
     login(&client, &role_id(&client), "chosen by us").expect(400);
 }
@@ -470,15 +264,9 @@ fn a_secret_id_is_used_no_more_often_than_allowed() {
         5,
         "{statuses:?}"
     );
-    check(
-        &client,
-        &[(
-            &format!("LIST {ROLE}/secret-id"),
-            json!(null),
-            404,
-            json!({"errors": []}),
-        )],
-    );
+    check! { client;
+        "LIST {ROLE}/secret-id" => 404, {"errors": []};
+    }
 }
 
 #[test]
@@ -496,15 +284,9 @@ fn addresses_are_bound() {
     let (_server, client) =
         with_role(json!({"token_policies": "app", "secret_id_bound_cidrs": ["10.0.0.0/8"]}));
     let secret = secret_id(&client, json!({}));
-    check(
-        &client.with_token(""),
-        &[(
-            "POST auth/approle/login",
-            json!({"role_id": role_id(&client), "secret_id": secret}),
-            400,
-            json!({"errors": ["*"]}),
-        )],
-    );
+    check! { client.with_token("");
+        "POST auth/approle/login", {"role_id": role_id(&client), "secret_id": secret} => 400, {"errors": ["*"]};
+    }
     client
         .post(
             ROLE,
@@ -539,27 +321,16 @@ fn roles_without_a_secret_and_of_other_token_types() {
     let (_server, client) = with_role(
         json!({"token_policies": "app", "bind_secret_id": false, "token_bound_cidrs": ["127.0.0.1/32"]}),
     );
-    check(
-        &client.with_token(""),
-        &[(
-            "POST auth/approle/login",
-            json!({"role_id": role_id(&client)}),
-            200,
-            json!({"auth": {"policies": ["app", "default"]}}),
-        )],
-    );
+    check! { client.with_token("");
+        "POST auth/approle/login", {"role_id": role_id(&client)} => 200, {"auth": {"policies": ["app", "default"]}};
+    }
     client
         .post(ROLE, json!({"token_type": "batch", "token_ttl": "5m"}))
         .expect(204);
-    check(
-        &client.with_token(""),
-        &[(
-            "POST auth/approle/login",
-            json!({"role_id": role_id(&client)}),
-            200,
-            json!({"auth": {"token_type": "batch", "renewable": false, "accessor": ""}}),
-        )],
-    );
+    check! { client.with_token("");
+        "POST auth/approle/login", {"role_id": role_id(&client)}
+            => 200, {"auth": {"token_type": "batch", "renewable": false, "accessor": ""}};
+    }
     client
         .post(ROLE, json!({"token_type": "service", "token_period": "2m"}))
         .expect(204);
@@ -568,26 +339,14 @@ fn roles_without_a_secret_and_of_other_token_types() {
         .post("auth/approle/login", json!({"role_id": role_id(&client)}));
     assert_eq!(reply.number("/auth/lease_duration"), 120);
     let own = client.with_token(&reply.text("/auth/client_token"));
-    check(
-        &own,
-        &[(
-            "POST auth/token/renew-self",
-            json!({"increment": "1h"}),
-            200,
-            json!({"auth": {"lease_duration": 120}}),
-        )],
-    );
+    check! { own;
+        "POST auth/token/renew-self", {"increment": "1h"} => 200, {"auth": {"lease_duration": 120}};
+    }
     // A deleted role takes its tokens' renewals along.
     client.delete(ROLE).expect(204);
-    check(
-        &own,
-        &[(
-            "POST auth/token/renew-self",
-            json!({}),
-            400,
-            json!({"errors": ["*"]}),
-        )],
-    );
+    check! { own;
+        "POST auth/token/renew-self", {} => 400, {"errors": ["*"]};
+    }
 }
 
 #[test]
@@ -596,47 +355,16 @@ fn auth_mounts_come_and_go() {
     let secret = secret_id(&client, json!({}));
     let own =
         client.with_token(&login(&client, &role_id(&client), &secret).text("/auth/client_token"));
-    check(
-        &client,
-        &[
-            (
-                "GET sys/auth",
-                json!(null),
-                200,
-                json!({"data": {"approle/": {"type": "approle", "accessor": "~auth_approle_", "config": {"token_type": "default-service"}}, "token/": {"type": "token"}}}),
-            ),
-            (
-                "POST sys/auth/approle",
-                json!({"type": "approle"}),
-                400,
-                json!({"errors": ["~path is already in use"]}),
-            ),
-            (
-                "POST sys/auth/token",
-                json!({"type": "approle"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST sys/auth/other",
-                json!({"type": "none"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "POST sys/auth/approle/tune",
-                json!({"default_lease_ttl": "7m", "max_lease_ttl": "9m"}),
-                204,
-                json!(null),
-            ),
-            (
-                "GET sys/auth/approle/tune",
-                json!(null),
-                200,
-                json!({"data": {"default_lease_ttl": 420, "max_lease_ttl": 540}}),
-            ),
-        ],
-    );
+    check! { client;
+        "GET sys/auth"
+            => 200, {"data": {"approle/": {"type": "approle", "accessor": "~auth_approle_",
+                "config": {"token_type": "default-service"}}, "token/": {"type": "token"}}};
+        "POST sys/auth/approle", {"type": "approle"} => 400, {"errors": ["~path is already in use"]};
+        "POST sys/auth/token", {"type": "approle"} => 400, {"errors": ["*"]};
+        "POST sys/auth/other", {"type": "none"} => 400, {"errors": ["*"]};
+        "POST sys/auth/approle/tune", {"default_lease_ttl": "7m", "max_lease_ttl": "9m"} => 204;
+        "GET sys/auth/approle/tune" => 200, {"data": {"default_lease_ttl": 420, "max_lease_ttl": 540}};
+    }
     assert_eq!(
         login(&client, &role_id(&client), &secret).number("/auth/lease_duration"),
         420

@@ -14,213 +14,78 @@ fn sealed_status(progress: u32) -> Value {
 fn init_unseal_seal_restart() {
     let mut server = Server::durable().unwrap();
     let anonymous = server.anonymous();
-    check(
-        &anonymous,
-        &[
-            (
-                "GET sys/init",
-                json!(null),
-                200,
-                json!({"initialized": false}),
-            ),
-            (
-                "GET sys/health",
-                json!(null),
-                501,
-                json!({"initialized": false, "sealed": true, "standby": true, "version": "*"}),
-            ),
-            (
-                "GET sys/seal-status",
-                json!(null),
-                200,
-                json!({"initialized": false, "sealed": true, "t": 0, "n": 0}),
-            ),
-            (
-                "GET secret/data/a",
-                json!(null),
-                503,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": "00"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/init",
-                json!({"secret_shares": 0, "secret_threshold": 1}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/init",
-                json!({"secret_shares": 3, "secret_threshold": 4}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/init",
-                json!({"secret_shares": 300, "secret_threshold": 2}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/init",
-                json!({"secret_shares": 3, "secret_threshold": 1}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "GET sys/init",
-                json!(null),
-                200,
-                json!({"initialized": false}),
-            ),
-        ],
-    );
+    check! { anonymous;
+        "GET sys/init" => 200, {"initialized": false};
+        "GET sys/health" => 501, {"initialized": false, "sealed": true, "version": "*"};
+        "GET sys/seal-status" => 200, {"initialized": false, "sealed": true, "t": 0, "n": 0};
+        "GET secret/data/a" => 503, {"errors": ["*"]};
+        "PUT sys/unseal", {"key": "00"} => 400, {"errors": ["*"]};
+        "PUT sys/init", {"secret_shares": 0, "secret_threshold": 1} => 400, {"errors": ["*"]};
+        "PUT sys/init", {"secret_shares": 3, "secret_threshold": 4} => 400, {"errors": ["*"]};
+        "PUT sys/init", {"secret_shares": 300, "secret_threshold": 2} => 400, {"errors": ["*"]};
+        "PUT sys/init", {"secret_shares": 3, "secret_threshold": 1} => 400, {"errors": ["*"]};
+        "GET sys/init" => 200, {"initialized": false};
+    }
     let keys = server.init(3, 2).unwrap();
     assert_eq!(keys.shares.len(), 3);
-    check(
-        &anonymous,
-        &[
-            (
-                "GET sys/init",
-                json!(null),
-                200,
-                json!({"initialized": true}),
-            ),
-            (
-                "PUT sys/init",
-                json!({"secret_shares": 1, "secret_threshold": 1}),
-                400,
-                json!({"errors": ["~already initialized"]}),
-            ),
-            (
-                "GET sys/health",
-                json!(null),
-                503,
-                json!({"initialized": true, "sealed": true}),
-            ),
-            (
-                "GET sys/health?sealedcode=299",
-                json!(null),
-                299,
-                json!({"sealed": true}),
-            ),
-            ("GET sys/seal-status", json!(null), 200, sealed_status(0)),
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[0]}),
-                200,
-                sealed_status(1),
-            ),
-            // The same share again is no second share.
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[0]}),
-                200,
-                sealed_status(1),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"reset": true}),
-                200,
-                sealed_status(0),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[2]}),
-                200,
-                sealed_status(1),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[1]}),
-                200,
-                json!({"sealed": false, "progress": 0, "t": 2, "n": 3}),
-            ),
-        ],
-    );
+    check! { anonymous;
+        "GET sys/init" => 200, {"initialized": true};
+        "PUT sys/init", {"secret_shares": 1, "secret_threshold": 1} => 400, {"errors": ["~already initialized"]};
+        "GET sys/health" => 503, {"initialized": true, "sealed": true};
+        "GET sys/health?sealedcode=299" => 299, {"sealed": true};
+        "GET sys/seal-status" => 200, (sealed_status(0));
+        "PUT sys/unseal", {"key": keys.shares[0]} => 200, (sealed_status(1));
+        // The same share again is no second share.
+        "PUT sys/unseal", {"key": keys.shares[0]} => 200, (sealed_status(1));
+        "PUT sys/unseal", {"reset": true} => 200, (sealed_status(0));
+        "PUT sys/unseal", {"key": keys.shares[2]} => 200, (sealed_status(1));
+        "PUT sys/unseal", {"key": keys.shares[1]} => 200, {"sealed": false, "progress": 0, "t": 2, "n": 3};
+    }
     until(Duration::from_secs(10), "active", || {
         anonymous.get("sys/health").status == 200
     });
     let client = server.client();
-    check(
-        &client,
-        &[
-            (
-                "GET sys/health",
-                json!(null),
-                200,
-                json!({"initialized": true, "sealed": false, "standby": false, "server_time_utc": "*"}),
-            ),
-            (
-                "GET sys/seal-status",
-                json!(null),
-                200,
-                json!({"sealed": false, "cluster_name": "*", "cluster_id": "*"}),
-            ),
-            (
-                "POST sys/mounts/kv",
-                json!({"type": "kv", "options": {"version": "1"}}),
-                204,
-                json!(null),
-            ),
-            ("POST kv/a", json!({"x": "kept"}), 204, json!(null)),
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[1]}),
-                200,
-                json!({"sealed": false}),
-            ),
-        ],
-    );
+    check! { client;
+        "GET sys/health" => 200, {"initialized": true, "sealed": false, "standby": false, "server_time_utc": "*"};
+        "GET sys/seal-status" => 200, {"sealed": false, "cluster_name": "*"};
+        "POST sys/mounts/kv", {"type": "kv", "options": {"version": "1"}} => 204;
+        "POST kv/a", {"x": "kept"} => 204;
+        "PUT sys/unseal", {"key": keys.shares[1]} => 200, {"sealed": false};
+    }
 
-    check(
-        &anonymous,
-        &[("PUT sys/seal", json!({}), 403, json!({"errors": ["*"]}))],
-    );
-    check(&client, &[("PUT sys/seal", json!({}), 204, json!(null))]);
+    check! { anonymous;
+        "PUT sys/seal", {} => 403, {"errors": ["*"]};
+    }
+    check! { client;
+        "PUT sys/seal", {} => 204;
+    }
     until(Duration::from_secs(10), "sealed", || {
         anonymous.get("sys/seal-status").body["sealed"] == true
     });
-    check(
-        &client,
-        &[
-            ("GET kv/a", json!(null), 503, json!({"errors": ["~sealed"]})),
-            (
-                "GET auth/token/lookup-self",
-                json!(null),
-                503,
-                json!({"errors": ["~sealed"]}),
-            ),
-            ("GET sys/health", json!(null), 503, json!({"sealed": true})),
-        ],
-    );
+    check! { client;
+        "GET kv/a" => 503, {"errors": ["~sealed"]};
+        "GET auth/token/lookup-self" => 503, {"errors": ["~sealed"]};
+        "GET sys/health" => 503, {"sealed": true};
+    }
     server.unseal(&keys).unwrap();
-    check(
-        &client,
-        &[("GET kv/a", json!(null), 200, json!({"data": {"x": "kept"}}))],
-    );
+    check! { client;
+        "GET kv/a" => 200, {"data": {"x": "kept"}};
+    }
 
     server.restart().unwrap();
-    check(
-        &client,
-        &[("GET kv/a", json!(null), 503, json!({"errors": ["~sealed"]}))],
-    );
+    check! { client;
+        "GET kv/a" => 503, {"errors": ["~sealed"]};
+    }
     server.unseal(&keys).unwrap();
-    check(
-        &client,
-        &[("GET kv/a", json!(null), 200, json!({"data": {"x": "kept"}}))],
-    );
+    check! { client;
+        "GET kv/a" => 200, {"data": {"x": "kept"}};
+    }
 
     assert!(server.terminate().unwrap().success(), "{}", server.log());
     server.start().unwrap();
-    check(
-        &anonymous,
-        &[("GET sys/seal-status", json!(null), 200, sealed_status(0))],
-    );
+    check! { anonymous;
+        "GET sys/seal-status" => 200, (sealed_status(0));
+    }
 }
 
 #[test]
@@ -232,50 +97,17 @@ fn wrong_shares_do_not_unseal() {
     let mut wrong = keys.shares[1].clone().into_bytes();
     wrong[0] = if wrong[0] == b'0' { b'1' } else { b'0' };
     let wrong = String::from_utf8(wrong).unwrap();
-    check(
-        &client,
-        &[
-            ("PUT sys/unseal", json!({}), 400, json!({"errors": ["*"]})),
-            (
-                "PUT sys/unseal",
-                json!({"key": "not a key!"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": "abcd"}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": "ab".repeat(500)}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"reset": true}),
-                200,
-                sealed_status(0),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": keys.shares[0]}),
-                200,
-                sealed_status(1),
-            ),
-            (
-                "PUT sys/unseal",
-                json!({"key": wrong}),
-                400,
-                json!({"errors": ["*"]}),
-            ),
-            // The attempt is over: its good share is not kept.
-            ("GET sys/seal-status", json!(null), 200, sealed_status(0)),
-        ],
-    );
+    check! { client;
+        "PUT sys/unseal", {} => 400, {"errors": ["*"]};
+        "PUT sys/unseal", {"key": "not a key!"} => 400, {"errors": ["*"]};
+        "PUT sys/unseal", {"key": "abcd"} => 400, {"errors": ["*"]};
+        "PUT sys/unseal", {"key": "ab".repeat(500)} => 400, {"errors": ["*"]};
+        "PUT sys/unseal", {"reset": true} => 200, (sealed_status(0));
+        "PUT sys/unseal", {"key": keys.shares[0]} => 200, (sealed_status(1));
+        "PUT sys/unseal", {"key": wrong} => 400, {"errors": ["*"]};
+        // The attempt is over: its good share is not kept.
+        "GET sys/seal-status" => 200, (sealed_status(0));
+    }
     server.unseal(&keys).unwrap();
 }
 
@@ -306,28 +138,16 @@ fn of_two_inits_at_once_one_wins() {
         "{replies:?}"
     );
     let key = winners[0].text("/keys/0");
-    check(
-        &client,
-        &[(
-            "PUT sys/unseal",
-            json!({"key": key}),
-            200,
-            json!({"sealed": false}),
-        )],
-    );
+    check! { client;
+        "PUT sys/unseal", {"key": key} => 200, {"sealed": false};
+    }
     until(Duration::from_secs(10), "active", || {
         client.get("sys/health").status == 200
     });
     let root = client.with_token(&winners[0].text("/root_token"));
-    check(
-        &root,
-        &[(
-            "GET auth/token/lookup-self",
-            json!(null),
-            200,
-            json!({"data": {"policies": ["root"]}}),
-        )],
-    );
+    check! { root;
+        "GET auth/token/lookup-self" => 200, {"data": {"policies": ["root"]}};
+    }
 }
 
 #[test]
@@ -341,15 +161,9 @@ fn the_shares_are_also_given_in_base64() {
     );
     assert_eq!(reply.text("/keys/0").len(), 64);
     let key = reply.text("/keys_base64/0");
-    check(
-        &client,
-        &[(
-            "PUT sys/unseal",
-            json!({"key": key}),
-            200,
-            json!({"sealed": false}),
-        )],
-    );
+    check! { client;
+        "PUT sys/unseal", {"key": key} => 200, {"sealed": false};
+    }
 }
 
 #[test]
@@ -393,23 +207,10 @@ fn nothing_readable_is_on_the_disk() {
 #[test]
 fn health_codes_are_the_callers_choice() {
     let server = Server::dev().unwrap();
-    check(
-        &server.anonymous(),
-        &[
-            ("GET sys/health", json!(null), 200, json!({"sealed": false})),
-            ("HEAD sys/health", json!(null), 200, json!(null)),
-            (
-                "GET sys/health?activecode=201",
-                json!(null),
-                201,
-                json!({"sealed": false}),
-            ),
-            (
-                "GET sys/health?activecode=abc",
-                json!(null),
-                400,
-                json!("?"),
-            ),
-        ],
-    );
+    check! { server.anonymous();
+        "GET sys/health" => 200, {"sealed": false};
+        "HEAD sys/health" => 200;
+        "GET sys/health?activecode=201" => 201, {"sealed": false};
+        "GET sys/health?activecode=abc" => 400, "?";
+    }
 }

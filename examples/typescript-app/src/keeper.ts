@@ -16,6 +16,8 @@ export interface Source<T extends Leased> {
   readonly name: string;
   acquire(): Promise<T>;
   renew(held: T): Promise<Leased>;
+  /** What may be told of it: no secret. */
+  describe(held: T): Record<string, unknown>;
 }
 
 /** At this share of its life a lease is renewed. */
@@ -53,7 +55,7 @@ export class Keeper<T extends Leased> {
   async run(): Promise<void> {
     while (!this.signal.aborted) {
       const held = await retry(this.source.name, () => this.source.acquire(), this.signal);
-      log(`${this.source.name} acquired`, { ttl: held.ttl });
+      log(`${this.source.name} acquired`, { ttl: held.ttl, ...this.source.describe(held) });
       this.#dropped = new AbortController();
       this.#held = held;
       this.replaced(held);

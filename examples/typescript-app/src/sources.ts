@@ -27,6 +27,7 @@ export function token(client: vault.client, config: Config): Source<Token> {
       const { auth } = await client.tokenRenewSelf();
       return { ttl: auth.lease_duration, renewable: auth.renewable };
     },
+    describe: ({ accessor }) => ({ accessor }),
   };
 }
 
@@ -43,5 +44,6 @@ export function credential(client: vault.client, config: Config, ready: () => Pr
       const { lease_duration, renewable } = await client.renew({ lease_id: held.leaseId });
       return { ttl: lease_duration, renewable };
     },
+    describe: ({ leaseId, username }) => ({ leaseId, username }),
   };
 }

@@ -36,22 +36,53 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "URL", help_heading = "HTTP options")]
     pub address: Option<String>,
     /// Namespace of the request [env: VAULT_NAMESPACE]
-    #[arg(long, global = true, alias = "ns", value_name = "PATH", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        alias = "ns",
+        value_name = "PATH",
+        help_heading = "HTTP options"
+    )]
     pub namespace: Option<String>,
     /// PEM file with the CA certificates to trust [env: VAULT_CACERT]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "HTTP options"
+    )]
     pub ca_cert: Option<String>,
     /// Folder of PEM files with the CA certificates to trust [env: VAULT_CAPATH]
-    #[arg(long, global = true, value_name = "FOLDER", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        help_heading = "HTTP options"
+    )]
     pub ca_path: Option<String>,
     /// PEM file with the certificate to show to the server [env: VAULT_CLIENT_CERT]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "HTTP options"
+    )]
     pub client_cert: Option<String>,
     /// PEM file with the key of -client-cert [env: VAULT_CLIENT_KEY]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "HTTP options"
+    )]
     pub client_key: Option<String>,
     /// Name that the server's certificate must have [env: VAULT_TLS_SERVER_NAME]
-    #[arg(long, global = true, value_name = "NAME", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "HTTP options"
+    )]
     pub tls_server_name: Option<String>,
     /// Do not check the server's certificate [env: VAULT_SKIP_VERIFY]
     #[arg(long, global = true, help_heading = "HTTP options")]
@@ -60,10 +91,20 @@ pub struct Globals {
     #[arg(long, global = true, help_heading = "HTTP options")]
     pub disable_redirects: bool,
     /// Header to add to each request; may be repeated
-    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME=VALUE",
+        help_heading = "HTTP options"
+    )]
     pub header: Vec<String>,
     /// Wrap the answer in a token that lives this long [env: VAULT_WRAP_TTL]
-    #[arg(long, global = true, value_name = "DURATION", help_heading = "HTTP options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        help_heading = "HTTP options"
+    )]
     pub wrap_ttl: Option<String>,
     /// Print the request as a curl command instead of sending it
     #[arg(long, global = true, help_heading = "HTTP options")]
@@ -72,10 +113,20 @@ pub struct Globals {
     #[arg(long, global = true, help_heading = "HTTP options")]
     pub non_interactive: bool,
     /// How to print the answer [env: VAULT_FORMAT] [default: table]
-    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        help_heading = "Output options"
+    )]
     pub format: Option<Format>,
     /// Print this field only, without a newline
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Output options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "Output options"
+    )]
     pub field: Option<String>,
 }
 
@@ -156,7 +207,9 @@ fn normalise(argv: Vec<OsString>, root: &Command) -> Vec<OsString> {
         let known = find(current, name);
         match (known, value) {
             (None, None) if name == "h" => normal.push("--help".into()),
-            (None, None) if matches!(name, "v" | "version") && current.get_name() == root.get_name() => {
+            (None, None)
+                if matches!(name, "v" | "version") && current.get_name() == root.get_name() =>
+            {
                 normal.push("version".into());
             }
             // The value follows, whatever it looks like.
@@ -181,12 +234,18 @@ fn flag(text: &str) -> Option<(&str, Option<&str>)> {
     if !rest.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return None;
     }
-    Some(rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value))))
+    Some(
+        rest.split_once('=')
+            .map_or((rest, None), |(name, value)| (name, Some(value))),
+    )
 }
 
 fn find<'c>(command: &'c Command, name: &str) -> Option<&'c Arg> {
     command.get_arguments().find(|arg| {
-        arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+        arg.get_long() == Some(name)
+            || arg
+                .get_all_aliases()
+                .is_some_and(|aliases| aliases.contains(&name))
     })
 }
 
@@ -200,8 +259,10 @@ mod tests {
 
     fn normal(line: &str) -> String {
         let argv = line.split(' ').map(OsString::from).collect();
-        let normal: Vec<String> =
-            normalise(argv, &command()).iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let normal: Vec<String> = normalise(argv, &command())
+            .iter()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
         normal.join(" ")
     }
 
@@ -211,19 +272,40 @@ mod tests {
             ("coffer read -field=x p", "coffer read --field=x p"),
             ("coffer read --field=x p", "coffer read --field=x p"),
             ("coffer read -field x p", "coffer read --field=x p"),
-            ("coffer read -field -format=json p", "coffer read --field=-format=json p"),
+            (
+                "coffer read -field -format=json p",
+                "coffer read --field=-format=json p",
+            ),
             ("coffer read p -format=json", "coffer read p --format=json"),
             ("coffer write p -", "coffer write p -"),
             ("coffer write -f p", "coffer write --f p"),
             ("coffer write p k=-v", "coffer write p k=-v"),
             ("coffer write p -- -k=v -x", "coffer write p -- -k=v -x"),
-            ("coffer token renew -increment -1", "coffer token renew --increment=-1"),
-            ("coffer token renew -increment=-1h", "coffer token renew --increment=-1h"),
-            ("coffer token create -ttl 1h -orphan", "coffer token create --ttl=1h --orphan"),
-            ("coffer token create -orphan=false", "coffer token create --orphan=false"),
+            (
+                "coffer token renew -increment -1",
+                "coffer token renew --increment=-1",
+            ),
+            (
+                "coffer token renew -increment=-1h",
+                "coffer token renew --increment=-1h",
+            ),
+            (
+                "coffer token create -ttl 1h -orphan",
+                "coffer token create --ttl=1h --orphan",
+            ),
+            (
+                "coffer token create -orphan=false",
+                "coffer token create --orphan=false",
+            ),
             ("coffer kv get -version 2 p", "coffer kv get --version=2 p"),
-            ("coffer operator init -n 1 -t=1", "coffer operator init --n=1 --t=1"),
-            ("coffer -address http://h:1 status", "coffer --address=http://h:1 status"),
+            (
+                "coffer operator init -n 1 -t=1",
+                "coffer operator init --n=1 --t=1",
+            ),
+            (
+                "coffer -address http://h:1 status",
+                "coffer --address=http://h:1 status",
+            ),
             ("coffer -version", "coffer version"),
             ("coffer --version", "coffer version"),
             ("coffer -h", "coffer --help"),
@@ -251,15 +333,25 @@ mod tests {
             ("coffer status extra", false),
             ("coffer secrets enable -local=true -seal-wrap=0 kv", true),
             ("coffer secrets enable -local=perhaps kv", false),
-            ("coffer kv metadata put -custom-metadata=a=b -custom-metadata c=d -cas-required=false kv/x", true),
+            (
+                "coffer kv metadata put -custom-metadata=a=b -custom-metadata c=d -cas-required=false kv/x",
+                true,
+            ),
             ("coffer lease revoke -prefix -force -sync=true x", true),
             ("coffer operator init -key-shares=abc", false),
-            ("coffer server -dev -dev-root-token-id=root -dev-listen-address 127.0.0.1:0", true),
+            (
+                "coffer server -dev -dev-root-token-id=root -dev-listen-address 127.0.0.1:0",
+                true,
+            ),
             ("coffer nonsense", false),
             ("coffer secrets", false),
         ];
         for (line, expected) in cases {
-            assert_eq!(parse(line.split(' ').map(OsString::from)).is_ok(), expected, "{line}");
+            assert_eq!(
+                parse(line.split(' ').map(OsString::from)).is_ok(),
+                expected,
+                "{line}"
+            );
         }
     }
 }

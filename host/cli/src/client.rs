@@ -1,8 +1,11 @@
 //! The HTTP client of every command: one place for headers, retries, redirects and errors.
 
+mod error;
+mod request;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::config::Config;
 use ureq::http::{Request, Response, StatusCode, Uri, header};
@@ -11,109 +14,15 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
+pub use self::error::ClientError;
+pub use self::request::Method;
+use self::request::{content_type, quoted, target};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::secret::Secret;
 use crate::{duration, environment, limits, tls, token_helper};
 
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'+').remove(b':').remove(b'@').remove(b'=').remove(b'*').remove(b',');
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Why there is no answer, or not the one that was hoped for.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The server answered with an error.
-    #[error("Error making API request.\n\n{}URL: {method} {url}\nCode: {status}. {}", namespaced(.namespace), listed(.errors, .raw))]
-    Api {
-        /// GET, PUT, ...
-        method: &'static str,
-        /// What was asked.
-        url: String,
-        /// In which namespace, if not the root.
-        namespace: Option<String>,
-        /// HTTP status.
-        status: u16,
-        /// The server's words.
-        errors: Vec<String>,
-        /// The body, where there are no such words.
-        raw: String,
-    },
-    /// There was no answer.
-    #[error("{method} {url:?}: {reason}")]
-    Transport {
-        /// GET, PUT, ...
-        method: &'static str,
-        /// What was asked.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// The answer is not what the API promises.
-    #[error("{method} {url:?}: the answer is not JSON that a Vault server sends: {reason}")]
-    Malformed {
-        /// GET, PUT, ...
-        method: &'static str,
-        /// What was asked.
-        url: String,
-        /// Where it is wrong.
-        reason: String,
-    },
-    /// Not an error: the request as a `curl` command, as `-output-curl-string` asks.
-    #[error("{0}")]
-    Curl(String),
-}
-
-impl ClientError {
-    /// The status of an answer.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Api { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-}
-
-fn namespaced(namespace: &Option<String>) -> String {
-    namespace.as_ref().map(|namespace| format!("Namespace: {namespace}\n")).unwrap_or_default()
-}
-
-fn listed(errors: &[String], raw: &str) -> String {
-    if errors.is_empty() {
-        return format!("Raw Message:\n\n{raw}");
-    }
-    let lines: Vec<String> = errors.iter().map(|error| format!("* {error}")).collect();
-    format!("Errors:\n\n{}", lines.join("\n"))
-}
-
-/// What is done to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Read.
-    Get,
-    /// List: a GET with `list=true`, which passes every proxy.
-    List,
-    /// Write.
-    Put,
-    /// Write, where Vault's clients use POST.
-    Post,
-    /// JSON merge patch (RFC 7396).
-    Patch,
-    /// Delete.
-    Delete,
-}
-
-impl Method {
-    fn http(self) -> &'static str {
-        match self {
-            Self::Get | Self::List => "GET",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
 
 /// An answer with a status of success.
 pub struct Answer {
@@ -132,15 +41,18 @@ impl Answer {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        serde_json::from_slice(&self.body).map(Some).map_err(|error| ClientError::Malformed {
-            method: self.method,
-            url: self.url.clone(),
-            reason: format!("line {}, column {}", error.line(), error.column()),
-        })
+        serde_json::from_slice(&self.body)
+            .map(Some)
+            .map_err(|error| ClientError::Malformed {
+                method: self.method,
+                url: self.url.clone(),
+                reason: format!("line {}, column {}", error.line(), error.column()),
+            })
     }
 }
 
 /// A client of one server.
+#[derive(Clone)]
 pub struct Client {
     agent: Agent,
     /// Where requests go: with `-tls-server-name`, the host is that name and the agent knows where it is.
@@ -162,26 +74,34 @@ impl Client {
     /// # Errors
     /// If any of that is not usable.
     pub fn new(globals: &Globals) -> Result<Self, CliError> {
-        let or = |flag: &Option<String>, name: &str| flag.clone().or_else(|| environment::get(name));
+        let or =
+            |flag: &Option<String>, name: &str| flag.clone().or_else(|| environment::get(name));
         let address = or(&globals.address, "ADDR").unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let address = address.trim_end_matches('/').to_owned();
         let uri: Uri = address.parse().map_err(|_| bad_address(&address))?;
         let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(bad_address(&address));
         };
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(timeout()?))
             .user_agent(concat!("coffer/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls::config(globals)?)
-            .build();
+            .tls_config(tls::config(globals)?);
+        // As every client: what is on this machine is not behind a proxy.
+        if is_here(&uri) {
+            config = config.proxy(None);
+        }
+        let config = config.build();
         let (base, agent) = match or(&globals.tls_server_name, "TLS_SERVER_NAME") {
             Some(name) if uri.scheme_str() == Some("https") => {
                 let port = authority.port_u16().unwrap_or(443);
                 let base = format!("https://{name}:{port}{}", uri.path().trim_end_matches('/'));
-                (base, Agent::with_parts(config, DefaultConnector::default(), Elsewhere { real: uri }))
+                (
+                    base,
+                    Agent::with_parts(config, DefaultConnector::default(), Elsewhere { real: uri }),
+                )
             }
             _ => (address.clone(), Agent::new_with_config(config)),
         };
@@ -194,13 +114,24 @@ impl Client {
             base,
             address,
             token,
-            namespace: or(&globals.namespace, "NAMESPACE").map(|path| path.trim_matches('/').to_owned()).filter(|path| !path.is_empty()),
+            namespace: or(&globals.namespace, "NAMESPACE")
+                .map(|path| path.trim_matches('/').to_owned())
+                .filter(|path| !path.is_empty()),
             wrap_ttl: or(&globals.wrap_ttl, "WRAP_TTL"),
             headers: headers(&globals.header)?,
             retries: number("MAX_RETRIES")?.unwrap_or(limits::CLIENT_RETRIES),
             redirects: !(globals.disable_redirects || environment::is_true("DISABLE_REDIRECTS")),
             curl: globals.output_curl_string,
         })
+    }
+
+    /// The same client, for what a command has to know before its own request: never wrapped, never printed instead.
+    pub fn aside(&self) -> Self {
+        Self {
+            wrap_ttl: None,
+            curl: false,
+            ..self.clone()
+        }
     }
 
     /// The same client, which does not try again.
@@ -228,7 +159,11 @@ impl Client {
     ///
     /// # Errors
     /// If the server does not answer, or refuses.
-    pub fn read(&self, path: &str, query: &[(String, String)]) -> Result<Option<Secret>, ClientError> {
+    pub fn read(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Option<Secret>, ClientError> {
         absent(self.send(Method::Get, path, query, None))
     }
 
@@ -244,7 +179,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn delete(&self, path: &str, query: &[(String, String)]) -> Result<Option<Secret>, ClientError> {
+    pub fn delete(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Option<Secret>, ClientError> {
         absent(self.send(Method::Delete, path, query, None))
     }
 
@@ -276,11 +215,21 @@ impl Client {
     ///
     /// # Errors
     /// Unless the answer's status is one of success.
-    pub fn send(&self, method: Method, path: &str, query: &[(String, String)], body: Option<&Value>) -> Result<Answer, ClientError> {
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(String, String)],
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
         let target = target(method, path, query);
         let body = body.map(|body| Zeroizing::new(body.to_string()));
         if self.curl {
-            return Err(ClientError::Curl(self.as_curl(method, &target, body.as_ref().map(|body| body.as_str()))));
+            return Err(ClientError::Curl(self.as_curl(
+                method,
+                &target,
+                body.as_ref().map(|body| body.as_str()),
+            )));
         }
         let mut attempt = 0;
         loop {
@@ -292,7 +241,11 @@ impl Client {
             if again && attempt < self.retries {
                 attempt += 1;
                 // The only thing that this process does: there is nobody whose clock it could be.
-                std::thread::sleep(limits::CLIENT_BACKOFF.saturating_mul(attempt).min(limits::CLIENT_BACKOFF_MAX));
+                std::thread::sleep(
+                    limits::CLIENT_BACKOFF
+                        .saturating_mul(attempt)
+                        .min(limits::CLIENT_BACKOFF_MAX),
+                );
                 continue;
             }
             return self.answer(method, &target, sent);
@@ -300,25 +253,49 @@ impl Client {
     }
 
     /// One request, and the one redirect with which a standby names the active server.
-    fn follow(&self, method: Method, target: &str, body: Option<&[u8]>) -> Result<Response<Body>, ureq::Error> {
+    fn follow(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Response<Body>, ureq::Error> {
         let response = self.once_to(method, &format!("{}{target}", self.base), body)?;
         let moved = matches!(response.status().as_u16(), 301 | 302 | 307 | 308) && self.redirects;
-        let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let location = response
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|value| value.to_str().ok());
         match location {
             // Never from https to http: the token would travel in the clear.
-            Some(location) if moved && (location.starts_with("https://") || (location.starts_with("http://") && !self.base.starts_with("https://"))) => {
+            Some(location)
+                if moved
+                    && (location.starts_with("https://")
+                        || (location.starts_with("http://")
+                            && !self.base.starts_with("https://"))) =>
+            {
                 self.once_to(method, &location.to_owned(), body)
             }
             _ => Ok(response),
         }
     }
 
-    fn once_to(&self, method: Method, url: &str, body: Option<&[u8]>) -> Result<Response<Body>, ureq::Error> {
-        let mut request = Request::builder().method(method.http()).uri(url).header("X-Vault-Request", "true");
+    fn once_to(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut request = Request::builder()
+            .method(method.http())
+            .uri(url)
+            .header("X-Vault-Request", "true");
         if let Some(token) = &self.token {
             request = request.header("X-Vault-Token", token.as_str());
         }
-        for (name, value) in self.named_headers().chain(content_type(method, body.is_some())) {
+        for (name, value) in self
+            .named_headers()
+            .chain(content_type(method, body.is_some()))
+        {
             request = request.header(name, value);
         }
         match body {
@@ -328,32 +305,71 @@ impl Client {
     }
 
     fn named_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let namespace = self.namespace.as_deref().map(|value| ("X-Vault-Namespace", value));
-        let wrap = self.wrap_ttl.as_deref().map(|value| ("X-Vault-Wrap-TTL", value));
-        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let namespace = self
+            .namespace
+            .as_deref()
+            .map(|value| ("X-Vault-Namespace", value));
+        let wrap = self
+            .wrap_ttl
+            .as_deref()
+            .map(|value| ("X-Vault-Wrap-TTL", value));
+        let own = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         namespace.into_iter().chain(wrap).chain(own)
     }
 
-    fn answer(&self, method: Method, target: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<Answer, ClientError> {
+    fn answer(
+        &self,
+        method: Method,
+        target: &str,
+        sent: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Answer, ClientError> {
         let (method, url) = (method.http(), format!("{}{target}", self.address));
-        let transport = |error: ureq::Error| ClientError::Transport { method, url: url.clone(), reason: reason(&error) };
+        let transport = |error: ureq::Error| ClientError::Transport {
+            method,
+            url: url.clone(),
+            reason: reason(&error),
+        };
         let mut response = sent.map_err(transport)?;
         let status = response.status();
-        let body = response.body_mut().with_config().limit(limits::CLIENT_RESPONSE).read_to_vec().map_err(transport)?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(limits::CLIENT_RESPONSE)
+            .read_to_vec()
+            .map_err(transport)?;
         if status.is_success() {
-            return Ok(Answer { body: Zeroizing::new(body), method, url });
+            return Ok(Answer {
+                body: Zeroizing::new(body),
+                method,
+                url,
+            });
         }
-        let errors = serde_json::from_slice::<Value>(&body).ok().and_then(|body| {
-            let errors = body.get("errors")?.as_array()?;
-            Some(errors.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
-        });
+        let errors = serde_json::from_slice::<Value>(&body)
+            .ok()
+            .and_then(|body| {
+                let errors = body.get("errors")?.as_array()?;
+                Some(
+                    errors
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>(),
+                )
+            });
         Err(ClientError::Api {
             method,
             url,
             namespace: self.namespace.clone(),
             status: status.as_u16(),
             // An empty list says nothing, and is not worth showing either.
-            raw: if errors.is_some() { String::new() } else { String::from_utf8_lossy(&body).into_owned() },
+            raw: if errors.is_some() {
+                String::new()
+            } else {
+                String::from_utf8_lossy(&body).into_owned()
+            },
             errors: errors.unwrap_or_default(),
         })
     }
@@ -368,7 +384,10 @@ impl Client {
             // The token itself would end up in the shell's history.
             command.push_str(" -H \"X-Vault-Token: $(coffer print token)\"");
         }
-        for (name, value) in self.named_headers().chain(content_type(method, body.is_some()).filter(|_| method == Method::Patch)) {
+        for (name, value) in self
+            .named_headers()
+            .chain(content_type(method, body.is_some()).filter(|_| method == Method::Patch))
+        {
             command.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
         }
         if let Some(body) = body {
@@ -383,40 +402,26 @@ impl Client {
 fn absent(sent: Result<Answer, ClientError>) -> Result<Option<Secret>, ClientError> {
     match sent {
         Ok(answer) => answer.json(),
-        Err(ClientError::Api { status: 404, raw, .. }) => {
-            Ok(serde_json::from_str(&raw).ok().filter(|secret: &Secret| !secret.is_empty()))
-        }
+        Err(ClientError::Api {
+            status: 404, raw, ..
+        }) => Ok(serde_json::from_str(&raw)
+            .ok()
+            .filter(|secret: &Secret| !secret.is_empty())),
         Err(error) => Err(error),
     }
 }
 
-fn target(method: Method, path: &str, query: &[(String, String)]) -> String {
-    let encode = |text: &str| utf8_percent_encode(text, IN_QUERY).to_string();
-    let mut pairs: Vec<String> = query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
-    if method == Method::List {
-        pairs.push("list=true".to_owned());
-    }
-    let path = utf8_percent_encode(path.trim_start_matches('/'), IN_PATH);
-    let question = if pairs.is_empty() { "" } else { "?" };
-    format!("/v1/{path}{question}{}", pairs.join("&"))
-}
-
-fn content_type<'a>(method: Method, body: bool) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let kind = if method == Method::Patch { "application/merge-patch+json" } else { "application/json" };
-    body.then_some(("Content-Type", kind)).into_iter()
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// As Vault's client: every 5xx but 501, and 412 (a standby that has not caught up).
 fn is_transient(status: StatusCode) -> bool {
-    status == StatusCode::PRECONDITION_FAILED || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+    status == StatusCode::PRECONDITION_FAILED
+        || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
 fn is_unreachable(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound)
+    matches!(
+        error,
+        ureq::Error::Io(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound
+    )
 }
 
 fn reason(error: &ureq::Error) -> String {
@@ -426,30 +431,52 @@ fn reason(error: &ureq::Error) -> String {
     }
 }
 
+fn is_here(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 fn bad_address(address: &str) -> CliError {
-    CliError::Usage(format!("{address:?} is not an address of a server; write for instance {DEFAULT_ADDRESS} (-address or VAULT_ADDR)"))
+    CliError::Usage(format!(
+        "{address:?} is not an address of a server; write for instance {DEFAULT_ADDRESS} (-address or VAULT_ADDR)"
+    ))
 }
 
 fn number(name: &str) -> Result<Option<u32>, CliError> {
-    let Some((variable, text)) = environment::named(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| CliError::Usage(format!("{variable}: {text:?} is not a number")))
+    let Some((variable, text)) = environment::named(name) else {
+        return Ok(None);
+    };
+    text.parse()
+        .map(Some)
+        .map_err(|_| CliError::Usage(format!("{variable}: {text:?} is not a number")))
 }
 
 fn timeout() -> Result<Duration, CliError> {
-    let Some((variable, text)) = environment::named("CLIENT_TIMEOUT") else { return Ok(limits::CLIENT_TIMEOUT) };
-    let seconds = duration::seconds(&text).ok().and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.map(Duration::from_secs).ok_or_else(|| CliError::Usage(format!("{variable}: {text:?} is not a duration")))
+    let Some((variable, text)) = environment::named("CLIENT_TIMEOUT") else {
+        return Ok(limits::CLIENT_TIMEOUT);
+    };
+    let seconds = duration::seconds(&text)
+        .ok()
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| CliError::Usage(format!("{variable}: {text:?} is not a duration")))
 }
 
 fn headers(given: &[String]) -> Result<Vec<(String, String)>, CliError> {
     given
         .iter()
         .map(|header| {
-            let (name, value) = header
-                .split_once('=')
-                .ok_or_else(|| CliError::Usage(format!("-header={header}: write it as name=value")))?;
+            let (name, value) = header.split_once('=').ok_or_else(|| {
+                CliError::Usage(format!("-header={header}: write it as name=value"))
+            })?;
             if name.to_lowercase().starts_with("x-vault-") {
-                return Err(CliError::Usage(format!("-header={name}: headers that start with X-Vault- are for internal use only")));
+                return Err(CliError::Usage(format!(
+                    "-header={name}: headers that start with X-Vault- are for internal use only"
+                )));
             }
             Ok((name.to_owned(), value.to_owned()))
         })
@@ -463,32 +490,12 @@ struct Elsewhere {
 }
 
 impl Resolver for Elsewhere {
-    fn resolve(&self, _: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        _: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         DefaultResolver::default().resolve(&self.real, config, timeout)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets() {
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let cases = [
-            (Method::Get, "secret/x", vec![], "/v1/secret/x"),
-            (Method::Get, "/secret/x/", vec![], "/v1/secret/x/"),
-            (Method::List, "secret/x", vec![], "/v1/secret/x?list=true"),
-            (Method::Get, "a b/ü%?#", vec![], "/v1/a%20b/%C3%BC%25%3F%23"),
-            (Method::Get, "x", vec![pair("version", "1"), pair("q", "a&b=c d")], "/v1/x?version=1&q=a%26b%3Dc%20d"),
-        ];
-        for (method, path, query, expected) in cases {
-            assert_eq!(target(method, path, &query), expected);
-        }
-    }
-
-    #[test]
-    fn quoting() {
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -9,7 +9,11 @@ pub struct Ttl(pub i64);
 impl Ttl {
     /// As the API takes it: `system` (the server's own default) for anything negative.
     pub fn to_api(self) -> String {
-        if self.0 < 0 { "system".to_owned() } else { format!("{}s", self.0) }
+        if self.0 < 0 {
+            "system".to_owned()
+        } else {
+            format!("{}s", self.0)
+        }
     }
 }
 
@@ -76,7 +80,11 @@ mod tests {
             ("99999999999999999999", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(text.parse::<Ttl>().ok().map(Ttl::to_api).as_deref(), expected, "{text}");
+            assert_eq!(
+                text.parse::<Ttl>().ok().map(Ttl::to_api).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -11,7 +11,9 @@ pub fn get(name: &str) -> Option<String> {
 pub fn named(name: &str) -> Option<(String, String)> {
     PREFIXES.iter().find_map(|prefix| {
         let variable = format!("{prefix}{name}");
-        let value = std::env::var(&variable).ok().filter(|value| !value.is_empty())?;
+        let value = std::env::var(&variable)
+            .ok()
+            .filter(|value| !value.is_empty())?;
         Some((variable, value))
     })
 }

@@ -53,7 +53,10 @@ impl CliError {
     /// The command line that `-output-curl-string` asked for instead of a request.
     pub fn as_curl(&self) -> Option<&str> {
         match self {
-            Self::Request { source: ClientError::Curl(command), .. } => Some(command),
+            Self::Request {
+                source: ClientError::Curl(command),
+                ..
+            } => Some(command),
             _ => None,
         }
     }
@@ -71,6 +74,9 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, ClientError> {
     fn doing(self, context: impl Into<String>) -> Result<T, CliError> {
-        self.map_err(|source| CliError::Request { context: context.into(), source })
+        self.map_err(|source| CliError::Request {
+            context: context.into(),
+            source,
+        })
     }
 }

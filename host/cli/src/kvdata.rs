@@ -15,7 +15,10 @@ pub fn parse(arguments: &[String], stdin: &mut dyn Read) -> Result<Map<String, V
     let mut data = Map::new();
     for argument in arguments {
         add(&mut data, argument, stdin).map_err(|reason| {
-            CliError::Usage(format!("Failed to parse K=V data: invalid key/value pair {:?}: {reason}", shown(argument)))
+            CliError::Usage(format!(
+                "Failed to parse K=V data: invalid key/value pair {:?}: {reason}",
+                shown(argument)
+            ))
         })?;
     }
     Ok(data)
@@ -25,11 +28,16 @@ pub fn parse(arguments: &[String], stdin: &mut dyn Read) -> Result<Map<String, V
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_strings(arguments: &[String], stdin: &mut dyn Read) -> Result<Vec<(String, String)>, CliError> {
+pub fn parse_strings(
+    arguments: &[String],
+    stdin: &mut dyn Read,
+) -> Result<Vec<(String, String)>, CliError> {
     let mut pairs = Vec::new();
     for (key, value) in parse(arguments, stdin)? {
         match value {
-            Value::Array(values) => pairs.extend(values.into_iter().map(|value| (key.clone(), plain(value)))),
+            Value::Array(values) => {
+                pairs.extend(values.into_iter().map(|value| (key.clone(), plain(value))))
+            }
             value => pairs.push((key, plain(value))),
         }
     }
@@ -85,8 +93,13 @@ fn insert(data: &mut Map<String, Value>, key: &str, value: Value) {
 
 fn merge(data: &mut Map<String, Value>, text: &str) -> Result<(), String> {
     // serde's own words would quote the text, which may be a secret.
-    let object: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|error| format!("not a JSON object (line {}, column {})", error.line(), error.column()))?;
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        format!(
+            "not a JSON object (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+    })?;
     data.extend(object);
     Ok(())
 }
@@ -97,7 +110,9 @@ fn read_file(path: &str) -> Result<String, String> {
 
 fn read_all(stdin: &mut dyn Read) -> Result<String, String> {
     let mut text = String::new();
-    stdin.read_to_string(&mut text).map_err(|error| format!("reading stdin: {error}"))?;
+    stdin
+        .read_to_string(&mut text)
+        .map_err(|error| format!("reading stdin: {error}"))?;
     Ok(text)
 }
 
@@ -109,7 +124,9 @@ mod tests {
 
     fn parsed(arguments: &[&str], stdin: &str) -> Result<Value, String> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        parse(&arguments, &mut stdin.as_bytes()).map(Value::Object).map_err(|error| error.to_string())
+        parse(&arguments, &mut stdin.as_bytes())
+            .map(Value::Object)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -118,21 +135,44 @@ mod tests {
         let (text, json) = (folder.path().join("t"), folder.path().join("j"));
         std::fs::write(&text, "line\nline\n").unwrap();
         std::fs::write(&json, r#"{"n": 1, "o": {"a": [true]}}"#).unwrap();
-        let (text_value, json_argument) = (format!("k=@{}", text.display()), format!("@{}", json.display()));
+        let (text_value, json_argument) = (
+            format!("k=@{}", text.display()),
+            format!("@{}", json.display()),
+        );
         let cases: &[(&[&str], &str, Value)] = &[
             (&[], "", serde_json::json!({})),
-            (&["a=b", "c=d=e"], "", serde_json::json!({"a": "b", "c": "d=e"})),
+            (
+                &["a=b", "c=d=e"],
+                "",
+                serde_json::json!({"a": "b", "c": "d=e"}),
+            ),
             (&["a="], "", serde_json::json!({"a": ""})),
             (&["a=-x"], "", serde_json::json!({"a": "-x"})),
-            (&["a=1", "a=2", "a=3"], "", serde_json::json!({"a": ["1", "2", "3"]})),
-            (&["a=-"], "from stdin\n", serde_json::json!({"a": "from stdin\n"})),
+            (
+                &["a=1", "a=2", "a=3"],
+                "",
+                serde_json::json!({"a": ["1", "2", "3"]}),
+            ),
+            (
+                &["a=-"],
+                "from stdin\n",
+                serde_json::json!({"a": "from stdin\n"}),
+            ),
             (&["a=\\@b"], "", serde_json::json!({"a": "@b"})),
             (&[&text_value], "", serde_json::json!({"k": "line\nline\n"})),
-            (&[&json_argument, "x=y"], "", serde_json::json!({"n": 1, "o": {"a": [true]}, "x": "y"})),
+            (
+                &[&json_argument, "x=y"],
+                "",
+                serde_json::json!({"n": 1, "o": {"a": [true]}, "x": "y"}),
+            ),
             (&["-"], r#"{"a": null}"#, serde_json::json!({"a": null})),
         ];
         for (arguments, stdin, expected) in cases {
-            assert_eq!(parsed(arguments, stdin).as_ref(), Ok(expected), "{arguments:?}");
+            assert_eq!(
+                parsed(arguments, stdin).as_ref(),
+                Ok(expected),
+                "{arguments:?}"
+            );
         }
     }
 

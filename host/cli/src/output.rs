@@ -43,7 +43,11 @@ impl Output {
     ///
     /// # Errors
     /// If it has no such field.
-    pub fn object(&self, object: &Map<String, Value>, table: impl FnOnce() -> String) -> Result<ExitCode, CliError> {
+    pub fn object(
+        &self,
+        object: &Map<String, Value>,
+        table: impl FnOnce() -> String,
+    ) -> Result<ExitCode, CliError> {
         if let Some(field) = &self.field {
             return self.one(field, object.get(field).cloned());
         }
@@ -72,7 +76,13 @@ impl Output {
 
     /// Shows what the server warns of, where it is not part of what is printed anyway.
     pub fn warnings(&self, secret: &Secret) {
-        let Some(warnings) = secret.warnings.as_ref().filter(|warnings| !warnings.is_empty()) else { return };
+        let Some(warnings) = secret
+            .warnings
+            .as_ref()
+            .filter(|warnings| !warnings.is_empty())
+        else {
+            return;
+        };
         complain("WARNING! The following warnings were returned from the server:\n");
         for warning in warnings {
             complain(&format!("  * {warning}"));
@@ -86,11 +96,17 @@ impl Output {
             .ok_or_else(|| CliError::Usage(format!("Field {field:?} not present in the answer")))?;
         let shown = match (&value, self.format) {
             (Value::String(text), Format::Table | Format::Raw) => text.clone(),
-            (_, Format::Json | Format::Yaml) => rendered(self.format, &value).trim_end_matches('\n').to_owned(),
+            (_, Format::Json | Format::Yaml) => rendered(self.format, &value)
+                .trim_end_matches('\n')
+                .to_owned(),
             _ => plain(&value),
         };
         // A newline only where a person looks: for everything else the field is the whole output.
-        if std::io::stdout().is_terminal() { line(&shown) } else { text(&shown) }
+        if std::io::stdout().is_terminal() {
+            line(&shown)
+        } else {
+            text(&shown)
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -103,7 +119,10 @@ pub fn line(line: &str) {
 /// Prints text as it is. Who closed the pipe wants no more of it.
 pub fn text(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).ok();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .ok();
 }
 
 /// Prints a line to stderr.
@@ -113,8 +132,12 @@ pub fn complain(line: &str) {
 
 fn rendered(format: Format, value: &impl Serialize) -> String {
     let rendered = match format {
-        Format::Yaml => serde_json::to_value(value).ok().and_then(|value| serde_yaml_ng::to_string(&value).ok()),
-        Format::Json | Format::Table | Format::Raw => serde_json::to_string_pretty(value).ok().map(|text| text + "\n"),
+        Format::Yaml => serde_json::to_value(value)
+            .ok()
+            .and_then(|value| serde_yaml_ng::to_string(&value).ok()),
+        Format::Json | Format::Table | Format::Raw => serde_json::to_string_pretty(value)
+            .ok()
+            .map(|text| text + "\n"),
     };
     rendered.unwrap_or_default()
 }
@@ -126,9 +149,15 @@ pub fn plain(value: &Value) -> String {
         Value::Bool(yes) => yes.to_string(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
-        Value::Array(values) => format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(" ")),
+        Value::Array(values) => format!(
+            "[{}]",
+            values.iter().map(plain).collect::<Vec<_>>().join(" ")
+        ),
         Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}:{}", plain(value))).collect();
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", plain(value)))
+                .collect();
             format!("map[{}]", fields.join(" "))
         }
     }
@@ -136,9 +165,13 @@ pub fn plain(value: &Value) -> String {
 
 /// A cell: times are shown as durations, by the name of their key.
 pub fn cell(key: &str, value: &Value) -> String {
-    let is_time = ["period", "ttl", "duration"].iter().any(|word| key == *word || key.ends_with(&format!("_{word}")));
+    let is_time = ["period", "ttl", "duration"]
+        .iter()
+        .any(|word| key == *word || key.ends_with(&format!("_{word}")));
     match value.as_i64() {
-        Some(seconds) if is_time || matches!(key, "lease_max" | "ttl_max") => duration::human(seconds),
+        Some(seconds) if is_time || matches!(key, "lease_max" | "ttl_max") => {
+            duration::human(seconds)
+        }
         _ => plain(value),
     }
 }
@@ -147,12 +180,32 @@ pub fn cell(key: &str, value: &Value) -> String {
 pub fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
     let head = [
         titles.iter().map(ToString::to_string).collect(),
-        titles.iter().map(|title| "-".repeat(title.chars().count())).collect::<Vec<_>>(),
+        titles
+            .iter()
+            .map(|title| "-".repeat(title.chars().count()))
+            .collect::<Vec<_>>(),
     ];
-    let shown = |cell: &str| if cell.is_empty() { "n/a".to_owned() } else { cell.to_owned() };
-    let rows: Vec<Vec<String>> =
-        head.into_iter().chain(rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect())).collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let shown = |cell: &str| {
+        if cell.is_empty() {
+            "n/a".to_owned()
+        } else {
+            cell.to_owned()
+        }
+    };
+    let rows: Vec<Vec<String>> = head
+        .into_iter()
+        .chain(
+            rows.iter()
+                .map(|row| row.iter().map(|cell| shown(cell)).collect()),
+        )
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..titles.len()).map(width).collect();
     let mut text = String::new();
     for row in &rows {
@@ -170,13 +223,21 @@ pub fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
 
 /// The two columns in which most answers are shown.
 pub fn pairs(rows: &[(String, String)]) -> String {
-    let rows: Vec<_> = rows.iter().map(|(key, value)| vec![key.clone(), value.clone()]).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(key, value)| vec![key.clone(), value.clone()])
+        .collect();
     table(&["Key", "Value"], &rows)
 }
 
 /// The data of an answer in two columns.
 pub fn map_table(data: &Map<String, Value>) -> String {
-    pairs(&data.iter().map(|(key, value)| (key.clone(), cell(key, value))).collect::<Vec<_>>())
+    pairs(
+        &data
+            .iter()
+            .map(|(key, value)| (key.clone(), cell(key, value)))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn secret_table(secret: &Secret) -> String {
@@ -188,8 +249,12 @@ fn secret_table(secret: &Secret) -> String {
         let endless = matches!(key.as_str(), "token_duration") && value.as_i64() == Some(0);
         let shown = match value {
             _ if endless => "∞".to_owned(),
-            Value::Array(_) if key.ends_with("policies") && secret.auth.is_some() => quoted_list(value),
-            Value::Number(seconds) if matches!(key.as_str(), "refresh_interval" | "wrapping_token_ttl:") => {
+            Value::Array(_) if key.ends_with("policies") && secret.auth.is_some() => {
+                quoted_list(value)
+            }
+            Value::Number(seconds)
+                if matches!(key.as_str(), "refresh_interval" | "wrapping_token_ttl:") =>
+            {
                 duration::human(seconds.as_i64().unwrap_or_default())
             }
             _ => cell(key, value),
@@ -208,7 +273,10 @@ fn quoted_list(value: &Value) -> String {
 /// The field that `-field` names: of the envelope under the name that the table shows, or of the data.
 fn field_of(secret: &Secret, name: &str) -> Option<Value> {
     let rows = rows_of(secret);
-    let found = rows.into_iter().find(|(key, _)| key.trim_end_matches(':') == name).map(|(_, value)| value);
+    let found = rows
+        .into_iter()
+        .find(|(key, _)| key.trim_end_matches(':') == name)
+        .map(|(_, value)| value);
     found.or_else(|| match name {
         "data" => secret.data.clone().map(Value::Object),
         "lease_duration" => Some(secret.lease_duration.into()),
@@ -224,8 +292,14 @@ fn rows_of(secret: &Secret) -> Vec<(String, Value)> {
         row("wrapping_token:", wrap.token.clone().into());
         row("wrapping_accessor:", wrap.accessor.clone().into());
         row("wrapping_token_ttl:", wrap.ttl.into());
-        row("wrapping_token_creation_time:", wrap.creation_time.clone().into());
-        row("wrapping_token_creation_path:", wrap.creation_path.clone().into());
+        row(
+            "wrapping_token_creation_time:",
+            wrap.creation_time.clone().into(),
+        );
+        row(
+            "wrapping_token_creation_path:",
+            wrap.creation_path.clone().into(),
+        );
         if !wrap.wrapped_accessor.is_empty() {
             row("wrapped_accessor:", wrap.wrapped_accessor.clone().into());
         }
@@ -239,7 +313,8 @@ fn rows_of(secret: &Secret) -> Vec<(String, Value)> {
         row("refresh_interval", secret.lease_duration.into());
     }
     if let Some(auth) = &secret.auth {
-        let list = |policies: &Option<Vec<String>>| Value::from(policies.clone().unwrap_or_default());
+        let list =
+            |policies: &Option<Vec<String>>| Value::from(policies.clone().unwrap_or_default());
         row("token", auth.client_token.clone().into());
         row("token_accessor", auth.accessor.clone().into());
         row("token_duration", auth.lease_duration.into());

@@ -11,7 +11,10 @@ fn golden() {
     let mut seen = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         let answer = entry.unwrap().path();
-        if answer.extension().is_none_or(|extension| extension != "json") {
+        if answer
+            .extension()
+            .is_none_or(|extension| extension != "json")
+        {
             continue;
         }
         seen += 1;
@@ -26,7 +29,12 @@ fn golden() {
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&golden, shown).unwrap();
         } else {
-            assert_eq!(shown, std::fs::read_to_string(&golden).unwrap(), "{}", golden.display());
+            assert_eq!(
+                shown,
+                std::fs::read_to_string(&golden).unwrap(),
+                "{}",
+                golden.display()
+            );
         }
     }
     assert!(seen > 0, "no goldens in {}", folder.display());
@@ -38,7 +46,11 @@ fn cells() {
         ("a", serde_json::json!(null), "<nil>"),
         ("a", serde_json::json!(1.5), "1.5"),
         ("a", serde_json::json!(["x", 1, [true]]), "[x 1 [true]]"),
-        ("a", serde_json::json!({"b": {"c": null}}), "map[b:map[c:<nil>]]"),
+        (
+            "a",
+            serde_json::json!({"b": {"c": null}}),
+            "map[b:map[c:<nil>]]",
+        ),
         ("ttl", serde_json::json!(3600), "1h"),
         ("secret_id_ttl", serde_json::json!(90), "1m30s"),
         ("ttl", serde_json::json!("3600"), "3600"),
@@ -51,7 +63,10 @@ fn cells() {
 
 #[test]
 fn tables() {
-    let rows = [vec!["a".to_owned(), String::new(), "x".to_owned()], vec!["é".to_owned(), "long one".to_owned(), "y".to_owned()]];
+    let rows = [
+        vec!["a".to_owned(), String::new(), "x".to_owned()],
+        vec!["é".to_owned(), "long one".to_owned(), "y".to_owned()],
+    ];
     assert_eq!(
         table(&["Path", "Two", "Three"], &rows),
         "Path    Two         Three\n----    ---         -----\na       n/a         x\né       long one    y\n"

@@ -68,7 +68,10 @@ pub struct Auth {
 
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Auth").field("accessor", &self.accessor).field("policies", &self.policies).finish_non_exhaustive()
+        f.debug_struct("Auth")
+            .field("accessor", &self.accessor)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,13 +95,19 @@ pub struct WrapInfo {
     #[serde(deserialize_with = "null_as_default")]
     pub creation_path: String,
     /// Of the token inside, where there is one.
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub wrapped_accessor: String,
 }
 
 impl std::fmt::Debug for WrapInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WrapInfo").field("accessor", &self.accessor).field("ttl", &self.ttl).finish_non_exhaustive()
+        f.debug_struct("WrapInfo")
+            .field("accessor", &self.accessor)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,6 +127,8 @@ impl Secret {
 }
 
 /// The server may say `null` where it has nothing to say.
-fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use coffer_api::{Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
@@ -15,7 +17,8 @@ use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{ConfigError, Listener, ServerConfig, StorageConfig};
+use crate::config::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
+use crate::output;
 
 include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
@@ -29,20 +32,33 @@ pub struct ServerArgs {
     #[arg(long)]
     dev: bool,
     /// Development mode: the root token.
-    #[arg(long, value_name = "ID", env = "VAULT_DEV_ROOT_TOKEN_ID", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "VAULT_DEV_ROOT_TOKEN_ID",
+        hide_env_values = true
+    )]
     dev_root_token_id: Option<String>,
     /// Development mode: where to listen.
-    #[arg(long, value_name = "ADDRESS", env = "VAULT_DEV_LISTEN_ADDRESS", default_value = "127.0.0.1:8200")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "VAULT_DEV_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:8200"
+    )]
     dev_listen_address: String,
     /// Development mode: leave ~/.vault-token as it is.
     #[arg(long)]
     dev_no_store_token: bool,
+    /// Development mode: mount no key/value engine at secret/.
+    #[arg(long)]
+    dev_no_kv: bool,
     /// error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL")]
-    log_level: Option<String>,
+    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL", value_parser = LogLevel::parse)]
+    log_level: Option<LogLevel>,
     /// standard or json.
-    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT")]
-    log_format: Option<String>,
+    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT", value_parser = LogFormat::parse)]
+    log_format: Option<LogFormat>,
 }
 
 /// Why a server did not come up, or went down.
@@ -66,21 +82,22 @@ pub enum ServerError {
 pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
     let mut config = match (args.dev, args.config.as_slice()) {
         (false, []) => return Err(ServerError::NoConfig),
-        (true, []) => ServerConfig { storage: Some(StorageConfig::Memory), ..ServerConfig::default() },
+        (true, []) => ServerConfig {
+            storage: Some(StorageConfig::Memory),
+            ..ServerConfig::default()
+        },
         (_, paths) => ServerConfig::load(paths)?,
     };
     if args.dev && config.listeners.is_empty() {
         config.listeners.push(Listener {
             address: args.dev_listen_address.clone(),
-            tls: None,
-            only_tls13: false,
-            max_request_size: None,
-            max_request_duration: None,
+            ..Listener::default()
         });
     }
-    let level = args.log_level.clone().or(config.log_level.clone()).unwrap_or_else(|| "info".to_owned());
-    let format = args.log_format.clone().or(config.log_format.clone()).unwrap_or_default();
-    start_log(&level, &format);
+    start_log(
+        args.log_level.or(config.log_level).unwrap_or_default(),
+        args.log_format.or(config.log_format).unwrap_or_default(),
+    );
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -91,17 +108,25 @@ pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
     runtime.block_on(serve(args, config))
 }
 
-fn start_log(level: &str, format: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if format == "json" { builder.json().init() } else { builder.init() }
+fn start_log(level: LogLevel, format: LogFormat) {
+    let filter = EnvFilter::new(level.directive());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    if format == LogFormat::Json {
+        builder.json().init()
+    } else {
+        builder.init()
+    }
 }
 
 fn open_storage(config: &ServerConfig) -> Result<Arc<dyn Storage>, ServerError> {
     let failed = |error: &dyn std::fmt::Display| ServerError::Storage(error.to_string());
     match &config.storage {
         Some(StorageConfig::Redb { path }) => {
-            std::fs::create_dir_all(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+            std::fs::create_dir_all(path)
+                .map_err(|error| failed(&format!("{}: {error}", path.display())))?;
             let storage = RedbStorage::open(&path.join("coffer.redb"), RedbOptions::default());
             Ok(Arc::new(storage.map_err(|error| failed(&error))?))
         }
@@ -114,11 +139,26 @@ fn listener(listener: &Listener) -> ListenerConfig {
     if let Some(bytes) = listener.max_request_size {
         limits.body = bytes;
     }
-    if let Some(seconds) = listener.max_request_duration {
-        limits.request_time = Duration::from_secs(seconds);
+    let times = [
+        (&mut limits.request_time, listener.max_request_duration),
+        (&mut limits.header_time, listener.header_timeout),
+        (&mut limits.body_time, listener.read_timeout),
+    ];
+    for (limit, configured) in times {
+        if let Some(seconds) = configured {
+            *limit = Duration::from_secs(seconds);
+        }
     }
-    let tls = listener.tls.clone().map(|(certificate, key)| TlsFiles { certificate, key, only_tls13: listener.only_tls13 });
-    ListenerConfig { address: listener.address.clone(), tls, limits }
+    let tls = listener.tls.clone().map(|(certificate, key)| TlsFiles {
+        certificate,
+        key,
+        only_tls13: listener.only_tls13,
+    });
+    ListenerConfig {
+        address: listener.address.clone(),
+        tls,
+        limits,
+    }
 }
 
 async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, ServerError> {
@@ -127,22 +167,38 @@ async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, Serv
     let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
     let server = Server::bind(&listeners).await?;
     let first = server.bound().first().map(|bound| {
-        format!("{}://{}", if bound.is_tls() { "https" } else { "http" }, bound.address())
+        format!(
+            "{}://{}",
+            if bound.is_tls() { "https" } else { "http" },
+            bound.address()
+        )
     });
     let api_addr = config.api_addr.clone().or(first).unwrap_or_default();
 
-    let environment = Environment { clock: Clock::system(), random: Random::system() };
+    let environment = Environment {
+        clock: Clock::system(),
+        random: Random::system(),
+    };
     let engine = Engine::new().map_err(|error| runtime(&error))?;
     let catalog = Arc::new(Catalog::new(engine, environment.clone(), BUILTINS));
     let defaults = CoreConfig::default();
     let max_lease_ttl = config.max_lease_ttl.unwrap_or(defaults.max_lease_ttl);
     let core_config = CoreConfig {
-        default_lease_ttl: config.default_lease_ttl.unwrap_or(defaults.default_lease_ttl).min(max_lease_ttl),
+        default_lease_ttl: config
+            .default_lease_ttl
+            .unwrap_or(defaults.default_lease_ttl)
+            .min(max_lease_ttl),
         max_lease_ttl,
         api_addr: api_addr.clone(),
         ..defaults
     };
-    let core = Core::new(storage, catalog, environment.clock, environment.random, core_config);
+    let core = Core::new(
+        storage,
+        catalog,
+        environment.clock,
+        environment.random,
+        core_config,
+    );
     if args.dev {
         start_dev(args, &core, &api_addr).await?;
     }
@@ -195,17 +251,31 @@ async fn told_to_stop() {
 async fn start_dev(args: &ServerArgs, core: &Arc<Core>, address: &str) -> Result<(), ServerError> {
     let failed = |error: &dyn std::fmt::Display| ServerError::Dev(error.to_string());
     let one = InitConfig::new(1, 1).map_err(|error| failed(&error))?;
-    let made = core.init(one, args.dev_root_token_id.as_deref(), true).await.map_err(|error| failed(&error))?;
-    let key = made.keys.first().ok_or_else(|| failed(&"there is no key"))?;
+    let made = core
+        .init(one, args.dev_root_token_id.as_deref(), !args.dev_no_kv)
+        .await
+        .map_err(|error| failed(&error))?;
+    let key = made
+        .keys
+        .first()
+        .ok_or_else(|| failed(&"there is no key"))?;
     core.unseal(key).await.map_err(|error| failed(&error))?;
     if !args.dev_no_store_token
         && let Err(error) = crate::token_helper::store(&made.root_token)
     {
         tracing::warn!(%error, "the root token could not be stored for the command line");
     }
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("\nWARNING! Development mode: everything is in memory, unsealed, and gone when this stops.\n");
-    println!("    $ export VAULT_ADDR='{address}'\n");
-    println!("Unseal Key: {key}\nRoot Token: {}\n", *made.root_token);
+    output::text(&dev_banner(address, key, &made.root_token));
     Ok(())
+}
+
+/// What a developer needs to know, in the lines that tools look for.
+fn dev_banner(address: &str, key: &[u8], root_token: &str) -> String {
+    format!(
+        "\nWARNING! Development mode: everything is in memory, unsealed, and gone when this stops.\n\n    \
+         $ export VAULT_ADDR='{address}'\n\n\
+         Unseal Key: {}\nRoot Token: {root_token}\n\n\
+         Development mode must not be used for anything that matters!\n\n",
+        BASE64_STANDARD.encode(key)
+    )
 }

@@ -14,20 +14,34 @@ use crate::error::CliError;
 /// If a file cannot be read or does not hold what it should.
 pub fn config(globals: &Globals) -> Result<TlsConfig, CliError> {
     let or = |flag: &Option<String>, name: &str| flag.clone().or_else(|| environment::get(name));
-    let roots = match (or(&globals.ca_cert, "CACERT"), or(&globals.ca_path, "CAPATH")) {
+    let roots = match (
+        or(&globals.ca_cert, "CACERT"),
+        or(&globals.ca_path, "CAPATH"),
+    ) {
         (Some(file), _) => RootCerts::new_with_certs(&certificates(Path::new(&file))?),
-        (None, Some(folder)) => RootCerts::new_with_certs(&folder_of_certificates(Path::new(&folder))?),
+        (None, Some(folder)) => {
+            RootCerts::new_with_certs(&folder_of_certificates(Path::new(&folder))?)
+        }
         (None, None) => RootCerts::PlatformVerifier,
     };
-    let client = match (or(&globals.client_cert, "CLIENT_CERT"), or(&globals.client_key, "CLIENT_KEY")) {
+    let client = match (
+        or(&globals.client_cert, "CLIENT_CERT"),
+        or(&globals.client_key, "CLIENT_KEY"),
+    ) {
         (Some(cert), Some(key)) => {
             let chain = certificates(Path::new(&cert))?;
             let pem = zeroize::Zeroizing::new(read(Path::new(&key))?);
-            let key = PrivateKey::from_pem(&pem).map_err(|error| CliError::Usage(format!("{key}: no private key in it: {error}")))?;
+            let key = PrivateKey::from_pem(&pem).map_err(|error| {
+                CliError::Usage(format!("{key}: no private key in it: {error}"))
+            })?;
             Some(ClientCert::new_with_certs(&chain, key))
         }
         (None, None) => None,
-        _ => return Err(CliError::usage("Both client cert and client key must be provided")),
+        _ => {
+            return Err(CliError::usage(
+                "Both client cert and client key must be provided",
+            ));
+        }
     };
     Ok(TlsConfig::builder()
         .root_certs(roots)
@@ -37,7 +51,8 @@ pub fn config(globals: &Globals) -> Result<TlsConfig, CliError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path).map_err(|error| CliError::Usage(format!("Error reading {}: {error}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| CliError::Usage(format!("Error reading {}: {error}", path.display())))
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CliError> {
@@ -49,13 +64,18 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CliError> {
         })
         .collect();
     if found.is_empty() {
-        return Err(CliError::Usage(format!("{}: no PEM certificate in it", path.display())));
+        return Err(CliError::Usage(format!(
+            "{}: no PEM certificate in it",
+            path.display()
+        )));
     }
     Ok(found)
 }
 
 fn folder_of_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CliError> {
-    let failed = |error: std::io::Error| CliError::Usage(format!("Error reading {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        CliError::Usage(format!("Error reading {}: {error}", path.display()))
+    };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();

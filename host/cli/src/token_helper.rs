@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use crate::error::CliError;
 
 fn path() -> Result<PathBuf, CliError> {
-    let home = std::env::home_dir().ok_or_else(|| CliError::usage("No home directory to keep the token in"))?;
+    let home = std::env::home_dir()
+        .ok_or_else(|| CliError::usage("No home directory to keep the token in"))?;
     Ok(home.join(".vault-token"))
 }
 
@@ -20,9 +21,14 @@ fn path() -> Result<PathBuf, CliError> {
 pub fn load() -> Result<Option<Zeroizing<String>>, CliError> {
     let Ok(path) = path() else { return Ok(None) };
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
-        Ok(text) => Ok(Some(Zeroizing::new(text.trim().to_owned())).filter(|token| !token.is_empty())),
+        Ok(text) => {
+            Ok(Some(Zeroizing::new(text.trim().to_owned())).filter(|token| !token.is_empty()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CliError::Usage(format!("Error reading the token in {}: {error}", path.display()))),
+        Err(error) => Err(CliError::Usage(format!(
+            "Error reading the token in {}: {error}",
+            path.display()
+        ))),
     }
 }
 
@@ -32,7 +38,12 @@ pub fn load() -> Result<Option<Zeroizing<String>>, CliError> {
 /// If the file cannot be written.
 pub fn store(token: &str) -> Result<(), CliError> {
     let path = path()?;
-    let failed = |error: std::io::Error| CliError::Usage(format!("Error storing the token in {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        CliError::Usage(format!(
+            "Error storing the token in {}: {error}",
+            path.display()
+        ))
+    };
     // A new file in the old one's place: an old one may have wider permissions, or be open elsewhere.
     let fresh = path.with_extension(format!("tmp{}", std::process::id()));
     let mut options = OpenOptions::new();

@@ -46,20 +46,38 @@ pub struct Catalog {
 impl Catalog {
     /// A catalog of built-in components. None is loaded before it is needed.
     pub fn new(engine: Engine, environment: Environment, builtins: &[Builtin]) -> Self {
-        let entries = builtins.iter().map(|builtin| (builtin.name.to_owned(), Entry::new(Source::Builtin(*builtin))));
+        let entries = builtins.iter().map(|builtin| {
+            (
+                builtin.name.to_owned(),
+                Entry::new(Source::Builtin(*builtin)),
+            )
+        });
         let entries = RwLock::new(entries.collect());
-        Self { engine, environment, entries, loading: Semaphore::new(limits::LOADING as usize) }
+        Self {
+            engine,
+            environment,
+            entries,
+            loading: Semaphore::new(limits::LOADING as usize),
+        }
     }
 
     /// Adds a component. One of the same name is replaced: who asks for it from now on gets the new one.
     pub fn insert(&self, name: &str, wasm: Vec<u8>) {
         let entry = Entry::new(Source::Bytes(wasm));
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), entry);
+        self.entries
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), entry);
     }
 
     /// The names in the catalog.
     pub fn names(&self) -> Vec<String> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// A component, loaded if it was not.
@@ -67,36 +85,49 @@ impl Catalog {
     /// # Errors
     /// If there is none, or it cannot be loaded.
     pub async fn get(&self, name: &str) -> Result<Arc<Component>, LoadError> {
-        let entry = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let entry = self
+            .entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned();
         let entry = entry.ok_or_else(|| LoadError::Unknown(name.to_owned()))?;
-        let loaded = entry.loaded.get_or_try_init(async || match self.load(name, &entry.source).await {
-            // It may have been too slow on a busy machine: the next one who asks tries again.
-            Err(error @ LoadError::Describe(_)) => Err(error),
-            settled => Ok(settled),
-        });
+        let loaded =
+            entry
+                .loaded
+                .get_or_try_init(async || match self.load(name, &entry.source).await {
+                    // It may have been too slow on a busy machine: the next one who asks tries again.
+                    Err(error @ LoadError::Describe(_)) => Err(error),
+                    settled => Ok(settled),
+                });
         loaded.await?.clone()
     }
 
     async fn load(&self, name: &str, source: &Source) -> Result<Arc<Component>, LoadError> {
         let _turn = self.loading.acquire().await;
         let (bytes, ready) = match source {
-            Source::Builtin(builtin) => {
-                (builtin.wasm, precompiled::load(&self.engine, builtin.compiled, builtin.compiled_sha256))
-            }
+            Source::Builtin(builtin) => (
+                builtin.wasm,
+                precompiled::load(&self.engine, builtin.compiled, builtin.compiled_sha256),
+            ),
             Source::Bytes(bytes) => (bytes.as_slice(), None),
         };
         let wasm = match ready {
             Some(wasm) => wasm,
             None => self.compile(bytes.to_vec()).await?,
         };
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Component::load(&self.engine, &self.environment, name, sha256, &wasm).await
     }
 
     /// Compiles on a thread that requests do not run on.
     async fn compile(&self, bytes: Vec<u8>) -> Result<Wasm, LoadError> {
         let engine = self.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || Wasm::from_binary(&engine.wasm, &bytes)).await;
+        let compiled =
+            tokio::task::spawn_blocking(move || Wasm::from_binary(&engine.wasm, &bytes)).await;
         compiled
             .map_err(|error| LoadError::Contract(format!("the compiler failed: {error}")))?
             .map_err(|error| LoadError::Contract(format!("{error:#}")))
@@ -105,6 +136,9 @@ impl Catalog {
 
 impl Entry {
     fn new(source: Source) -> Arc<Self> {
-        Arc::new(Self { source, loaded: OnceCell::new() })
+        Arc::new(Self {
+            source,
+            loaded: OnceCell::new(),
+        })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use wasmtime::Store;
 use wasmtime::component::Component as Wasm;
+use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
@@ -55,31 +55,56 @@ impl Component {
         sha256: String,
         wasm: &Wasm,
     ) -> Result<Arc<Self>, LoadError> {
-        let exports_backend = wasm.component_type().exports(&engine.wasm).any(|(name, _)| name.contains("/backend@"));
+        let exports_backend = wasm
+            .component_type()
+            .exports(&engine.wasm)
+            .any(|(name, _)| name.contains("/backend@"));
         let name: Arc<str> = name.into();
         let new_store = || store(engine, environment, &name);
         let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let kind = if exports_backend {
-            let pre = imports::database_linker(engine)?.instantiate_pre(wasm).map_err(contract)?;
+            let pre = imports::database_linker(engine)?
+                .instantiate_pre(wasm)
+                .map_err(contract)?;
             let pre = database::DatabasePre::new(pre).map_err(contract)?;
             let description = describe(engine, async {
                 let mut store = new_store();
                 let instance = pre.instantiate_async(&mut store).await?;
-                instance.coffer_plugin_backend().call_describe(&mut store).await
+                instance
+                    .coffer_plugin_backend()
+                    .call_describe(&mut store)
+                    .await
             });
-            Kind::Database { description: description.await?, pre }
+            Kind::Database {
+                description: description.await?,
+                pre,
+            }
         } else {
-            let pre = imports::plugin_linker(engine)?.instantiate_pre(wasm).map_err(contract)?;
+            let pre = imports::plugin_linker(engine)?
+                .instantiate_pre(wasm)
+                .map_err(contract)?;
             let pre = plugin::PluginPre::new(pre).map_err(contract)?;
             let description = describe(engine, async {
                 let mut store = new_store();
                 let instance = pre.instantiate_async(&mut store).await?;
-                instance.coffer_plugin_engine().call_describe(&mut store).await
+                instance
+                    .coffer_plugin_engine()
+                    .call_describe(&mut store)
+                    .await
             });
-            Kind::Plugin { description: description.await?, pre }
+            Kind::Plugin {
+                description: description.await?,
+                pre,
+            }
         };
         let (engine, environment) = (engine.clone(), environment.clone());
-        Ok(Arc::new(Self { name, sha256, kind, engine, environment }))
+        Ok(Arc::new(Self {
+            name,
+            sha256,
+            kind,
+            engine,
+            environment,
+        }))
     }
 
     /// What it says of itself, if it is a secret engine or an auth method.
@@ -113,19 +138,35 @@ impl Component {
 }
 
 fn store(engine: &Engine, environment: &Environment, component: &Arc<str>) -> Store<State> {
-    let mut store = Store::new(&engine.wasm, State::new(environment.clone(), component.clone()));
+    let mut store = Store::new(
+        &engine.wasm,
+        State::new(environment.clone(), component.clone()),
+    );
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    // Tokio's own yield lets its timers and sockets have their turn too: with one that just wakes itself, a spinning guest
+    // would delay them by dozens of ticks.
+    store.epoch_deadline_callback(|_| {
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
     store.set_hostcall_fuel(limits::RESPONSE + limits::HOSTCALL);
     store
 }
 
-async fn describe<T>(engine: &Engine, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, LoadError> {
+async fn describe<T>(
+    engine: &Engine,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, LoadError> {
     let _running = engine.running();
     match tokio::time::timeout(limits::DESCRIBE_DEADLINE, call).await {
         Ok(Ok(description)) => Ok(description),
         Ok(Err(error)) => Err(LoadError::Describe(CallError::of(&error).to_string())),
-        Err(_) => Err(LoadError::Describe(format!("no answer within {:?}", limits::DESCRIBE_DEADLINE))),
+        Err(_) => Err(LoadError::Describe(format!(
+            "no answer within {:?}",
+            limits::DESCRIBE_DEADLINE
+        ))),
     }
 }

@@ -24,11 +24,14 @@ use crate::plugin::MountContext;
 use crate::state::State;
 use crate::{Catalog, ErrorKind, LoadError, PluginError, limits};
 
-type CallFuture<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, PluginError>>> + Send + 'a>>;
+type CallFuture<'a, R> =
+    Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, PluginError>>> + Send + 'a>>;
+
+type Run<R> = dyn for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send;
 
 /// A call into a backend.
 pub(crate) struct DatabaseCall<R> {
-    pub run: Box<dyn for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send>,
+    pub run: Box<Run<R>>,
     /// Whether it talks to the database; else it need not wait for a connection to be free.
     pub connects: bool,
 }
@@ -37,13 +40,19 @@ pub(crate) struct DatabaseCall<R> {
 pub(crate) fn call<R>(
     run: impl for<'a> FnOnce(&'a Guest, &'a mut Store<State>) -> CallFuture<'a, R> + Send + 'static,
 ) -> DatabaseCall<R> {
-    DatabaseCall { run: Box::new(run), connects: true }
+    DatabaseCall {
+        run: Box::new(run),
+        connects: true,
+    }
 }
+
+/// A mount and the name of one of its connections.
+type Key = (Arc<str>, String);
 
 /// The pools of all mounts.
 pub struct DatabasePools {
     catalog: Arc<Catalog>,
-    pools: Mutex<HashMap<(Arc<str>, String), Arc<Pool>>>,
+    pools: Mutex<HashMap<Key, Arc<Pool>>>,
     instances: Arc<Semaphore>,
 }
 
@@ -85,7 +94,11 @@ impl DatabasePools {
     /// With no connection yet.
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let instances = Arc::new(Semaphore::new(limits::BACKENDS as usize));
-        Self { catalog, pools: Mutex::default(), instances }
+        Self {
+            catalog,
+            pools: Mutex::default(),
+            instances,
+        }
     }
 
     /// Runs a call on a connection to the target. Ends before the deadline of the call that it is part of, so that the
@@ -103,7 +116,10 @@ impl DatabasePools {
         let name = target.name.clone();
         match timeout_at(until, self.run(mount, until, target, call)).await {
             Ok(answer) => answer,
-            Err(_) => Err(unavailable(format!("database {name:?} has not answered for {} ms", patience.as_millis()))),
+            Err(_) => Err(unavailable(format!(
+                "database {name:?} has not answered for {} ms",
+                patience.as_millis()
+            ))),
         }
     }
 
@@ -121,7 +137,9 @@ impl DatabasePools {
                 Ok(place) => place.ok(),
                 Err(_) => {
                     let (size, name) = (pool.size, &pool.target.name);
-                    return Err(unavailable(format!("all {size} connections to database {name:?} are in use")));
+                    return Err(unavailable(format!(
+                        "all {size} connections to database {name:?} are in use"
+                    )));
                 }
             },
             Err(_) => None,
@@ -131,7 +149,9 @@ impl DatabasePools {
             Some(connection) => connection,
             None => self.open(mount, &pool).await?,
         };
-        let Connection { store, database, .. } = &mut connection;
+        let Connection {
+            store, database, ..
+        } = &mut connection;
         store.set_epoch_deadline(1);
         let result = (call.run)(database.coffer_plugin_backend(), store).await;
         match result {
@@ -151,17 +171,26 @@ impl DatabasePools {
 
     async fn pool(&self, mount: &MountContext, target: Target) -> Result<Arc<Pool>, PluginError> {
         let key = (mount.id.clone(), target.name.clone());
-        if let Some(pool) = lock(&self.pools).get(&key).filter(|pool| same(&pool.target, &target)) {
+        if let Some(pool) = lock(&self.pools)
+            .get(&key)
+            .filter(|pool| same(&pool.target, &target))
+        {
             return Ok(pool.clone());
         }
         let made = Arc::new(self.make(target).await?);
         let mut pools = lock(&self.pools);
         let others = pools.keys().filter(|(id, _)| *id == mount.id).count();
         if others >= limits::POOLS {
-            return Err(unavailable(format!("a mount can have {} databases only", limits::POOLS)));
+            return Err(unavailable(format!(
+                "a mount can have {} databases only",
+                limits::POOLS
+            )));
         }
         // Somebody may have made it meanwhile.
-        if let Some(pool) = pools.get(&key).filter(|pool| same(&pool.target, &made.target)) {
+        if let Some(pool) = pools
+            .get(&key)
+            .filter(|pool| same(&pool.target, &made.target))
+        {
             return Ok(pool.clone());
         }
         let replaced = pools.insert(key, made.clone());
@@ -172,21 +201,43 @@ impl DatabasePools {
 
     async fn make(&self, target: Target) -> Result<Pool, PluginError> {
         let invalid = |message| plugin_error(ErrorKind::InvalidRequest, message);
-        let component = self.catalog.get(&target.plugin).await.map_err(|error| match error {
-            LoadError::Unknown(_) => invalid(error.to_string()),
-            _ => unavailable(format!("database plugin {:?}: {error}", target.plugin)),
-        })?;
+        let component = self
+            .catalog
+            .get(&target.plugin)
+            .await
+            .map_err(|error| match error {
+                LoadError::Unknown(_) => invalid(error.to_string()),
+                _ => unavailable(format!("database plugin {:?}: {error}", target.plugin)),
+            })?;
         let Some(description) = component.backend() else {
-            return Err(invalid(format!("plugin {:?} is not a database plugin", target.plugin)));
+            return Err(invalid(format!(
+                "plugin {:?} is not a database plugin",
+                target.plugin
+            )));
         };
-        let config = serde_json::from_str(&target.config)
-            .map_err(|error| invalid(format!("the configuration of database {:?} is not JSON: {error}", target.name)))?;
-        let grants = Arc::new(Grants::of(&config, &description.destination_fields, description.default_port));
+        let config = serde_json::from_str(&target.config).map_err(|error| {
+            invalid(format!(
+                "the configuration of database {:?} is not JSON: {error}",
+                target.name
+            ))
+        })?;
+        let grants = Arc::new(Grants::of(
+            &config,
+            &description.destination_fields,
+            description.default_port,
+        ));
         let size = match target.max_connections {
             0 => limits::CONNECTIONS,
             n => n.min(limits::MAX_CONNECTIONS),
         };
-        Ok(Pool { target, component, grants, idle: Mutex::default(), size, places: Semaphore::new(size as usize) })
+        Ok(Pool {
+            target,
+            component,
+            grants,
+            idle: Mutex::default(),
+            size,
+            places: Semaphore::new(size as usize),
+        })
     }
 
     async fn open(&self, mount: &MountContext, pool: &Pool) -> Result<Connection, PluginError> {
@@ -208,21 +259,33 @@ impl DatabasePools {
         state.grants = pool.grants.clone();
         let opened = async {
             let database = pre.instantiate_async(&mut store).await?;
-            let answer = database.coffer_plugin_backend().call_open(&mut store, &pool.target.config).await?;
+            let answer = database
+                .coffer_plugin_backend()
+                .call_open(&mut store, &pool.target.config)
+                .await?;
             wasmtime::Result::Ok(answer.map(|()| database))
         };
         let database = match opened.await {
             Ok(answer) => answer?,
             Err(error) => return Err(pool.failed(store.data_mut(), &error)),
         };
-        Ok(Connection { store, database, opened: Instant::now(), used: Instant::now(), _instance: instance })
+        Ok(Connection {
+            store,
+            database,
+            opened: Instant::now(),
+            used: Instant::now(),
+            _instance: instance,
+        })
     }
 
     /// Closes the connection that has been idle for the longest time, whosever it is.
     fn close_oldest(&self) {
         let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
         let oldest = |pool: &Arc<Pool>| lock(&pool.idle).first().map(|connection| connection.used);
-        let Some((_, pool)) = pools.iter().filter_map(|pool| Some((oldest(pool)?, pool))).min_by_key(|(used, _)| *used)
+        let Some((_, pool)) = pools
+            .iter()
+            .filter_map(|pool| Some((oldest(pool)?, pool)))
+            .min_by_key(|(used, _)| *used)
         else {
             return;
         };
@@ -246,7 +309,7 @@ impl DatabasePools {
         self.remove(|_| true);
     }
 
-    fn remove(&self, gone: impl Fn(&(Arc<str>, String)) -> bool) {
+    fn remove(&self, gone: impl Fn(&Key) -> bool) {
         // Dropping connections takes its time: not under the lock.
         let removed: Vec<_> = lock(&self.pools).extract_if(|key, _| gone(key)).collect();
         drop(removed);
@@ -256,12 +319,16 @@ impl DatabasePools {
     pub(crate) fn sweep(&self) {
         let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
         for pool in &pools {
-            let expired: Vec<_> = lock(&pool.idle).extract_if(.., |connection| pool.expired(connection)).collect();
+            let expired: Vec<_> = lock(&pool.idle)
+                .extract_if(.., |connection| pool.expired(connection))
+                .collect();
             drop(expired);
         }
         drop(pools);
         let unused = |pool: &Arc<Pool>| Arc::strong_count(pool) == 1 && lock(&pool.idle).is_empty();
-        let removed: Vec<_> = lock(&self.pools).extract_if(|_, pool| unused(pool)).collect();
+        let removed: Vec<_> = lock(&self.pools)
+            .extract_if(|_, pool| unused(pool))
+            .collect();
         drop(removed);
     }
 }
@@ -289,7 +356,11 @@ impl Pool {
 
     /// A backend that traps is unavailable: what it was asked to undo is still to be undone.
     fn failed(&self, state: &mut State, error: &wasmtime::Error) -> PluginError {
-        unavailable(format!("database plugin {:?} failed: {}", self.component.name, state.failed(error)))
+        unavailable(format!(
+            "database plugin {:?} failed: {}",
+            self.component.name,
+            state.failed(error)
+        ))
     }
 }
 

@@ -20,12 +20,18 @@ pub struct Grants {
 impl Grants {
     /// What these fields of this configuration grant.
     pub fn of(config: &Value, fields: &[String], default_port: u16) -> Self {
-        let mut grants = Self { hosts: BTreeSet::new(), ports: BTreeSet::from([default_port]) };
+        let mut grants = Self {
+            hosts: BTreeSet::new(),
+            ports: BTreeSet::from([default_port]),
+        };
         for value in fields.iter().filter_map(|field| config.get(field)) {
             match value {
                 Value::String(text) => grants.add(text),
                 Value::Number(port) => grants.add(&port.to_string()),
-                Value::Array(all) => all.iter().filter_map(Value::as_str).for_each(|text| grants.add(text)),
+                Value::Array(all) => all
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .for_each(|text| grants.add(text)),
                 _ => {}
             }
         }
@@ -33,7 +39,9 @@ impl Grants {
     }
 
     fn add(&mut self, text: &str) {
-        let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'));
+        let part = |c: char| {
+            !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
+        };
         for token in text.split(part).filter(|token| !token.is_empty()) {
             if let Ok(address) = token.trim_matches(['[', ']']).parse::<IpAddr>() {
                 self.hosts.insert(address.to_string());
@@ -50,7 +58,8 @@ impl Grants {
                         self.ports.insert(port);
                     }
                     Err(_) => {
-                        self.hosts.insert(piece.trim_matches(['[', ']']).to_ascii_lowercase());
+                        self.hosts
+                            .insert(piece.trim_matches(['[', ']']).to_ascii_lowercase());
                     }
                 }
             }
@@ -60,25 +69,44 @@ impl Grants {
     /// Whether the operator named this destination.
     pub fn check(&self, host: &str, port: u16) -> Result<(), String> {
         let name = host.trim_matches(['[', ']']);
-        let name = name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string());
+        let name = name
+            .parse::<IpAddr>()
+            .map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string());
         if self.hosts.contains(&name) && self.ports.contains(&port) {
             return Ok(());
         }
-        Err(format!("destination \"{host}:{port}\" is not granted: the connection's configuration does not name it"))
+        Err(format!(
+            "destination \"{host}:{port}\" is not granted: the connection's configuration does not name it"
+        ))
     }
 
     /// Whether a granted name may lead to this address.
     pub fn check_resolved(host: &str, address: IpAddr) -> Result<(), String> {
         let written_out = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        if written_out || (host.eq_ignore_ascii_case("localhost") && address.to_canonical().is_loopback()) {
+        if written_out
+            || (host.eq_ignore_ascii_case("localhost") && address.to_canonical().is_loopback())
+        {
             return Ok(());
         }
         let local = match address.to_canonical() {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast(),
+            IpAddr::V4(v4) => {
+                v4.is_loopback()
+                    || v4.is_link_local()
+                    || v4.is_unspecified()
+                    || v4.is_multicast()
+                    || v4.is_broadcast()
+            }
+            IpAddr::V6(v6) => {
+                v6.is_loopback()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+            }
         };
         if local {
-            return Err(format!("destination {host:?} resolves to {address}, which is not allowed for a name"));
+            return Err(format!(
+                "destination {host:?} resolves to {address}, which is not allowed for a name"
+            ));
         }
         Ok(())
     }
@@ -93,7 +121,13 @@ mod tests {
     #[test]
     fn only_what_the_configuration_names() {
         let fields = ["connection_url".to_owned()];
-        let url = |text: &str| Grants::of(&json!({"connection_url": text, "other": "evil.example"}), &fields, 5432);
+        let url = |text: &str| {
+            Grants::of(
+                &json!({"connection_url": text, "other": "evil.example"}),
+                &fields,
+                5432,
+            )
+        };
         #[rustfmt::skip]
         let table = [
             ("postgresql://{{username}}:{{password}}@db.example:5433/app", "db.example", 5433, true),
@@ -113,7 +147,11 @@ mod tests {
             ("", "db", 5432, false),
         ];
         for (text, host, port, granted) in table {
-            assert_eq!(url(text).check(host, port).is_ok(), granted, "{text} {host}:{port}");
+            assert_eq!(
+                url(text).check(host, port).is_ok(),
+                granted,
+                "{text} {host}:{port}"
+            );
         }
     }
 
@@ -150,7 +188,11 @@ mod tests {
         ];
         for (host, address, allowed) in table {
             let address = address.parse().unwrap();
-            assert_eq!(Grants::check_resolved(host, address).is_ok(), allowed, "{host} -> {address}");
+            assert_eq!(
+                Grants::check_resolved(host, address).is_ok(),
+                allowed,
+                "{host} -> {address}"
+            );
         }
     }
 }

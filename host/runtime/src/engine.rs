@@ -22,10 +22,15 @@ impl Engine {
     /// # Errors
     /// If the system has no address space for the guests' memories, or no thread.
     pub fn new() -> Result<Self, LoadError> {
-        let refuse = |error: &dyn std::fmt::Display| LoadError::Contract(format!("the engine does not start: {error}"));
+        let refuse = |error: &dyn std::fmt::Display| {
+            LoadError::Contract(format!("the engine does not start: {error}"))
+        };
         let wasm = wasmtime::Engine::new(&config()).map_err(|error| refuse(&error))?;
         let ticker = Ticker::start(wasm.weak()).map_err(|error| refuse(&error))?;
-        Ok(Self { wasm, ticker: Arc::new(ticker) })
+        Ok(Self {
+            wasm,
+            ticker: Arc::new(ticker),
+        })
     }
 
     /// Compiles a component ahead of time, for [`Builtin::compiled`](crate::Builtin).
@@ -33,7 +38,9 @@ impl Engine {
     /// # Errors
     /// [`LoadError::Contract`] if these bytes are no component.
     pub fn precompile(&self, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-        self.wasm.precompile_component(wasm).map_err(|error| LoadError::Contract(format!("{error:#}")))
+        self.wasm
+            .precompile_component(wasm)
+            .map_err(|error| LoadError::Contract(format!("{error:#}")))
     }
 
     /// Keeps the ticker going while a guest runs.
@@ -72,11 +79,16 @@ impl Drop for Running<'_> {
 impl Ticker {
     fn start(engine: EngineWeak) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let handle = std::thread::Builder::new().name("epoch-ticker".into()).spawn({
-            let shared = shared.clone();
-            move || shared.tick(&engine)
-        })?;
-        Ok(Self { shared, thread: handle.thread().clone() })
+        let handle = std::thread::Builder::new()
+            .name("epoch-ticker".into())
+            .spawn({
+                let shared = shared.clone();
+                move || shared.tick(&engine)
+            })?;
+        Ok(Self {
+            shared,
+            thread: handle.thread().clone(),
+        })
     }
 }
 
@@ -87,7 +99,9 @@ impl Shared {
             std::thread::sleep(limits::TICK);
             if self.running.load(Ordering::SeqCst) > 0 {
                 quiet = 0;
-                let Some(engine) = engine.upgrade() else { return };
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
                 engine.increment_epoch();
                 continue;
             }
@@ -144,10 +158,10 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(limits::TABLES)
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MAX_MEMORY)
-        .max_unused_warm_slots(limits::WARM_SLOTS)
-        .decommit_batch_size(16);
-    // Dirty pages are cleaned in place: giving them back to the system costs more than the call itself, and stalls
-    // the other threads. That pays only where the system can tell which pages are dirty.
+        .max_unused_warm_slots(limits::WARM_SLOTS);
+    // Dirty pages are cleaned in place: giving them back to the system costs as much as the rest of the call, and stalls
+    // the other threads (fresh no-op: 12 µs against 19; see `benches/calls.rs`). That pays only where the system can tell
+    // which pages are dirty (Linux 6.7).
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(limits::KEEP_RESIDENT)

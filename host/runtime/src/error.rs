@@ -62,7 +62,12 @@ impl CallError {
         let reason = error.root_cause().to_string();
         match error.downcast_ref::<wasmtime::Trap>() {
             Some(wasmtime::Trap::StackOverflow) => Self::Stack,
-            Some(_) => Self::Trap(reason.strip_prefix("wasm trap: ").unwrap_or(&reason).to_owned()),
+            Some(_) => Self::Trap(
+                reason
+                    .strip_prefix("wasm trap: ")
+                    .unwrap_or(&reason)
+                    .to_owned(),
+            ),
             // wasmtime has no type for it.
             None if reason.contains("fuel allocated for hostcalls has been exhausted") => {
                 Self::ResponseTooLarge("more than may be passed to the host at once".to_owned())
@@ -74,5 +79,8 @@ impl CallError {
 
 /// Makes a plugin's error.
 pub(crate) fn plugin_error(kind: ErrorKind, message: impl Into<String>) -> PluginError {
-    PluginError { kind, message: message.into() }
+    PluginError {
+        kind,
+        message: message.into(),
+    }
 }

@@ -42,7 +42,10 @@ pub(crate) struct Instances {
 
 impl Instances {
     pub fn new() -> Self {
-        Self { idle: Mutex::default(), slots: Arc::new(Semaphore::new(limits::INSTANCES as usize)) }
+        Self {
+            idle: Mutex::default(),
+            slots: Arc::new(Semaphore::new(limits::INSTANCES as usize)),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
@@ -66,10 +69,18 @@ impl Instances {
         }
     }
 
-    async fn fresh(&self, component: &Arc<Component>, mount: &MountContext) -> Result<Instance, CallError> {
+    async fn fresh(
+        &self,
+        component: &Arc<Component>,
+        mount: &MountContext,
+    ) -> Result<Instance, CallError> {
         let Kind::Plugin { pre, .. } = &component.kind else {
             let name = component.name.to_string();
-            return Err(LoadError::WrongKind { name, expected: "secret or auth" }.into());
+            return Err(LoadError::WrongKind {
+                name,
+                expected: "secret or auth",
+            }
+            .into());
         };
         let slot = match self.slots.clone().try_acquire_owned() {
             Ok(slot) => Ok(slot),
@@ -84,7 +95,13 @@ impl Instances {
         let mut store = component.store();
         store.data_mut().memory.limit = mount.memory.min(limits::MAX_MEMORY);
         match pre.instantiate_async(&mut store).await {
-            Ok(exports) => Ok(Instance { store, exports, component: component.clone(), calls: 0, _slot: slot }),
+            Ok(exports) => Ok(Instance {
+                store,
+                exports,
+                component: component.clone(),
+                calls: 0,
+                _slot: slot,
+            }),
             Err(error) => Err(store.data_mut().failed(&error)),
         }
     }
@@ -119,13 +136,19 @@ impl Instances {
 
     /// Drops those that nobody has used for a while.
     pub fn sweep(&self) {
-        let dropped = self.idle().remove(|_, since| since.elapsed() >= limits::IDLE_TIME);
+        let dropped = self
+            .idle()
+            .remove(|_, since| since.elapsed() >= limits::IDLE_TIME);
         drop(dropped);
     }
 }
 
 fn key(component: &Arc<Component>, mount: &MountContext, caller: &Caller) -> Key {
-    Key { component: Arc::as_ptr(component) as usize, mount: mount.id.clone(), caller: caller.clone() }
+    Key {
+        component: Arc::as_ptr(component) as usize,
+        mount: mount.id.clone(),
+        caller: caller.clone(),
+    }
 }
 
 /// Idle instances, by whose they are and by age.
@@ -157,15 +180,26 @@ impl Idle {
 
     /// Adds one; returns the one that has to go for it.
     fn put(&mut self, key: Key, instance: Instance) -> Option<Instance> {
-        let crowded = self.by_key.get(&key).is_some_and(|all| all.len() >= limits::IDLE_PER_CALLER);
+        let crowded = self
+            .by_key
+            .get(&key)
+            .is_some_and(|all| all.len() >= limits::IDLE_PER_CALLER);
         if crowded {
             return Some(instance);
         }
         let age = self.next_age;
         self.next_age += 1;
         self.by_age.insert(age, key.clone());
-        self.by_key.entry(key).or_default().push(Kept { age, since: Instant::now(), instance });
-        if self.by_age.len() > limits::IDLE { self.pop_oldest() } else { None }
+        self.by_key.entry(key).or_default().push(Kept {
+            age,
+            since: Instant::now(),
+            instance,
+        });
+        if self.by_age.len() > limits::IDLE {
+            self.pop_oldest()
+        } else {
+            None
+        }
     }
 
     fn pop_oldest(&mut self) -> Option<Instance> {

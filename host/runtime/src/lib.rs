@@ -27,7 +27,8 @@ mod tls;
 pub use crate::bindings::plugin::coffer::plugin::effects::{LeaseGrant, LeaseRequest};
 pub use crate::bindings::plugin::coffer::plugin::mount::Info as MountInfo;
 pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
-    Alias, Caller as RequestCaller, EngineKind, Field, FieldType, LeaseKind, Path as PathDescription, TokenKind,
+    Alias, Caller as RequestCaller, EngineKind, Field, FieldType, LeaseKind,
+    Path as PathDescription, TokenKind,
 };
 pub use crate::catalog::{Builtin, Catalog};
 pub use crate::component::{BackendDescription, Component, PluginDescription};
@@ -36,7 +37,8 @@ pub use crate::engine::Engine;
 pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
 pub use crate::limits::{DEADLINE, MEMORY, RESPONSE};
 pub use crate::plugin::{
-    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal, Request,
+    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal,
+    Request,
 };
 pub use crate::response::Response;
 pub use crate::state::Environment;

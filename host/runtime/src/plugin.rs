@@ -68,7 +68,11 @@ pub enum EffectsError {
 #[async_trait]
 pub trait Effects: Send + Sync {
     /// Adds the lease to the transaction, if there is one, and commits it.
-    async fn prepare(&self, txn: &mut Transaction, lease: Option<LeaseRequest>) -> Result<Option<LeaseGrant>, EffectsError>;
+    async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Option<LeaseGrant>, EffectsError>;
 }
 
 /// For calls that may not act on the outside world under a lease of their own.
@@ -76,11 +80,19 @@ struct CommitOnly;
 
 #[async_trait]
 impl Effects for CommitOnly {
-    async fn prepare(&self, txn: &mut Transaction, lease: Option<LeaseRequest>) -> Result<Option<LeaseGrant>, EffectsError> {
+    async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Option<LeaseGrant>, EffectsError> {
         if lease.is_some() {
-            return Err(EffectsError::Refused("a lease can only be made by a request".to_owned()));
+            return Err(EffectsError::Refused(
+                "a lease can only be made by a request".to_owned(),
+            ));
         }
-        txn.commit_and_continue().await.map_err(EffectsError::Barrier)?;
+        txn.commit_and_continue()
+            .await
+            .map_err(EffectsError::Barrier)?;
         Ok(None)
     }
 }
@@ -100,22 +112,38 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     fn failed(error: CallError) -> Self {
-        Self { result: Err(error), txn: None, touched: false, lease: None }
+        Self {
+            result: Err(error),
+            txn: None,
+            touched: false,
+            lease: None,
+        }
     }
 
     fn check<U>(self, check: impl FnOnce(T) -> Result<U, CallError>) -> Outcome<U> {
-        let Self { result, txn, touched, lease } = self;
+        let Self {
+            result,
+            txn,
+            touched,
+            lease,
+        } = self;
         let result = match result {
             Ok(Ok(answer)) => check(answer).map(Ok),
             Ok(Err(error)) => Ok(Err(error)),
             Err(error) => Err(error),
         };
         let txn = txn.filter(|_| matches!(result, Ok(Ok(_))));
-        Outcome { result, txn, touched, lease }
+        Outcome {
+            result,
+            txn,
+            touched,
+            lease,
+        }
     }
 }
 
-type CallFuture<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<T, PluginError>>> + Send + 'a>>;
+type CallFuture<'a, T> =
+    Pin<Box<dyn Future<Output = wasmtime::Result<Result<T, PluginError>>> + Send + 'a>>;
 
 /// Calls plugins, and keeps their instances.
 pub struct Plugins {
@@ -126,7 +154,10 @@ pub struct Plugins {
 impl Plugins {
     /// With no instance yet.
     pub fn new(databases: Arc<DatabasePools>) -> Self {
-        Self { instances: Instances::new(), databases }
+        Self {
+            instances: Instances::new(),
+            databases,
+        }
     }
 
     /// Serves a request.
@@ -139,9 +170,21 @@ impl Plugins {
         effects: Arc<dyn Effects>,
         request: Request,
     ) -> Outcome<Response> {
-        self.run(component, mount, caller, txn, effects, move |exports, store| {
-            Box::pin(async move { exports.coffer_plugin_engine().call_handle(store, &request).await })
-        })
+        self.run(
+            component,
+            mount,
+            caller,
+            txn,
+            effects,
+            move |exports, store| {
+                Box::pin(async move {
+                    exports
+                        .coffer_plugin_engine()
+                        .call_handle(store, &request)
+                        .await
+                })
+            },
+        )
         .await
         .check(|response| Response::checked(response, mount.response))
     }
@@ -155,9 +198,21 @@ impl Plugins {
         txn: Transaction,
         request: Request,
     ) -> Outcome<Option<bool>> {
-        self.run(component, mount, caller, txn, Arc::new(CommitOnly), move |exports, store| {
-            Box::pin(async move { exports.coffer_plugin_engine().call_exists(store, &request).await })
-        })
+        self.run(
+            component,
+            mount,
+            caller,
+            txn,
+            Arc::new(CommitOnly),
+            move |exports, store| {
+                Box::pin(async move {
+                    exports
+                        .coffer_plugin_engine()
+                        .call_exists(store, &request)
+                        .await
+                })
+            },
+        )
         .await
     }
 
@@ -170,9 +225,21 @@ impl Plugins {
         lease: Lease,
         increment: u64,
     ) -> Outcome<Renewal> {
-        self.run(component, mount, Caller::Host, txn, Arc::new(CommitOnly), move |exports, store| {
-            Box::pin(async move { exports.coffer_plugin_engine().call_renew(store, &lease, increment).await })
-        })
+        self.run(
+            component,
+            mount,
+            Caller::Host,
+            txn,
+            Arc::new(CommitOnly),
+            move |exports, store| {
+                Box::pin(async move {
+                    exports
+                        .coffer_plugin_engine()
+                        .call_renew(store, &lease, increment)
+                        .await
+                })
+            },
+        )
         .await
     }
 
@@ -184,17 +251,41 @@ impl Plugins {
         txn: Transaction,
         lease: Lease,
     ) -> Outcome<()> {
-        self.run(component, mount, Caller::Host, txn, Arc::new(CommitOnly), move |exports, store| {
-            Box::pin(async move { exports.coffer_plugin_engine().call_revoke(store, &lease).await })
-        })
+        self.run(
+            component,
+            mount,
+            Caller::Host,
+            txn,
+            Arc::new(CommitOnly),
+            move |exports, store| {
+                Box::pin(async move {
+                    exports
+                        .coffer_plugin_engine()
+                        .call_revoke(store, &lease)
+                        .await
+                })
+            },
+        )
         .await
     }
 
     /// Periodic work.
-    pub async fn tick(&self, component: &Arc<Component>, mount: &Arc<MountContext>, txn: Transaction) -> Outcome<()> {
-        self.run(component, mount, Caller::Host, txn, Arc::new(CommitOnly), move |exports, store| {
-            Box::pin(async move { exports.coffer_plugin_engine().call_tick(store).await })
-        })
+    pub async fn tick(
+        &self,
+        component: &Arc<Component>,
+        mount: &Arc<MountContext>,
+        txn: Transaction,
+    ) -> Outcome<()> {
+        self.run(
+            component,
+            mount,
+            Caller::Host,
+            txn,
+            Arc::new(CommitOnly),
+            move |exports, store| {
+                Box::pin(async move { exports.coffer_plugin_engine().call_tick(store).await })
+            },
+        )
         .await
     }
 
@@ -227,18 +318,28 @@ impl Plugins {
         call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<State>) -> CallFuture<'a, T> + Send,
     ) -> Outcome<T> {
         let deadline = Instant::now() + mount.deadline;
-        let late = || CallError::Deadline(u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX));
-        let mut instance = match timeout_at(deadline, self.instances.take(component, mount, &caller)).await {
-            Ok(Ok(instance)) => instance,
-            Ok(Err(error)) => return Outcome::failed(error),
-            Err(_) => return Outcome::failed(late()),
-        };
+        let late =
+            || CallError::Deadline(u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX));
+        let mut instance =
+            match timeout_at(deadline, self.instances.take(component, mount, &caller)).await {
+                Ok(Ok(instance)) => instance,
+                Ok(Err(error)) => return Outcome::failed(error),
+                Err(_) => return Outcome::failed(late()),
+            };
         let _running = component.engine.running();
         let Instance { store, exports, .. } = &mut instance;
         store.set_epoch_deadline(1);
         store.set_hostcall_fuel(mount.response.saturating_add(limits::HOSTCALL));
         let (mount_here, databases) = (mount.clone(), self.databases.clone());
-        let here = Call { mount: mount_here, txn, effects, databases, deadline, touched: false, lease: None };
+        let here = Call {
+            mount: mount_here,
+            txn,
+            effects,
+            databases,
+            deadline,
+            touched: false,
+            lease: None,
+        };
         store.data_mut().call = Some(Box::new(here));
         let result = timeout_at(deadline, call(exports, store)).await;
         let state = store.data_mut();
@@ -255,12 +356,19 @@ impl Plugins {
             Err(_) => Err(late()),
         };
         let txn = txn.filter(|_| matches!(result, Ok(Ok(_))));
-        Outcome { result, txn, touched, lease }
+        Outcome {
+            result,
+            txn,
+            touched,
+            lease,
+        }
     }
 }
 
 /// An error's message goes to the client, and the client is not to be flooded.
 fn shortened(mut error: PluginError) -> PluginError {
-    error.message.truncate(error.message.floor_char_boundary(limits::TEXT));
+    error
+        .message
+        .truncate(error.message.floor_char_boundary(limits::TEXT));
     error
 }

@@ -23,49 +23,88 @@ pub struct Response {
 impl Response {
     /// Takes what a guest answered; its data may have `limit` bytes.
     pub(crate) fn checked(response: contract::Response, limit: usize) -> Result<Self, CallError> {
-        let contract::Response { status, data, warnings, auth, ttl } = response;
+        let contract::Response {
+            status,
+            data,
+            warnings,
+            auth,
+            ttl,
+        } = response;
         if let Some(status) = status.filter(|status| !(200..=599).contains(status)) {
-            return Err(CallError::InvalidResponse(format!("status {status} is not between 200 and 599")));
+            return Err(CallError::InvalidResponse(format!(
+                "status {status} is not between 200 and 599"
+            )));
         }
         list("warnings", warnings.iter().map(String::as_str))?;
         if let Some(auth) = &auth {
             check_auth(auth)?;
         }
         let data = data.map(|data| object(data, limit)).transpose()?;
-        Ok(Self { status, data, warnings, auth, ttl })
+        Ok(Self {
+            status,
+            data,
+            warnings,
+            auth,
+            ttl,
+        })
     }
 }
 
 fn object(data: String, limit: usize) -> Result<Box<RawValue>, CallError> {
     if data.len() > limit {
-        return Err(CallError::ResponseTooLarge(format!("data of {} bytes; {limit} are allowed", data.len())));
+        return Err(CallError::ResponseTooLarge(format!(
+            "data of {} bytes; {limit} are allowed",
+            data.len()
+        )));
     }
     match RawValue::from_string(data) {
         Ok(data) if data.get().starts_with('{') => Ok(data),
-        Ok(_) => Err(CallError::InvalidResponse("the data is not a JSON object".to_owned())),
+        Ok(_) => Err(CallError::InvalidResponse(
+            "the data is not a JSON object".to_owned(),
+        )),
         // What serde_json says quotes nothing of the data.
-        Err(error) => Err(CallError::InvalidResponse(format!("the data is not JSON: {error}"))),
+        Err(error) => Err(CallError::InvalidResponse(format!(
+            "the data is not JSON: {error}"
+        ))),
     }
 }
 
 fn check_auth(auth: &Auth) -> Result<(), CallError> {
     list("policies", auth.policies.iter().map(String::as_str))?;
     list("bound CIDRs", auth.bound_cidrs.iter().map(String::as_str))?;
-    list("metadata", auth.metadata.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]))?;
+    list(
+        "metadata",
+        auth.metadata
+            .iter()
+            .flat_map(|(key, value)| [key.as_str(), value.as_str()]),
+    )?;
     list("display name", [auth.display_name.as_str()])?;
     if let Some(alias) = &auth.alias {
         list("alias", [alias.name.as_str()])?;
-        list("alias metadata", alias.metadata.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]))?;
+        list(
+            "alias metadata",
+            alias
+                .metadata
+                .iter()
+                .flat_map(|(key, value)| [key.as_str(), value.as_str()]),
+        )?;
     }
-    internal(&auth.internal).map_err(|reason| CallError::InvalidResponse(format!("the auth's internal data {reason}")))
+    internal(&auth.internal)
+        .map_err(|reason| CallError::InvalidResponse(format!("the auth's internal data {reason}")))
 }
 
 /// What a lease or a token keeps for its plugin.
 pub(crate) fn internal(data: &str) -> Result<(), String> {
     if data.len() > limits::INTERNAL {
-        return Err(format!("has {} bytes; {} are allowed", data.len(), limits::INTERNAL));
+        return Err(format!(
+            "has {} bytes; {} are allowed",
+            data.len(),
+            limits::INTERNAL
+        ));
     }
-    serde_json::from_str::<&RawValue>(data).map(|_| ()).map_err(|error| format!("is not JSON: {error}"))
+    serde_json::from_str::<&RawValue>(data)
+        .map(|_| ())
+        .map_err(|error| format!("is not JSON: {error}"))
 }
 
 fn list<'a>(what: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<(), CallError> {
@@ -74,7 +113,9 @@ fn list<'a>(what: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<(), 
         total += text.len();
         if index >= limits::LIST || total > limits::TEXT {
             let (items, bytes) = (limits::LIST, limits::TEXT);
-            return Err(CallError::ResponseTooLarge(format!("{what}: at most {items} items and {bytes} bytes are allowed")));
+            return Err(CallError::ResponseTooLarge(format!(
+                "{what}: at most {items} items and {bytes} bytes are allowed"
+            )));
         }
     }
     Ok(())
@@ -85,14 +126,23 @@ mod tests {
     use super::*;
 
     fn response(data: &str) -> contract::Response {
-        contract::Response { status: None, data: Some(data.to_owned()), warnings: Vec::new(), auth: None, ttl: 0 }
+        contract::Response {
+            status: None,
+            data: Some(data.to_owned()),
+            warnings: Vec::new(),
+            auth: None,
+            ttl: 0,
+        }
     }
 
     #[test]
     fn data_is_a_json_object_within_the_limit() {
         let deep = format!("{{\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
         for good in ["{}", " {\"a\": [1, 2]} ", deep.as_str()] {
-            assert!(Response::checked(response(good), 30_000).is_ok(), "{good:.40}");
+            assert!(
+                Response::checked(response(good), 30_000).is_ok(),
+                "{good:.40}"
+            );
         }
         #[rustfmt::skip]
         let table = [
@@ -103,22 +153,51 @@ mod tests {
             ("{\"a\"}", "invalid response: the data is not JSON: expected `:` at line 1 column 5"),
         ];
         for (bad, expected) in table {
-            let error = Response::checked(response(bad), 100).map(|_| ()).map_err(|error| error.to_string());
+            let error = Response::checked(response(bad), 100)
+                .map(|_| ())
+                .map_err(|error| error.to_string());
             assert_eq!(error, Err(expected.to_owned()), "{bad}");
         }
         let error = Response::checked(response(r#"{"a":"0123456789"}"#), 10).map(|_| ());
-        assert_eq!(error, Err(CallError::ResponseTooLarge("data of 18 bytes; 10 are allowed".to_owned())));
+        assert_eq!(
+            error,
+            Err(CallError::ResponseTooLarge(
+                "data of 18 bytes; 10 are allowed".to_owned()
+            ))
+        );
     }
 
     #[test]
     fn status_and_lists_have_bounds() {
-        for (status, good) in [(199, false), (200, true), (404, true), (599, true), (600, false), (0, false)] {
-            let response = contract::Response { status: Some(status), ..response("{}") };
+        for (status, good) in [
+            (199, false),
+            (200, true),
+            (404, true),
+            (599, true),
+            (600, false),
+            (0, false),
+        ] {
+            let response = contract::Response {
+                status: Some(status),
+                ..response("{}")
+            };
             assert_eq!(Response::checked(response, 100).is_ok(), good, "{status}");
         }
-        for (count, len, good) in [(1000, 1, true), (1001, 1, false), (1, 65_536, true), (2, 40_000, false)] {
-            let response = contract::Response { warnings: vec!["w".repeat(len); count], ..response("{}") };
-            assert_eq!(Response::checked(response, 100).is_ok(), good, "{count} of {len}");
+        for (count, len, good) in [
+            (1000, 1, true),
+            (1001, 1, false),
+            (1, 65_536, true),
+            (2, 40_000, false),
+        ] {
+            let response = contract::Response {
+                warnings: vec!["w".repeat(len); count],
+                ..response("{}")
+            };
+            assert_eq!(
+                Response::checked(response, 100).is_ok(),
+                good,
+                "{count} of {len}"
+            );
         }
     }
 }

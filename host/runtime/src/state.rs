@@ -58,7 +58,11 @@ impl State {
             environment,
             component,
             connection: None,
-            memory: MemoryLimit { limit: limits::MEMORY, used: 0, exceeded: false },
+            memory: MemoryLimit {
+                limit: limits::MEMORY,
+                used: 0,
+                exceeded: false,
+            },
             call: None,
             failure: None,
             table,
@@ -68,7 +72,9 @@ impl State {
 
     /// The call, or a trap where there is none: in `describe`, and in a database backend.
     pub fn call(&mut self) -> wasmtime::Result<&mut Call> {
-        self.call.as_deref_mut().ok_or_else(|| wasmtime::format_err!("this import needs a mount, and there is none here"))
+        self.call.as_deref_mut().ok_or_else(|| {
+            wasmtime::format_err!("this import needs a mount, and there is none here")
+        })
     }
 
     /// Ends the guest.
@@ -97,7 +103,12 @@ pub(crate) struct MemoryLimit {
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         let refused = used > self.limit || maximum.is_some_and(|maximum| desired > maximum);
         if refused {
@@ -108,7 +119,12 @@ impl ResourceLimiter for MemoryLimit {
         Ok(!refused)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= limits::TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum))
     }
 }

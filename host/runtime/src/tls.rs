@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -16,14 +18,20 @@ pub(crate) fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let roots = Arc::new(roots(&options.root_certificates)?);
     let verifier: Arc<dyn ServerCertVerifier> = match options.verification {
-        Verification::None => Arc::new(Lenient { provider: provider.clone(), chain: None }),
+        Verification::None => Arc::new(Lenient {
+            provider: provider.clone(),
+            chain: None,
+        }),
         verification => {
             let chain = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                 .build()
                 .map_err(|error| format!("the root certificates cannot be used: {error}"))?;
             match verification {
                 Verification::Full => chain,
-                _ => Arc::new(Lenient { provider: provider.clone(), chain: Some(chain) }),
+                _ => Arc::new(Lenient {
+                    provider: provider.clone(),
+                    chain: Some(chain),
+                }),
             }
         }
     };
@@ -38,13 +46,19 @@ pub(crate) fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let chain = certificates(&options.client_certificate, "client certificate")?;
     let key = PrivateKeyDer::from_pem_slice(options.client_key.as_bytes())
         .map_err(|_| "the client key is no PEM private key".to_owned())?;
-    builder.with_client_auth_cert(chain, key).map_err(|error| format!("the client certificate cannot be used: {error}"))
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| format!("the client certificate cannot be used: {error}"))
 }
 
 /// The name that the server is asked for.
 pub(crate) fn server_name(options: &TlsOptions) -> Result<ServerName<'static>, String> {
-    ServerName::try_from(options.server_name.clone())
-        .map_err(|_| format!("{:?} is neither a host name nor an address", options.server_name))
+    ServerName::try_from(options.server_name.clone()).map_err(|_| {
+        format!(
+            "{:?} is neither a host name nor an address",
+            options.server_name
+        )
+    })
 }
 
 fn roots(pem: &str) -> Result<RootCertStore, String> {
@@ -54,7 +68,9 @@ fn roots(pem: &str) -> Result<RootCertStore, String> {
         return Ok(roots);
     }
     for certificate in certificates(pem, "root certificate")? {
-        roots.add(certificate).map_err(|error| format!("a root certificate cannot be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("a root certificate cannot be used: {error}"))?;
     }
     Ok(roots)
 }
@@ -85,7 +101,9 @@ impl ServerCertVerifier for Lenient {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
         match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -100,7 +118,12 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -109,10 +132,17 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

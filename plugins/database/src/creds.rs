@@ -1,94 +1,122 @@
-//! `creds`: a user for one lease. The lease is stored before the user is made, with all that it takes to remove it.
+//! `creds/`: users that live as long as their lease.
 
 use coffer_sdk::databases::{self, UserChange, UserNaming, UserRemoval, UserRequest};
-use coffer_sdk::effects::{self, LeaseRequest};
+use coffer_sdk::effects::LeaseRequest;
+use coffer_sdk::lease_ttl;
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::connection::{self, NAME};
-use crate::{password, role};
+use crate::config::Config;
+use crate::roles::Role;
+use crate::{input, limits, password};
 
-/// What the database adds to a lease's end, so that it is the lease that ends the user: 5 seconds.
-const LEEWAY: u64 = 5_000;
+const NAME: Field<String> = Field::text("name", "Name of the role.");
 
-pub(crate) const PATH: Path = Path::new("creds/{name}", "Makes a user.").fields(&[NAME.decl()]).read(issue);
+pub(crate) const PATH: Path = Path::new("creds/{name}", "Makes a database user for a role.")
+    .fields(&[NAME.decl()])
+    .read(read);
 
-/// What a lease remembers.
+/// What a lease needs to end.
 #[derive(Serialize, Deserialize)]
-struct Internal {
+struct Issued {
     username: String,
     role: String,
     db_name: String,
-    /// Those of the role when the user was made: they count if the role is gone.
+    /// In case the role is deleted before the lease ends.
+    #[serde(default)]
     revocation_statements: Vec<String>,
 }
 
-fn issue(request: &Request) -> Result<Response> {
-    let name = request.require(NAME)?;
-    let role = role::load(&name)?.ok_or_else(|| Error::invalid(format!("unknown role: {name}")))?;
-    let connection = connection::required(&role.db_name)?;
-    connection.check_role(&name)?;
-    if role.creation_statements.is_empty() {
-        return Err(Error::invalid("empty creation statements"));
-    }
-    let target = connection.target(&role.db_name)?;
+fn read(request: &Request) -> Result<Response> {
+    let name = input::name(request, NAME)?;
+    let role = Role::find(&name)?.ok_or_else(|| Error::invalid(format!("unknown role: {name}")))?;
+    let config = Config::load_for(&role.db_name, &name)?;
+    let target = config.target(&role.db_name)?;
     let naming = UserNaming {
         display_name: request.caller.display_name.clone(),
         role_name: name.clone(),
-        template: connection.text("username_template").to_owned(),
+        template: config.username_template().to_owned(),
     };
     let username = databases::username(&target, &naming)?;
     let password = password::generate();
-    let internal = Internal {
+    let issued = Issued {
         username: username.clone(),
         role: name,
         db_name: role.db_name.clone(),
-        revocation_statements: role.revocation_statements.clone(),
+        revocation_statements: role.revocation_statements,
     };
-    let lease = effects::lease(&LeaseRequest {
-        ttl: role.default_ttl.0,
-        max_ttl: role.max_ttl.0,
+    // From here on the user will be removed, whatever happens.
+    let grant = effects::lease(&LeaseRequest {
+        ttl: role.default_ttl,
+        max_ttl: role.max_ttl,
         renewable: true,
-        group: role.db_name.clone(),
-        internal: serde_json::to_string(&internal)?,
+        group: role.db_name,
+        internal: serde_json::to_string(&issued)?,
     })?;
     databases::create_user(
         &target,
         &UserRequest {
             username: username.clone(),
             password: password.clone(),
-            expires: Some(lease.expires + LEEWAY),
+            expires: Some(grant.expires + limits::LEEWAY * 1000),
             statements: role.creation_statements,
             rollback_statements: role.rollback_statements,
         },
     )?;
-    Ok(Response::data(json!({ "username": username, "password": password })))
+    Ok(Response::data(
+        json!({ "username": username, "password": password }),
+    ))
 }
 
+/// The user lives on, if the role allows it.
 pub(crate) fn renew(lease: &Lease, increment: u64) -> Result<Renewal> {
-    let internal: Internal = lease.internal()?;
-    let role = role::load(&internal.role)?
-        .ok_or_else(|| Error::invalid(format!("error during renew: could not find role with name {:?}", internal.role)))?;
-    let target = connection::required(&internal.db_name)?.target(&internal.db_name)?;
-    let ttl = coffer_sdk::lease_ttl(increment, &role.renewal(), lease.issued);
-    databases::update_user(
-        &target,
-        &UserChange {
-            username: internal.username,
-            password: None,
-            expires: Some(clock::now() + ttl * 1000 + LEEWAY),
-            statements: role.renew_statements.clone(),
-        },
-    )?;
-    Ok(role.renewal())
+    let issued: Issued = lease.internal()?;
+    let missing = || {
+        Error::invalid(format!(
+            "error during renew: could not find role with name {:?}",
+            issued.role
+        ))
+    };
+    let role = Role::find(&issued.role)?.ok_or_else(missing)?;
+    let target = Config::load(&issued.db_name)?.target(&issued.db_name)?;
+    let renewal = Renewal {
+        ttl: role.default_ttl,
+        max_ttl: role.max_ttl,
+        period: 0,
+    };
+    let ttl = lease_ttl(increment, &renewal, lease.issued);
+    if ttl > 0 {
+        let expires = clock::now() + (ttl + limits::LEEWAY) * 1000;
+        databases::update_user(
+            &target,
+            &UserChange {
+                username: issued.username,
+                password: None,
+                expires: Some(expires),
+                statements: if role.db_name == issued.db_name {
+                    role.renew_statements
+                } else {
+                    Vec::new()
+                },
+            },
+        )?;
+    }
+    Ok(renewal)
 }
 
+/// The user goes, from the database that it was made in: by the statements of the role as it is now, or was.
 pub(crate) fn revoke(lease: &Lease) -> Result<()> {
-    let internal: Internal = lease.internal()?;
-    let target = connection::required(&internal.db_name)?.target(&internal.db_name)?;
-    let statements = match role::load(&internal.role)? {
-        Some(role) => role.revocation_statements,
-        None => internal.revocation_statements,
-    };
-    databases::delete_user(&target, &UserRemoval { username: internal.username, statements })
+    let issued: Issued = lease.internal()?;
+    let target = Config::load(&issued.db_name)?.target(&issued.db_name)?;
+    let role = Role::find(&issued.role)?.filter(|role| role.db_name == issued.db_name);
+    let statements = role.map_or(issued.revocation_statements, |role| {
+        role.revocation_statements
+    });
+    databases::delete_user(
+        &target,
+        &UserRemoval {
+            username: issued.username,
+            statements,
+        },
+    )
 }

@@ -1,49 +1,53 @@
-//! Database credentials: users made for one lease, and users whose password is rotated.
+//! Database credentials: made on request and removed with their lease, or kept and given a new password now and then.
+//!
+//! `config/` holds connections, `roles/` and `creds/` what is made on request, `static-roles/` and `static-creds/` what is
+//! kept. What a user is in a particular database is the business of that connection's backend, another component, which this
+//! one names and the host runs.
+//!
+//! Whatever is about to be done to a database is stored first, durably: for a user, the lease that will remove it; for a new
+//! password, the password. So a crash at any point leaves something that is finished later, and never a user or a password
+//! that nobody knows of.
 
-mod connection;
+mod config;
 mod creds;
+mod input;
+mod limits;
 mod password;
-mod role;
+mod roles;
+mod root;
 mod rotation;
-mod static_role;
+mod schedule;
+mod static_roles;
 
 use coffer_sdk::prelude::*;
 
-const HELP: &str = "Users of databases: made for a lease, or with a rotated password.";
+const HELP: &str = "Database credentials, made on request or rotated.";
 
 /// The secret engine.
 pub static DATABASE: Plugin = Plugin::secret("database", env!("CARGO_PKG_VERSION"), HELP)
-    .tick(5, rotation::tick)
-    .renew(creds::renew)
-    .revoke(creds::revoke)
     .paths(&[
-        connection::LIST,
-        connection::PATH,
-        connection::RESET,
-        rotation::ROOT,
-        role::LIST,
-        role::PATH,
+        config::LIST,
+        config::PATH,
+        config::RESET,
+        roles::LIST,
+        roles::PATH,
         creds::PATH,
-        static_role::LIST,
-        static_role::PATH,
-        static_role::CREDS,
-        rotation::ROLE,
-    ]);
-
-/// Statements: one text, or a list of texts. Not separated by commas, as other lists are: SQL has its own.
-fn statements(request: &Request, field: Field<Vec<String>>) -> Result<Option<Vec<String>>> {
-    let wrong = || Error::invalid(format!("error converting input for field {:?}: expected a string or a list of strings", field.name()));
-    match request.data().get(field.name()) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(vec![text.clone()].into_iter().filter(|text| !text.trim().is_empty()).collect())),
-        Some(serde_json::Value::Array(list)) => {
-            list.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_>>().map(Some)
-        }
-        Some(_) => Err(wrong()),
-    }
-}
+        static_roles::LIST,
+        static_roles::PATH,
+        static_roles::CREDS,
+        rotation::PATH,
+        root::PATH,
+    ])
+    .tick(limits::TICK, tick)
+    .renew(creds::renew)
+    .revoke(creds::revoke);
 
 coffer_sdk::export_plugin!(DATABASE);
+
+fn tick() -> Result<()> {
+    rotation::tick()?;
+    root::tick()
+}
 
 #[cfg(test)]
 mod tests;

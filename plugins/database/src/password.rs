@@ -1,15 +1,48 @@
-//! Passwords: 20 characters, with at least one of each kind, as Vault's default policy makes them.
+//! Passwords as Vault makes them by default.
 
-use coffer_sdk::prelude::*;
+use coffer_sdk::random;
 
-const LEN: usize = 20;
-const KINDS: [&[u8]; 4] = [b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789", b"-"];
+use crate::limits;
 
+const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+/// About one in four has all classes; so many at once almost always hold one.
+const AT_ONCE: usize = 16;
+
+/// 20 characters, with at least one of each class: small letters, capitals, digits, the dash. Every such password is as
+/// likely as any other.
 pub(crate) fn generate() -> String {
     loop {
-        let password = random::text(LEN, b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
-        if KINDS.iter().all(|kind| password.bytes().any(|letter| kind.contains(&letter))) {
-            return password;
+        let letters = random::text(limits::PASSWORD * AT_ONCE, ALPHABET);
+        let mut passwords = letters.as_bytes().chunks_exact(limits::PASSWORD);
+        if let Some(password) = passwords.find(|password| is_complete(password)) {
+            return password.iter().copied().map(char::from).collect();
+        }
+    }
+}
+
+fn is_complete(password: &[u8]) -> bool {
+    let classes: [fn(&u8) -> bool; 4] = [
+        u8::is_ascii_lowercase,
+        u8::is_ascii_uppercase,
+        u8::is_ascii_digit,
+        |letter| *letter == b'-',
+    ];
+    classes.into_iter().all(|class| password.iter().any(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_and_never_twice() {
+        let _host = coffer_sdk::testing::Host::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1000 {
+            let password = generate();
+            assert_eq!(password.len(), 20);
+            assert!(is_complete(password.as_bytes()), "{password}");
+            assert!(seen.insert(password));
         }
     }
 }

@@ -1,152 +1,222 @@
-//! Changing passwords. The new one is stored before the database knows it, and stays in the write-ahead entry until it is
-//! the role's: whenever the host dies, one of the two that are stored is the right one, and the next tick finishes the work.
+//! Rotation of static roles.
+//!
+//! The new password is stored before the database hears of it, and used again until the database has taken it: so a
+//! rotation that is interrupted is finished by doing it once more. `due/` orders the roles by the time of their next
+//! rotation, so that a tick looks at those which are due and at no other.
 
+use std::collections::BTreeSet;
+
+use coffer_sdk::ErrorKind;
 use coffer_sdk::databases::{self, UserChange};
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::connection::{self, Connection, NAME};
-use crate::password;
-use crate::static_role::{self, StaticRole};
+use crate::config::Config;
+use crate::static_roles::StaticRole;
+use crate::{input, limits, password};
 
-pub(crate) const ROLE: Path =
-    Path::new("rotate-role/{name}", "Rotates the password of a static role now.").fields(&[NAME.decl()]).write(rotate_role);
+const NAME: Field<String> = Field::text("name", "Name of the static role.");
 
-pub(crate) const ROOT: Path = Path::new("rotate-root/{name}", "Rotates the password that Coffer connects with. Nobody sees the new one.")
-    .fields(&[NAME.decl()])
-    .write(rotate_root);
+pub(crate) const PATH: Path = Path::new(
+    "rotate-role/{name}",
+    "Gives a static role a new password now.",
+)
+.fields(&[NAME.decl()])
+.write(rotate_now);
 
-/// Rotations of one tick: it has a deadline.
-const PER_TICK: u32 = 20;
-/// Longest wait after failures, in seconds.
-const MAX_BACKOFF: u64 = 600;
+const DUE: &str = "due/";
 
+fn due_key(at: u64, name: &str) -> String {
+    format!("{DUE}{at:020}/{name}")
+}
+
+fn wal_key(name: &str) -> String {
+    format!("wal/static-role/{name}")
+}
+
+/// A rotation that has begun.
 #[derive(Serialize, Deserialize)]
-struct Pending {
-    password: String,
+struct Wal {
+    new_password: String,
+    /// Milliseconds; 0 once it is known that it failed.
+    begun: u64,
 }
 
-fn wal(name: &str) -> String {
-    format!("wal/role/{name}")
+impl Wal {
+    fn is_in_flight(&self, now: u64) -> bool {
+        now <= self.begun + limits::IN_FLIGHT * 1000
+    }
 }
 
-fn root_wal(name: &str) -> String {
-    format!("wal/root/{name}")
+/// Moves a role in the order of what is due.
+pub(crate) fn reschedule(name: &str, due: &mut u64, at: u64) -> Result<()> {
+    storage::delete(&due_key(*due, name))?;
+    *due = at;
+    storage::put(&due_key(at, name), b"")
 }
 
-/// Drops what is left of an unfinished rotation.
-pub(crate) fn forget(name: &str) -> Result<()> {
-    storage::delete(&wal(name))
+/// A role that is deleted is not rotated.
+pub(crate) fn forget(name: &str, due: u64) -> Result<()> {
+    storage::delete(&due_key(due, name))?;
+    storage::delete(&wal_key(name))
 }
 
-/// Rotates a role's password; `before` is what is stored of it, if anything is.
-pub(crate) fn rotate(name: &str, before: Option<&StaticRole>, mut role: StaticRole) -> Result<()> {
-    let target = connection::required(&role.db_name)?.target(&role.db_name)?;
-    // An unfinished rotation is finished with the same password: the database may know it already.
-    let pending: Option<Pending> = if before.is_some() { storage::get_json(&wal(name))? } else { None };
-    let password = pending.map_or_else(password::generate, |pending| pending.password);
-    storage::put_json(&wal(name), &Pending { password: password.clone() })?;
+/// Gives the role a new password, or the one of a rotation that did not end. The role is stored with it.
+///
+/// A failure leaves the role, if it was there before, due again after a while that grows.
+pub(crate) fn rotate(name: &str, role: &mut StaticRole) -> Result<()> {
+    let target = Config::load_for(&role.db_name, name)?.target(&role.db_name)?;
+    let now = clock::now();
+    let begun: Option<Wal> = storage::get_json(&wal_key(name))?;
+    if begun.as_ref().is_some_and(|wal| wal.is_in_flight(now)) {
+        return Err(Error::conflict("a rotation of this role is under way"));
+    }
+    let new_password = begun.map_or_else(password::generate, |wal| wal.new_password);
+    let mut wal = Wal {
+        new_password: new_password.clone(),
+        begun: now,
+    };
+    storage::put_json(&wal_key(name), &wal)?;
+    // Should we not get to the end of it.
+    reschedule(name, &mut role.due, now + limits::IN_FLIGHT * 1000 + 1)?;
+    store_existing(name, role)?;
     effects::prepare()?;
+    // Read again: if it is written or deleted while the database is at it, ours is not stored over that.
+    if exists(role) {
+        *role = StaticRole::find(name)?
+            .ok_or_else(|| Error::conflict("the static role was deleted"))?;
+    }
+
     let change = UserChange {
         username: role.username.clone(),
-        password: Some(password.clone()),
+        password: Some(new_password),
         expires: None,
         statements: role.rotation_statements.clone(),
     };
     if let Err(error) = databases::update_user(&target, &change) {
-        if before.is_none() {
-            storage::delete(&wal(name))?;
-            effects::prepare()?;
+        if exists(role) {
+            wal.begun = 0;
+            storage::put_json(&wal_key(name), &wal)?;
+            postpone(name, role)?;
+        } else {
+            forget(name, role.due)?;
         }
-        return Err(error);
+        effects::prepare()?;
+        return Err(Error {
+            message: format!("error setting credentials: {}", error.message),
+            ..error
+        });
     }
-    storage::delete(&wal(name))?;
-    role.password = password;
-    role.rotated = clock::now();
-    role.due = role.rotated + role.rotation_period.0 * 1000;
-    role.failures = 0;
-    role.store(name, before)
+    role.password = wal.new_password;
+    role.last_rotation = clock::now();
+    role.plan(name)?;
+    role.store(name)?;
+    storage::delete(&wal_key(name))
 }
 
-fn rotate_role(request: &Request) -> Result<Response> {
-    let name = request.require(NAME)?;
-    let role = static_role::load(&name)?.ok_or_else(|| Error::invalid(format!("no static role found for role name {name:?}")))?;
-    rotate(&name, Some(&role), role.clone())?;
+/// A role that is being created is not there until it has a password.
+fn exists(role: &StaticRole) -> bool {
+    role.last_rotation > 0
+}
+
+fn store_existing(name: &str, role: &StaticRole) -> Result<()> {
+    if exists(role) {
+        role.store(name)
+    } else {
+        Ok(())
+    }
+}
+
+/// After a failure.
+fn postpone(name: &str, role: &mut StaticRole) -> Result<()> {
+    let wait = limits::BACKOFF
+        .saturating_mul(1 << role.failures.min(16))
+        .min(limits::BACKOFF_MAX);
+    role.failures = role.failures.saturating_add(1);
+    reschedule(name, &mut role.due, clock::now() + wait * 1000)?;
+    store_existing(name, role)
+}
+
+fn rotate_now(request: &Request) -> Result<Response> {
+    let name = input::name(request, NAME)?;
+    let mut role = StaticRole::find(&name)?
+        .ok_or_else(|| Error::invalid("no static role found for role name"))?;
+    rotate(&name, &mut role).map_err(|error| Error {
+        message: format!(
+            "unable to finish rotating credentials; retries will continue in the background but it is also safe to retry \
+             manually: {}",
+            error.message
+        ),
+        ..error
+    })?;
     Ok(Response::empty())
 }
 
-fn rotate_root(request: &Request) -> Result<Response> {
-    let name = request.require(NAME)?;
-    let connection = connection::required(&name)?;
-    let username = connection.text("username").to_owned();
-    if username.is_empty() {
-        return Err(Error::invalid("unable to rotate root credentials: no username in configuration"));
-    }
-    let password = password::generate();
-    storage::put_json(&root_wal(&name), &Pending { password: password.clone() })?;
-    effects::prepare()?;
-    let change = UserChange {
-        username,
-        password: Some(password.clone()),
-        expires: None,
-        statements: connection.root_rotation_statements.clone(),
-    };
-    if let Err(error) = databases::update_user(&connection.target(&name)?, &change) {
-        // What is stored of the new password may still be the right one: the tick finds out.
-        return Err(error);
-    }
-    adopt(&name, connection, password)?;
-    Ok(Response::empty())
-}
-
-/// Connects with this password from now on.
-fn adopt(name: &str, mut connection: Connection, password: String) -> Result<()> {
-    connection.details.insert("password".to_owned(), Value::String(password));
-    connection.store(name)?;
-    storage::delete(&root_wal(name))?;
-    databases::close(name);
-    Ok(())
-}
-
-/// Rotates what is due, and finishes what was cut short.
+/// Rotates what is due.
 pub(crate) fn tick() -> Result<()> {
-    for name in storage::children("wal/root/", None, PER_TICK)? {
-        if let Err(error) = recover_root(&name) {
-            log::warn(&format!("an unfinished rotation of connection {name:?} waits: {}", error.message));
-        }
-    }
     let now = clock::now();
-    for key in storage::scan("due/", None, PER_TICK)? {
-        let Some((due, name)) = static_role::parse_due(&key) else { continue };
-        if due > now {
-            break;
-        }
-        let Some(role) = static_role::load(name)?.filter(|role| role.due == due) else {
-            storage::delete(&key)?;
+    // Of these no further role is tried in this turn: it would only wait, too.
+    let mut away = BTreeSet::new();
+    for entry in storage::scan(DUE, None, limits::ROTATIONS)? {
+        let parsed = entry
+            .strip_prefix(DUE)
+            .and_then(|rest| rest.split_once('/'));
+        let Some((at, name)) = parsed.and_then(|(at, name)| Some((at.parse::<u64>().ok()?, name)))
+        else {
+            storage::delete(&entry)?;
             continue;
         };
-        if let Err(error) = rotate(name, Some(&role), role.clone()) {
-            log::warn(&format!("rotating static role {name:?} failed: {}", error.message));
-            let failures = role.failures.saturating_add(1);
-            let wait = (5u64 << failures.min(10)).min(MAX_BACKOFF);
-            let later = StaticRole { failures, due: now + wait * 1000, ..role.clone() };
-            later.store(name, Some(&role))?;
+        if at > now {
+            break;
+        }
+        match StaticRole::find(name)? {
+            Some(mut role) if role.due == at => {
+                tick_role(name, &mut role, now, &mut away)?;
+                // Each by itself: what happens to the next does not undo it.
+                effects::prepare()?;
+            }
+            Some(_) => storage::delete(&entry)?,
+            // Deleted, or never made.
+            None => forget(name, at)?,
         }
     }
     Ok(())
 }
 
-/// Finds out which password the database knows.
-fn recover_root(name: &str) -> Result<()> {
-    let Some(pending) = storage::get_json::<Pending>(&root_wal(name))? else { return Ok(()) };
-    let Some(connection) = connection::load(name)? else { return storage::delete(&root_wal(name)) };
-    let mut probe = connection.clone();
-    probe.details.insert("password".to_owned(), Value::String(pending.password.clone()));
-    if databases::ping(&probe.target(name)?).is_ok() {
-        return adopt(name, connection, pending.password);
+fn tick_role(
+    name: &str,
+    role: &mut StaticRole,
+    now: u64,
+    away: &mut BTreeSet<String>,
+) -> Result<()> {
+    let begun = storage::get(&wal_key(name))?.is_some();
+    if !begun && role.schedule.is_missed(role.planned, now) {
+        log::warn(&format!(
+            "static role {name:?} was not rotated in its window; it waits for the next one"
+        ));
+        role.planned = role.schedule.next(now)?;
+        role.failures = 0;
+        reschedule(name, &mut role.due, role.planned)?;
+        return role.store(name);
     }
-    // Not the new one. If the old one works the rotation never happened; else nothing is decided yet.
-    databases::ping(&connection.target(name)?)?;
-    storage::delete(&root_wal(name))
+    if away.contains(&role.db_name) {
+        return postpone(name, role);
+    }
+    match rotate(name, role) {
+        Ok(()) => log::debug(&format!("static role {name:?} was rotated")),
+        Err(error) => {
+            if error.kind == ErrorKind::Unavailable {
+                away.insert(role.db_name.clone());
+            }
+            log::error(&format!(
+                "unable to rotate static role {name:?}: {}",
+                error.message
+            ));
+            // Before anything was stored, so that it is not tried at every tick.
+            if role.due <= now {
+                postpone(name, role)?;
+            }
+        }
+    }
+    Ok(())
 }

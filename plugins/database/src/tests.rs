@@ -1,189 +1,789 @@
-#![allow(clippy::unwrap_used)]
+//! The engine over the SDK's host in memory and a database of our own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use coffer_sdk::Operation::{Delete, List, Read, Write};
 use coffer_sdk::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
+use coffer_sdk::prelude::*;
 use coffer_sdk::testing::{Database, Host};
-use serde_json::json;
+use coffer_sdk::{ErrorKind, Operation};
+use serde_json::Value;
 
-use super::*;
+use crate::{DATABASE, creds, tick};
 
-/// Users and their passwords; `down` refuses everything.
+const START: u64 = 1_704_067_200_000;
+
+/// Users and their passwords, and what was asked.
+#[derive(Default)]
+struct State {
+    users: BTreeMap<String, String>,
+    created: Vec<UserRequest>,
+    changed: Vec<UserChange>,
+    removed: Vec<UserRemoval>,
+    targets: Vec<Target>,
+    pings: u32,
+    /// What every call on a connection of this name ends with.
+    fails: BTreeMap<String, Error>,
+    /// The connection's own password, if it is checked.
+    root: Option<String>,
+}
+
 #[derive(Clone, Default)]
-struct Users(Rc<RefCell<(BTreeMap<String, String>, bool)>>);
+struct Fake(Rc<RefCell<State>>);
 
-impl Users {
-    fn up(&self) -> Result<()> {
-        if self.0.borrow().1 { Err(Error::unavailable("down")) } else { Ok(()) }
-    }
-    fn names(&self) -> Vec<String> {
-        self.0.borrow().0.keys().cloned().collect()
-    }
-    fn password(&self, name: &str) -> String {
-        self.0.borrow().0.get(name).cloned().unwrap_or_default()
-    }
-    fn down(&self, down: bool) {
-        self.0.borrow_mut().1 = down;
-    }
-}
-
-impl Database for Users {
-    fn username(&mut self, _: &Target, naming: &UserNaming) -> Result<String> {
-        Ok(format!("v-{}-{}", naming.role_name, self.0.borrow().0.len()))
-    }
-    fn create_user(&mut self, _: &Target, user: &UserRequest) -> Result<()> {
-        self.up()?;
-        self.0.borrow_mut().0.insert(user.username.clone(), user.password.clone());
-        Ok(())
-    }
-    fn update_user(&mut self, _: &Target, change: &UserChange) -> Result<()> {
-        self.up()?;
-        if let Some(password) = &change.password {
-            self.0.borrow_mut().0.insert(change.username.clone(), password.clone());
+impl Fake {
+    fn look<R>(&self, on: &Target, act: impl FnOnce(&mut State) -> Result<R>) -> Result<R> {
+        let mut state = self.0.borrow_mut();
+        state.targets.push(on.clone());
+        if let Some(error) = state.fails.get(&on.name) {
+            return Err(error.clone());
         }
-        Ok(())
+        let config: Value = serde_json::from_str(&on.config).unwrap();
+        if state
+            .root
+            .as_deref()
+            .is_some_and(|root| config["password"] != root)
+        {
+            return Err(Error::unavailable("password authentication failed"));
+        }
+        act(&mut state)
     }
-    fn delete_user(&mut self, _: &Target, removal: &UserRemoval) -> Result<()> {
-        self.up()?;
-        self.0.borrow_mut().0.remove(&removal.username);
-        Ok(())
+
+    fn fail(&self, connection: &str, error: Option<Error>) {
+        let mut state = self.0.borrow_mut();
+        match error {
+            Some(error) => state.fails.insert(connection.to_owned(), error),
+            None => state.fails.remove(connection),
+        };
     }
+
+    fn password_of(&self, user: &str) -> Option<String> {
+        self.0.borrow().users.get(user).cloned()
+    }
+}
+
+impl Database for Fake {
+    fn username(&mut self, on: &Target, naming: &UserNaming) -> Result<String> {
+        if on.plugin != "postgresql-database-plugin" {
+            return Err(Error::invalid(format!("plugin {:?} is unknown", on.plugin)));
+        }
+        let count = self.0.borrow().created.len();
+        Ok(format!(
+            "v-{}-{}-{count}{}",
+            naming.display_name, naming.role_name, naming.template
+        ))
+    }
+
+    fn create_user(&mut self, on: &Target, user: &UserRequest) -> Result<()> {
+        self.look(on, |state| {
+            state
+                .users
+                .insert(user.username.clone(), user.password.clone());
+            state.created.push(user.clone());
+            Ok(())
+        })
+    }
+
+    fn update_user(&mut self, on: &Target, change: &UserChange) -> Result<()> {
+        self.look(on, |state| {
+            state.changed.push(change.clone());
+            if let Some(password) = &change.password {
+                state
+                    .users
+                    .insert(change.username.clone(), password.clone());
+                if state.root.is_some() && change.username == "root" {
+                    state.root = Some(password.clone());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn delete_user(&mut self, on: &Target, removal: &UserRemoval) -> Result<()> {
+        self.look(on, |state| {
+            state.users.remove(&removal.username);
+            state.removed.push(removal.clone());
+            Ok(())
+        })
+    }
+
     fn ping(&mut self, on: &Target) -> Result<()> {
-        self.up()?;
-        let known = self.password("root");
-        let config: serde_json::Value = serde_json::from_str(&on.config).unwrap();
-        if known.is_empty() || config["password"] == json!(known) { Ok(()) } else { Err(Error::unavailable("password authentication failed")) }
+        self.look(on, |state| {
+            state.pings += 1;
+            Ok(())
+        })
     }
 }
 
-fn host() -> (Host, Users) {
-    let users = Users::default();
-    let host = Host::new().with_database(users.clone());
-    let config = json!({"plugin_name": "p", "allowed_roles": "app,r*", "connection_url": "db://h", "username": "root", "password": "pw"});
-    host.call(&DATABASE, Write, "config/db", config).unwrap();
-    (host, users)
+struct Test {
+    host: Host,
+    fake: Fake,
 }
 
-fn role(host: &Host, name: &str) {
-    let role = json!({"db_name": "db", "creation_statements": "CREATE, x;", "default_ttl": "1h", "max_ttl": "2h"});
-    host.call(&DATABASE, Write, &format!("roles/{name}"), role).unwrap();
+impl Test {
+    /// With a connection `db` that allows `app*`.
+    fn new() -> Self {
+        let fake = Fake::default();
+        let test = Self {
+            host: Host::new().with_database(fake.clone()),
+            fake,
+        };
+        test.write("config/db", connection()).unwrap();
+        test
+    }
+
+    fn call(&self, operation: Operation, path: &str, data: Value) -> Result<Response> {
+        self.host.call(&DATABASE, operation, path, data)
+    }
+
+    fn write(&self, path: &str, data: Value) -> Result<Response> {
+        self.call(Operation::Write, path, data)
+    }
+
+    #[track_caller]
+    fn read(&self, path: &str) -> Value {
+        self.call(Operation::Read, path, json!({})).unwrap().value()
+    }
+
+    fn error(&self, operation: Operation, path: &str, data: Value) -> (ErrorKind, String) {
+        let error = self.call(operation, path, data).unwrap_err();
+        (error.kind, error.message)
+    }
+
+    fn role(&self) {
+        let role = json!({ "db_name": "db", "creation_statements": CREATE, "default_ttl": "1h", "max_ttl": 86_400,
+                           "revocation_statements": ["DROP"], "renew_statements": "RENEW", "rollback_statements": ["BACK"] });
+        self.write("roles/app", role).unwrap();
+    }
+
+    fn static_role(&self) {
+        let role = json!({ "db_name": "db", "username": "fixed", "rotation_period": 60 });
+        self.write("static-roles/app-fixed", role).unwrap();
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        self.host
+            .keys()
+            .into_iter()
+            .filter(|key| key.starts_with(prefix))
+            .collect()
+    }
+}
+
+const CREATE: &str = "CREATE ROLE \"{{name}}\"; GRANT a, b TO \"{{name}}\";";
+
+fn connection() -> Value {
+    json!({ "plugin_name": "postgresql-database-plugin", "allowed_roles": "app*",
+            "connection_url": "postgresql://{{username}}:{{password}}@db/app", "username": "root", "password": "first",
+            "max_open_connections": "5", "max_connection_lifetime": "1m", "private_key": "KEY", "x_other": 1 })
 }
 
 #[test]
-fn a_user_is_leased_renewed_and_removed() {
-    let (host, users) = host();
-    role(&host, "app");
-    assert_eq!(host.call(&DATABASE, Read, "roles/app", json!({})).unwrap().value()["creation_statements"], json!(["CREATE, x;"]));
-    let creds = host.call(&DATABASE, Read, "creds/app", json!({})).unwrap().value();
-    assert_eq!(users.password(creds["username"].as_str().unwrap()), creds["password"].as_str().unwrap());
-    let leases = host.leases();
-    let made = leases.first().unwrap();
-    assert_eq!((made.ttl, made.max_ttl, made.group.as_str()), (3600, 7200, "db"));
-    assert!(!made.internal.contains(creds["password"].as_str().unwrap()), "a lease holds no password");
-    let internal = serde_json::from_str(&made.internal).unwrap();
-    let lease = Lease::of("creds/app", &internal, clock::now(), 0);
-    assert_eq!(creds::renew(&lease, 60).unwrap(), Renewal { ttl: 3600, max_ttl: 7200, period: 0 });
-    host.call(&DATABASE, Delete, "roles/app", json!({})).unwrap();
-    assert!(creds::renew(&lease, 60).is_err(), "a role that is gone renews nothing");
-    users.down(true);
-    assert_eq!(creds::revoke(&lease).unwrap_err().kind, coffer_sdk::ErrorKind::Unavailable);
-    users.down(false);
-    creds::revoke(&lease).unwrap();
-    creds::revoke(&lease).unwrap();
-    assert_eq!(users.names(), Vec::<String>::new(), "nothing is left");
+fn connections() {
+    let test = Test::new();
+    assert_eq!(test.fake.0.borrow().pings, 1, "verified");
+    let target = test.fake.0.borrow().targets[0].clone();
+    assert_eq!((target.max_connections, target.max_lifetime), (5, 60));
+    assert!(target.config.contains("\"x_other\":1") && !target.config.contains("allowed_roles"));
+    assert_eq!(
+        test.read("config/db"),
+        json!({ "plugin_name": "postgresql-database-plugin", "plugin_version": "", "allowed_roles": ["app*"],
+                "connection_details": { "connection_url": "postgresql://{{username}}:{{password}}@db/app", "username": "root",
+                                        "max_open_connections": "5", "max_connection_lifetime": "1m", "x_other": 1 },
+                "root_credentials_rotate_statements": [], "password_policy": "", "verify_connection": true })
+    );
+    // What is not given stays.
+    test.write(
+        "config/db",
+        json!({ "allowed_roles": ["a", "b"], "root_rotation_statements": "A; B, C" }),
+    )
+    .unwrap();
+    let data = test.read("config/db");
+    assert_eq!(data["allowed_roles"], json!(["a", "b"]));
+    assert_eq!(
+        data["root_credentials_rotate_statements"],
+        json!(["A; B, C"])
+    );
+    assert_eq!(data["connection_details"]["username"], "root");
+    assert!(test.fake.0.borrow().targets[1].config.contains("first"));
+    assert_eq!(
+        test.call(Operation::List, "config", json!({}))
+            .unwrap()
+            .value(),
+        json!({ "keys": ["db"] })
+    );
+
+    let in_url = test.write("config/url", json!({ "plugin_name": "postgresql-database-plugin", "connection_url": "postgresql://u:p@h/" }));
+    assert!(in_url.unwrap().warnings[0].starts_with("Password found in connection_url"));
+    assert_eq!(
+        test.read("config/url")["connection_details"]["connection_url"],
+        "postgresql://u:xxxxx@h/"
+    );
+
+    test.write("reset/db", json!({})).unwrap();
+    test.call(Operation::Delete, "config/db", json!({}))
+        .unwrap();
+    assert!(
+        test.call(Operation::Read, "config/db", json!({}))
+            .unwrap()
+            .data
+            .is_none()
+    );
 }
 
 #[test]
-fn refusals() {
-    let (host, _users) = host();
-    role(&host, "app");
-    role(&host, "other");
-    host.call(&DATABASE, Write, "roles/readonly", json!({"db_name": "db"})).unwrap();
-    host.call(&DATABASE, Write, "roles/rolost", json!({"db_name": "nope", "creation_statements": ["x"]})).unwrap();
-    for (path, message) in [
-        ("creds/none", "unknown role: none"),
-        ("creds/other", "\"other\" is not an allowed role"),
-        ("creds/readonly", "empty creation statements"),
-        ("creds/rolost", "failed to find entry for connection with name: \"nope\""),
+fn connections_that_cannot_be() {
+    let test = Test::new();
+    #[rustfmt::skip]
+    let table = [
+        (json!({}), "empty plugin name"),
+        (json!({ "plugin_name": "nope" }), "error creating database object: plugin \"nope\" is unknown"),
+        (json!({ "plugin_name": "postgresql-database-plugin", "password_policy": "x" }), "password_policy \"x\" does not exist"),
+        (json!({ "plugin_name": "postgresql-database-plugin", "plugin_version": "v1.0.0" }), "plugin_version \"v1.0.0\""),
+        (json!({ "plugin_name": "postgresql-database-plugin", "max_connection_lifetime": "x" }), "invalid max_connection_lifetime"),
+        (json!({ "plugin_name": "postgresql-database-plugin", "max_open_connections": "x" }), "max_open_connections"),
+    ];
+    for (data, expected) in table {
+        let (kind, message) = test.error(Operation::Write, "config/bad", data);
+        assert_eq!(kind, ErrorKind::InvalidRequest);
+        assert!(message.contains(expected), "{message}");
+    }
+    test.fake
+        .fail("bad", Some(Error::unavailable("nobody there")));
+    let config = json!({ "plugin_name": "postgresql-database-plugin" });
+    let (kind, message) = test.error(Operation::Write, "config/bad", config.clone());
+    assert_eq!(kind, ErrorKind::InvalidRequest);
+    assert_eq!(
+        message,
+        "error creating database object: error verifying connection: nobody there"
+    );
+    assert!(test.keys("config/bad").is_empty());
+    let mut unverified = config;
+    unverified["verify_connection"] = json!(false);
+    test.write("config/bad", unverified).unwrap();
+    assert_eq!(
+        test.error(Operation::Write, "reset/bad", json!({})).0,
+        ErrorKind::Unavailable
+    );
+    let (_, message) = test.error(Operation::Write, "reset/none", json!({}));
+    assert_eq!(
+        message,
+        "failed to find entry for connection with name: \"none\""
+    );
+    assert_eq!(
+        test.error(Operation::Read, "config/a b", json!({})),
+        (ErrorKind::NotFound, "unsupported path".to_owned())
+    );
+}
+
+#[test]
+fn roles() {
+    let test = Test::new();
+    test.role();
+    assert_eq!(
+        test.read("roles/app"),
+        json!({ "db_name": "db", "default_ttl": 3600, "max_ttl": 86_400, "creation_statements": [CREATE],
+                "revocation_statements": ["DROP"], "renew_statements": ["RENEW"], "rollback_statements": ["BACK"],
+                "credential_type": "password" })
+    );
+    test.write(
+        "roles/app",
+        json!({ "max_ttl": "2d", "creation_statements": ["A", "B"] }),
+    )
+    .unwrap();
+    let data = test.read("roles/app");
+    assert_eq!(
+        (&data["max_ttl"], &data["default_ttl"]),
+        (&json!(172_800), &json!(3600))
+    );
+    assert_eq!(data["creation_statements"], json!(["A", "B"]));
+    #[rustfmt::skip]
+    let table = [
+        (json!({}), "database name is required"),
+        (json!({ "db_name": "db", "credential_type": "rsa_private_key" }), "\"rsa_private_key\" is not supported"),
+        (json!({ "db_name": "db", "credential_type": "client_certificate" }), "\"client_certificate\" is not supported"),
+        (json!({ "db_name": "db", "credential_type": "x" }), "invalid credential_type \"x\""),
+        (json!({ "db_name": "db", "credential_config": { "password_policy": "p" } }), "password_policy \"p\" does not exist"),
+        (json!({ "db_name": "db", "credential_config": { "x": "p" } }), "credential_config validation failed"),
+        (json!({ "db_name": "db", "default_ttl": -1 }), "default_ttl"),
+        (json!({ "db_name": "db", "creation_statements": [{}] }), "creation_statements"),
+    ];
+    for (data, expected) in table {
+        let (kind, message) = test.error(Operation::Write, "roles/bad", data);
+        assert_eq!(kind, ErrorKind::InvalidRequest);
+        assert!(message.contains(expected), "{message}");
+    }
+    test.static_role();
+    for (path, data) in [
+        ("roles/app-fixed", json!({ "db_name": "db" })),
+        (
+            "static-roles/app",
+            json!({ "db_name": "db", "username": "u", "rotation_period": 60 }),
+        ),
     ] {
-        assert_eq!(host.call(&DATABASE, Read, path, json!({})).unwrap_err().message, message);
+        assert_eq!(
+            test.error(Operation::Write, path, data).1,
+            "Role and Static Role names must be unique"
+        );
     }
-    for (path, body) in [
-        ("config/x", json!({})),
-        ("config/x", json!({"plugin_name": "p", "password_policy": "p"})),
-        ("roles/x", json!({})),
-        ("roles/x", json!({"db_name": "db", "credential_type": "rsa_private_key"})),
-        ("roles/x", json!({"db_name": "db", "default_ttl": "2h", "max_ttl": "1h"})),
-        ("roles/x", json!({"db_name": "db", "creation_statements": 5})),
-        ("static-roles/app", json!({"db_name": "db", "username": "u", "rotation_period": 60})),
-        ("static-roles/ro", json!({"db_name": "db", "username": "u", "rotation_period": 1})),
-        ("static-roles/ro", json!({"db_name": "db", "username": "u", "rotation_schedule": "* * * * *"})),
-    ] {
-        assert!(host.call(&DATABASE, Write, path, body.clone()).is_err(), "{path} {body}");
-    }
-    assert!(host.leases().is_empty());
-    let config = host.call(&DATABASE, Read, "config/db", json!({})).unwrap();
-    assert!(!config.data.unwrap().contains("pw"), "a password is not read back");
+    assert_eq!(
+        test.call(Operation::List, "roles", json!({}))
+            .unwrap()
+            .value(),
+        json!({ "keys": ["app"] })
+    );
+    test.call(Operation::Delete, "roles/app", json!({}))
+        .unwrap();
+    assert!(
+        test.call(Operation::Read, "roles/app", json!({}))
+            .unwrap()
+            .data
+            .is_none()
+    );
 }
 
 #[test]
-fn static_passwords_rotate_when_they_are_due_and_survive_an_outage() {
-    let (host, users) = host();
-    let role = json!({"db_name": "db", "username": "u", "rotation_period": 60});
-    users.down(true);
-    assert!(host.call(&DATABASE, Write, "static-roles/ro", role.clone()).is_err());
-    assert!(!host.keys().iter().any(|key| key.starts_with("static-role/") || key.starts_with("due/")), "nothing half-made");
-    users.down(false);
-    host.call(&DATABASE, Write, "static-roles/ro", role).unwrap();
-    let read = |host: &Host| host.call(&DATABASE, Read, "static-creds/ro", json!({})).unwrap().value()["password"].as_str().unwrap().to_owned();
-    let first = read(&host);
-    assert_eq!(users.password("u"), first);
-    rotation::tick().unwrap();
-    assert_eq!(read(&host), first, "not due yet");
-    host.advance(61);
-    users.down(true);
-    rotation::tick().unwrap();
-    assert_eq!(read(&host), first);
-    users.down(false);
-    host.advance(601);
-    rotation::tick().unwrap();
-    let second = read(&host);
-    assert_ne!(second, first);
-    assert_eq!(users.password("u"), second);
-    host.call(&DATABASE, Write, "rotate-role/ro", json!({})).unwrap();
-    assert_ne!(read(&host), second);
-    assert_eq!(host.call(&DATABASE, List, "static-roles", json!({})).unwrap().value()["keys"], json!(["ro"]));
-    host.call(&DATABASE, Delete, "static-roles/ro", json!({})).unwrap();
-    assert!(!host.keys().iter().any(|key| key.contains("ro")), "nothing is left: {:?}", host.keys());
+fn a_user_has_a_lease_before_it_is_made() {
+    let test = Test::new();
+    test.role();
+    let data = test.read("creds/app");
+    let username = data["username"].as_str().unwrap();
+    assert_eq!(
+        test.fake.password_of(username).as_deref(),
+        data["password"].as_str()
+    );
+    let user = test.fake.0.borrow().created[0].clone();
+    assert_eq!(user.statements, [CREATE]);
+    assert_eq!(user.rollback_statements, ["BACK"]);
+    assert_eq!(
+        user.expires,
+        Some(START + 3_605_000),
+        "five seconds after the lease"
+    );
+    let lease = test.host.leases().pop().unwrap();
+    assert_eq!(
+        (
+            lease.ttl,
+            lease.max_ttl,
+            lease.renewable,
+            lease.group.as_str()
+        ),
+        (3600, 86_400, true, "db")
+    );
+    let internal: Value = serde_json::from_str(&lease.internal).unwrap();
+    assert_eq!(
+        internal,
+        json!({ "username": username, "role": "app", "db_name": "db", "revocation_statements": ["DROP"] })
+    );
+
+    test.fake.fail("db", Some(Error::unavailable("away")));
+    assert_eq!(
+        test.error(Operation::Read, "creds/app", json!({})),
+        (ErrorKind::Unavailable, "away".to_owned())
+    );
+    assert_eq!(
+        test.host.leases().len(),
+        1,
+        "what may have been made will be removed"
+    );
 }
 
 #[test]
-fn the_root_password_is_found_again_after_a_crash() {
-    let (host, users) = host();
-    host.call(&DATABASE, Write, "rotate-root/db", json!({})).unwrap();
-    let known = users.password("root");
-    assert!(!known.is_empty() && known != "pw");
-    // The database took a new password, and the host died before it noted that.
-    storage::put_json("wal/root/db", &json!({"password": "new"})).unwrap();
-    users.0.borrow_mut().0.insert("root".to_owned(), "new".to_owned());
-    rotation::tick().unwrap();
-    assert_eq!(connection::required("db").unwrap().text("password"), "new");
-    // And the other way: the database never took it.
-    storage::put_json("wal/root/db", &json!({"password": "never"})).unwrap();
-    rotation::tick().unwrap();
-    assert_eq!(connection::required("db").unwrap().text("password"), "new");
-    assert!(!host.keys().iter().any(|key| key.starts_with("wal/")));
-}
-
-#[test]
-fn passwords_have_every_kind_of_character() {
-    let _host = Host::new();
-    for _ in 0..100 {
-        let password = password::generate();
-        assert_eq!(password.len(), 20);
-        assert!(password.contains('-') && password.bytes().any(|b| b.is_ascii_digit()));
+fn who_gets_no_user() {
+    let test = Test::new();
+    test.role();
+    test.write("roles/other", json!({ "db_name": "db" }))
+        .unwrap();
+    test.write("roles/app-lost", json!({ "db_name": "none" }))
+        .unwrap();
+    #[rustfmt::skip]
+    let table = [
+        ("creds/none", ErrorKind::InvalidRequest, "unknown role: none"),
+        ("creds/other", ErrorKind::PermissionDenied, "\"other\" is not an allowed role"),
+        ("creds/app-lost", ErrorKind::InvalidRequest, "failed to find entry for connection with name: \"none\""),
+        ("static-creds/none", ErrorKind::InvalidRequest, "unknown role: none"),
+    ];
+    for (path, kind, message) in table {
+        assert_eq!(
+            test.error(Operation::Read, path, json!({})),
+            (kind, message.to_owned()),
+            "{path}"
+        );
     }
+    assert!(test.host.leases().is_empty());
+}
+
+fn lease(test: &Test) -> Lease {
+    test.read("creds/app");
+    let internal = serde_json::from_str(&test.host.leases().pop().unwrap().internal).unwrap();
+    Lease::of(
+        "creds/app",
+        &internal,
+        clock::now(),
+        clock::now() + 3_600_000,
+    )
+}
+
+#[test]
+fn renewal() {
+    let test = Test::new();
+    test.role();
+    let lease = lease(&test);
+    test.host.advance(600);
+    let renewal = creds::renew(&lease, 7200).unwrap();
+    assert_eq!((renewal.ttl, renewal.max_ttl), (3600, 86_400));
+    let change = test.fake.0.borrow().changed[0].clone();
+    assert_eq!(change.expires, Some(START + (600 + 7205) * 1000));
+    assert_eq!(
+        (change.password, change.statements),
+        (None, vec!["RENEW".to_owned()])
+    );
+    test.host.advance(86_000);
+    assert!(
+        creds::renew(&lease, 0).is_ok(),
+        "nothing is left to prolong"
+    );
+    assert_eq!(test.fake.0.borrow().changed.len(), 1);
+    test.call(Operation::Delete, "roles/app", json!({}))
+        .unwrap();
+    let error = creds::renew(&lease, 0).unwrap_err();
+    assert_eq!(
+        error.message,
+        "error during renew: could not find role with name \"app\""
+    );
+}
+
+#[test]
+fn revocation() {
+    let test = Test::new();
+    test.role();
+    let lease = lease(&test);
+    let statements = |test: &Test| {
+        test.fake
+            .0
+            .borrow()
+            .removed
+            .last()
+            .unwrap()
+            .statements
+            .clone()
+    };
+    test.write("roles/app", json!({ "revocation_statements": "NEW" }))
+        .unwrap();
+    creds::revoke(&lease).unwrap();
+    assert_eq!(statements(&test), ["NEW"], "as the role is now");
+    test.write("roles/app", json!({ "db_name": "elsewhere" }))
+        .unwrap();
+    creds::revoke(&lease).unwrap();
+    assert_eq!(statements(&test), ["DROP"], "where it was made");
+    assert_eq!(test.fake.0.borrow().targets.last().unwrap().name, "db");
+    test.call(Operation::Delete, "roles/app", json!({}))
+        .unwrap();
+    creds::revoke(&lease).unwrap();
+    assert_eq!(statements(&test), ["DROP"], "as the role was");
+    assert!(test.fake.0.borrow().users.is_empty());
+    test.fake.fail("db", Some(Error::unavailable("away")));
+    assert_eq!(
+        creds::revoke(&lease).unwrap_err().kind,
+        ErrorKind::Unavailable
+    );
+}
+
+#[test]
+fn a_static_role() {
+    let test = Test::new();
+    test.static_role();
+    let first = test.fake.password_of("fixed").unwrap();
+    test.host.advance(10);
+    assert_eq!(
+        test.read("static-creds/app-fixed"),
+        json!({ "username": "fixed", "password": first, "ttl": 50, "rotation_period": 60,
+                "last_vault_rotation": "2024-01-01T00:00:00.000000000Z" })
+    );
+    assert_eq!(
+        test.read("static-roles/app-fixed"),
+        json!({ "db_name": "db", "username": "fixed", "rotation_period": 60, "rotation_statements": [],
+                "credential_type": "password", "last_vault_rotation": "2024-01-01T00:00:00.000000000Z" })
+    );
+    test.write("rotate-role/app-fixed", json!({})).unwrap();
+    let second = test.fake.password_of("fixed").unwrap();
+    assert_ne!(first, second);
+    let data = test.read("static-creds/app-fixed");
+    assert_eq!(
+        (&data["password"], &data["ttl"]),
+        (&json!(second), &json!(60))
+    );
+    test.write(
+        "static-roles/app-fixed",
+        json!({ "rotation_period": "5s", "rotation_statements": "SET" }),
+    )
+    .unwrap();
+    test.host.advance(5);
+    tick().unwrap();
+    let third = test.fake.password_of("fixed").unwrap();
+    assert_ne!(second, third);
+    assert_eq!(
+        test.fake.0.borrow().changed.last().unwrap().statements,
+        ["SET"]
+    );
+    assert_eq!(test.keys("due/").len(), 1);
+    assert!(test.keys("wal/").is_empty());
+    tick().unwrap();
+    assert_eq!(test.fake.password_of("fixed").unwrap(), third, "not due");
+    test.call(Operation::Delete, "static-roles/app-fixed", json!({}))
+        .unwrap();
+    assert!(test.keys("due/").is_empty() && test.keys("static-role/").is_empty());
+}
+
+#[test]
+fn static_roles_that_cannot_be() {
+    let test = Test::new();
+    #[rustfmt::skip]
+    let table = [
+        (json!({}), "database name is a required field"),
+        (json!({ "db_name": "db" }), "username is a required field to create a static account"),
+        (json!({ "db_name": "db", "username": "u" }), "one of rotation_schedule or rotation_period must be provided"),
+        (json!({ "db_name": "db", "username": "u", "rotation_period": 4 }), "rotation_period must be 5 seconds or more"),
+        (json!({ "db_name": "db", "username": "u", "rotation_period": 5, "rotation_schedule": "* * * * *" }), "mutually exclusive"),
+        (json!({ "db_name": "db", "username": "u", "rotation_period": 5, "rotation_window": 3600 }), "rotation_window is invalid"),
+        (json!({ "db_name": "db", "username": "u", "rotation_schedule": "x" }), "could not parse rotation_schedule"),
+        (json!({ "db_name": "db", "username": "u", "rotation_schedule": "0 0 * * *", "rotation_window": 60 }), "3600 seconds or more"),
+        (json!({ "db_name": "none", "username": "u", "rotation_period": 5 }), "failed to find entry"),
+    ];
+    for (data, expected) in table {
+        let (kind, message) = test.error(Operation::Write, "static-roles/app-bad", data);
+        assert_eq!(kind, ErrorKind::InvalidRequest);
+        assert!(message.contains(expected), "{message}");
+    }
+    let other = json!({ "db_name": "db", "username": "u", "rotation_period": 5 });
+    assert_eq!(
+        test.error(Operation::Write, "static-roles/other", other).1,
+        "\"other\" is not an allowed role"
+    );
+    test.fake
+        .fail("db", Some(Error::invalid("role \"u\" does not exist")));
+    let role = json!({ "db_name": "db", "username": "u", "rotation_period": 5 });
+    assert_eq!(
+        test.error(Operation::Write, "static-roles/app-bad", role).1,
+        "error setting credentials: role \"u\" does not exist"
+    );
+    assert!(
+        test.keys("static-role/").is_empty(),
+        "no role without a password"
+    );
+    assert_eq!(
+        test.error(Operation::Write, "rotate-role/app-bad", json!({}))
+            .1,
+        "no static role found for role name"
+    );
+    test.fake.fail("db", None);
+    test.static_role();
+    let renamed = json!({ "username": "x" });
+    assert_eq!(
+        test.error(Operation::Write, "static-roles/app-fixed", renamed)
+            .1,
+        "cannot update static account username"
+    );
+}
+
+#[test]
+fn an_interrupted_rotation_is_finished() {
+    let test = Test::new();
+    test.static_role();
+    // As `prepare` left it.
+    let wal = json!({ "new_password": "from-the-Wal-0", "begun": clock::now() });
+    storage::put_json("wal/static-role/app-fixed", &wal).unwrap();
+    assert_eq!(
+        test.error(Operation::Write, "rotate-role/app-fixed", json!({}))
+            .0,
+        ErrorKind::Conflict,
+        "somebody is at it"
+    );
+    test.host.advance(60);
+    tick().unwrap();
+    assert_eq!(
+        test.fake.password_of("fixed").unwrap(),
+        "from-the-Wal-0",
+        "nobody was at it any more"
+    );
+    assert_eq!(
+        test.read("static-creds/app-fixed")["password"],
+        "from-the-Wal-0"
+    );
+    assert!(test.keys("wal/").is_empty());
+
+    // One that never became a role leaves nothing.
+    storage::put_json("wal/static-role/app-lost", &wal).unwrap();
+    storage::put(&format!("due/{:020}/app-lost", clock::now()), b"").unwrap();
+    tick().unwrap();
+    assert!(test.keys("wal/").is_empty());
+    assert_eq!(test.keys("due/").len(), 1);
+}
+
+#[test]
+fn a_rotation_that_fails_can_be_tried_again_at_once() {
+    let test = Test::new();
+    test.static_role();
+    let first = test.fake.password_of("fixed").unwrap();
+    test.fake.fail("db", Some(Error::invalid("no")));
+    test.host.advance(60);
+    tick().unwrap();
+    assert_eq!(test.read("static-creds/app-fixed")["password"], first);
+    let (_, message) = test.error(Operation::Write, "rotate-role/app-fixed", json!({}));
+    assert!(
+        message.starts_with("unable to finish rotating credentials")
+            && message.ends_with("error setting credentials: no")
+    );
+    test.fake.fail("db", None);
+    test.write("rotate-role/app-fixed", json!({})).unwrap();
+    assert_ne!(test.fake.password_of("fixed").unwrap(), first);
+}
+
+#[test]
+fn a_rotation_that_fails_is_tried_again_less_and_less() {
+    let test = Test::new();
+    test.static_role();
+    let first = test.fake.password_of("fixed").unwrap();
+    test.fake.fail("db", Some(Error::unavailable("away")));
+    test.host.advance(60);
+    let mut tried = Vec::new();
+    for second in 0..200u64 {
+        let before = test.fake.0.borrow().targets.len();
+        tick().unwrap();
+        if test.fake.0.borrow().targets.len() > before {
+            tried.push(second);
+        }
+        test.host.advance(1);
+    }
+    assert_eq!(tried, [0, 10, 30, 70, 150]);
+    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 0);
+    test.fake.fail("db", None);
+    test.host.advance(300);
+    tick().unwrap();
+    assert_ne!(test.fake.password_of("fixed").unwrap(), first);
+    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 60);
+    assert_eq!(test.keys("due/").len(), 1);
+}
+
+#[test]
+fn a_database_that_is_away_keeps_no_other_waiting() {
+    let test = Test::new();
+    test.write("config/near", connection()).unwrap();
+    for i in 0..5 {
+        let (db, user) = if i == 4 {
+            ("near", "near".to_owned())
+        } else {
+            ("db", format!("far{i}"))
+        };
+        let role = json!({ "db_name": db, "username": user, "rotation_period": 60 });
+        test.write(&format!("static-roles/app{i}"), role).unwrap();
+    }
+    let before = test.fake.password_of("near");
+    test.fake.fail("db", Some(Error::unavailable("away")));
+    test.host.advance(60);
+    let calls = test.fake.0.borrow().targets.len();
+    tick().unwrap();
+    assert_eq!(
+        test.fake.0.borrow().targets.len() - calls,
+        2,
+        "one try each"
+    );
+    assert_ne!(test.fake.password_of("near"), before);
+}
+
+#[test]
+fn schedules() {
+    let test = Test::new();
+    let role = json!({ "db_name": "db", "username": "fixed", "rotation_schedule": "0 3 * * *", "rotation_window": "1h" });
+    test.write("static-roles/app-fixed", role).unwrap();
+    let data = test.read("static-creds/app-fixed");
+    assert_eq!(
+        (
+            &data["ttl"],
+            &data["rotation_schedule"],
+            &data["rotation_window"]
+        ),
+        (&json!(3 * 3600), &json!("0 3 * * *"), &json!(3600))
+    );
+    assert!(data.get("rotation_period").is_none());
+    let first = test.fake.password_of("fixed");
+    test.host.advance(3 * 3600);
+    tick().unwrap();
+    let second = test.fake.password_of("fixed");
+    assert_ne!(first, second);
+    // Too late for this turn.
+    test.host.advance(25 * 3600 + 1);
+    tick().unwrap();
+    assert_eq!(test.fake.password_of("fixed"), second);
+    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 23 * 3600 - 1);
+    test.host.advance(23 * 3600);
+    tick().unwrap();
+    assert_ne!(test.fake.password_of("fixed"), second);
+}
+
+#[test]
+fn the_root_password() {
+    let test = Test::new();
+    test.fake.0.borrow_mut().root = Some("first".to_owned());
+    test.write("rotate-root/db", json!({})).unwrap();
+    let root = test.fake.0.borrow().root.clone().unwrap();
+    assert_ne!(root, "first");
+    assert!(test.keys("wal/").is_empty());
+    test.role();
+    test.read("creds/app");
+    assert!(
+        test.read("config/db")["connection_details"]
+            .get("password")
+            .is_none()
+    );
+
+    #[rustfmt::skip]
+    let table = [
+        (json!({ "username": "" }), "unable to rotate root credentials: no username in configuration"),
+        (json!({ "username": "root", "password": "" }), "unable to rotate root credentials: no password in configuration"),
+        (json!({ "password": "x", "connection_url": "postgresql://root:x@db/" }), "stands in connection_url itself"),
+    ];
+    for (mut data, expected) in table {
+        data["verify_connection"] = json!(false);
+        test.write("config/db", data).unwrap();
+        let (kind, message) = test.error(Operation::Write, "rotate-root/db", json!({}));
+        assert_eq!(kind, ErrorKind::InvalidRequest);
+        assert!(message.contains(expected), "{message}");
+    }
+    assert!(
+        test.error(Operation::Write, "rotate-root/none", json!({}))
+            .1
+            .starts_with("failed to find entry")
+    );
+}
+
+#[test]
+fn a_root_rotation_that_was_interrupted() {
+    for taken in [true, false] {
+        let test = Test::new();
+        let wal = json!({ "username": "root", "new_password": "second", "begun": clock::now() });
+        storage::put_json("wal/root/db", &wal).unwrap();
+        test.fake.0.borrow_mut().root = Some(if taken { "second" } else { "first" }.to_owned());
+        let (kind, _) = test.error(Operation::Write, "rotate-root/db", json!({}));
+        assert_eq!(kind, ErrorKind::Conflict, "somebody is at it");
+        test.host.advance(41);
+        tick().unwrap();
+        assert!(test.keys("wal/").is_empty());
+        test.role();
+        test.read("creds/app");
+        test.write("rotate-root/db", json!({})).unwrap();
+    }
+    let test = Test::new();
+    let wal = json!({ "username": "root", "new_password": "second", "begun": 0 });
+    storage::put_json("wal/root/db", &wal).unwrap();
+    test.fake.fail("db", Some(Error::unavailable("away")));
+    tick().unwrap();
+    assert_eq!(test.keys("wal/").len(), 1, "not known yet");
+    test.call(Operation::Delete, "config/db", json!({}))
+        .unwrap();
+    test.host.advance(41);
+    tick().unwrap();
+    assert!(test.keys("wal/").is_empty());
 }

@@ -18,7 +18,12 @@ pub struct Client<D: Dial> {
 impl<D: Dial> Client<D> {
     /// Not connected yet.
     pub fn new(settings: Settings, dial: D) -> Self {
-        Self { settings, dial, session: None, host: 0 }
+        Self {
+            settings,
+            dial,
+            session: None,
+            host: 0,
+        }
     }
 
     /// What it connects with.
@@ -27,7 +32,8 @@ impl<D: Dial> Client<D> {
     }
 
     /// Runs a flight ([`Session::run`]) on the connection that there is, or on a new one. If the one that there is turns out
-    /// to have died while nobody used it, or its server to be a standby by now, the flight runs again, once, on a new one.
+    /// to have died while nobody used it, or a server to be a standby by now, the flight runs again on a new one: nothing
+    /// has been done yet. Once for the connection that there was, and once for each further host.
     ///
     /// `done` is for a flight that must not take effect twice: a query that has a row once it did. It is asked only if a
     /// connection died without a word.
@@ -35,22 +41,35 @@ impl<D: Dial> Client<D> {
     /// # Errors
     /// As [`Session::run`], and if no connection can be made.
     pub fn run(&mut self, flight: &[&str], done: Option<&str>) -> Result<Vec<Answer>, Error> {
-        let kept = self.session.is_some();
-        match self.once(flight) {
-            Err(Error::Lost { fate: Fate::NotRun, .. }) if kept => self.once(flight),
-            Err(Error::Lost { fate: Fate::Unheard, message }) if kept => {
-                if let Some(done) = done {
-                    let answer = self.once(&[done])?.into_iter().next().unwrap_or_default();
-                    if !answer.rows()?.is_empty() {
-                        return Err(Error::lost(format!("{message}: what was under way was done, perhaps by somebody else")));
-                    }
-                }
-                self.once(flight)
+        let mut left =
+            self.settings.hosts.len().saturating_sub(1) + usize::from(self.session.is_some());
+        loop {
+            let kept = self.session.is_some();
+            match self.once(flight) {
+                Err(Error::Lost {
+                    fate: Fate::NotRun, ..
+                }) if left > 0 => {}
+                Err(Error::Lost {
+                    fate: Fate::Unheard,
+                    message,
+                }) if left > 0 && kept => self.check(done, &message)?,
+                Err(Error::Server(error)) if left > 0 && error.is_failover() => {}
+                other => return other,
             }
-            // Refused before anything was done: what is read-only does no harm.
-            Err(Error::Server(error)) if kept && error.is_failover() => self.once(flight),
-            other => other,
+            left -= 1;
         }
+    }
+
+    /// That it was not done after all.
+    fn check(&mut self, done: Option<&str>, message: &str) -> Result<(), Error> {
+        let Some(done) = done else { return Ok(()) };
+        let answer = self.once(&[done])?.into_iter().next().unwrap_or_default();
+        if answer.rows()?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::lost(format!(
+            "{message}: what was under way was done, perhaps by somebody else"
+        )))
     }
 
     fn once(&mut self, flight: &[&str]) -> Result<Vec<Answer>, Error> {
@@ -65,7 +84,10 @@ impl<D: Dial> Client<D> {
         let answers = session.run(flight);
         match &answers {
             Ok(answers) => {
-                let failover = answers.iter().filter_map(|answer| answer.refused.as_ref()).find(|error| error.is_failover());
+                let failover = answers
+                    .iter()
+                    .filter_map(|answer| answer.refused.as_ref())
+                    .find(|error| error.is_failover());
                 if let Some(error) = failover {
                     self.host = self.host.wrapping_add(1) % self.settings.hosts.len().max(1);
                     return Err(error.clone().into());

@@ -1,11 +1,11 @@
 //! From a configuration to a session: hosts in turn, TLS as `sslmode` says, and the login.
 
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
-use bytes::BytesMut;
-use fallible_iterator::FallibleIterator;
 use std::io;
 
 use crate::error::{Error, ServerError, code};
@@ -20,19 +20,28 @@ use crate::wire::{Wire, nonsense};
 ///
 /// # Errors
 /// What every host said.
-pub fn connect<D: Dial>(settings: &Settings, dial: &mut D, first: usize) -> Result<(Session<D::Stream>, usize), Error> {
+pub fn connect<D: Dial>(
+    settings: &Settings,
+    dial: &mut D,
+    first: usize,
+) -> Result<(Session<D::Stream>, usize), Error> {
     let count = settings.hosts.len();
     let mut reasons: Vec<String> = Vec::new();
     for turn in 0..count {
         let at = (first + turn) % count;
-        let Some(host) = settings.hosts.get(at) else { continue };
+        let Some(host) = settings.hosts.get(at) else {
+            continue;
+        };
         match to_host(settings, dial, host) {
             Ok(session) => return Ok((session, at)),
             Err(error @ (Error::Denied(_) | Error::Invalid(_))) if count == 1 => return Err(error),
             Err(error) => reasons.push(format!("{}:{}: {error}", host.name, host.port)),
         }
     }
-    Err(Error::lost(format!("cannot connect to PostgreSQL at {}", reasons.join("; "))))
+    Err(Error::lost(format!(
+        "cannot connect to PostgreSQL at {}",
+        reasons.join("; ")
+    )))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +50,11 @@ enum Encryption {
     Yes,
 }
 
-fn to_host<D: Dial>(settings: &Settings, dial: &mut D, host: &Host) -> Result<Session<D::Stream>, Error> {
+fn to_host<D: Dial>(
+    settings: &Settings,
+    dial: &mut D,
+    host: &Host,
+) -> Result<Session<D::Stream>, Error> {
     use Encryption::{No, Yes};
     let attempts: &[Encryption] = match settings.ssl {
         SslMode::Disable => &[No],
@@ -72,13 +85,19 @@ fn attempt<D: Dial>(
     host: &Host,
     encryption: Encryption,
 ) -> Result<Session<D::Stream>, Attempt> {
-    let stream = dial.dial(host.address.as_deref().unwrap_or(&host.name), host.port).map_err(|error| {
-        Attempt::Final(match error.kind() {
-            io::ErrorKind::PermissionDenied => Error::Denied(error.to_string()),
-            _ => Error::lost(error.to_string()),
-        })
-    })?;
-    let mut login = Login { wire: Wire::new(stream), settings, encrypted: encryption == Encryption::Yes };
+    let stream = dial
+        .dial(host.address.as_deref().unwrap_or(&host.name), host.port)
+        .map_err(|error| {
+            Attempt::Final(match error.kind() {
+                io::ErrorKind::PermissionDenied => Error::Denied(error.to_string()),
+                _ => Error::lost(error.to_string()),
+            })
+        })?;
+    let mut login = Login {
+        wire: Wire::new(stream),
+        settings,
+        encrypted: encryption == Encryption::Yes,
+    };
     if login.encrypted {
         login.encrypted = login.start_tls(host).map_err(Attempt::Other)?;
     }
@@ -116,14 +135,21 @@ impl<'a, S: Transport> Login<'a, S> {
         let mut request = BytesMut::new();
         frontend::ssl_request(&mut request);
         let stream = self.wire.stream();
-        stream.write_all(&request).and_then(|()| stream.flush()).map_err(broken)?;
+        stream
+            .write_all(&request)
+            .and_then(|()| stream.flush())
+            .map_err(broken)?;
         // One byte and not one more: whatever came with it in the clear, TLS will choke on.
         let mut answer = [0];
         stream.read_exact(&mut answer).map_err(broken)?;
         match answer {
             [b'S'] => {}
             [b'N'] if self.settings.ssl == SslMode::Prefer => return Ok(false),
-            [b'N'] => return Err(Error::lost("the server does not speak TLS; sslmode asks for it")),
+            [b'N'] => {
+                return Err(Error::lost(
+                    "the server does not speak TLS; sslmode asks for it",
+                ));
+            }
             _ => return Err(nonsense("neither yes nor no to TLS")),
         }
         let verification = match self.settings.ssl {
@@ -131,21 +157,37 @@ impl<'a, S: Transport> Login<'a, S> {
             SslMode::VerifyFull => Verification::Full,
             _ => Verification::None,
         };
-        stream.start_tls(&host.name, verification, &self.settings.certificates).map_err(broken)?;
+        stream
+            .start_tls(&host.name, verification, &self.settings.certificates)
+            .map_err(broken)?;
         Ok(true)
     }
 
     fn log_in(&mut self) -> Result<(), Error> {
-        let Settings { user, database, parameters, .. } = self.settings;
-        let ours = [("user", user.as_str()), ("database", database.as_str()), ("client_encoding", "UTF8")];
-        let theirs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        self.wire.put(|out| frontend::startup_message(ours.into_iter().chain(theirs), out))?;
+        let Settings {
+            user,
+            database,
+            parameters,
+            ..
+        } = self.settings;
+        let ours = [
+            ("user", user.as_str()),
+            ("database", database.as_str()),
+            ("client_encoding", "UTF8"),
+        ];
+        let theirs = parameters
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        self.wire
+            .put(|out| frontend::startup_message(ours.into_iter().chain(theirs), out))?;
         self.wire.send()?;
         self.authenticate()?;
         loop {
             match self.receive()? {
                 Message::ReadyForQuery(_) => return Ok(()),
-                Message::BackendKeyData(_) | Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
+                Message::BackendKeyData(_)
+                | Message::ParameterStatus(_)
+                | Message::NoticeResponse(_) => {}
                 _ => return Err(nonsense("a message that has no place in a login")),
             }
         }
@@ -162,15 +204,21 @@ impl<'a, S: Transport> Login<'a, S> {
                     ));
                 }
                 let password = self.password()?;
-                self.wire.put(|out| frontend::password_message(password, out))?;
+                self.wire
+                    .put(|out| frontend::password_message(password, out))?;
             }
             Message::AuthenticationMd5Password(body) => {
                 let answer = md5_hash(self.settings.user.as_bytes(), self.password()?, body.salt());
-                self.wire.put(|out| frontend::password_message(answer.as_bytes(), out))?;
+                self.wire
+                    .put(|out| frontend::password_message(answer.as_bytes(), out))?;
             }
             Message::AuthenticationSasl(body) => return self.scram(&body),
-            Message::AuthenticationGss | Message::AuthenticationSspi | Message::AuthenticationKerberosV5 => {
-                return Err(Error::lost("the server wants Kerberos; only passwords and client certificates are supported"));
+            Message::AuthenticationGss
+            | Message::AuthenticationSspi
+            | Message::AuthenticationKerberosV5 => {
+                return Err(Error::lost(
+                    "the server wants Kerberos; only passwords and client certificates are supported",
+                ));
             }
             _ => return Err(nonsense("a message that has no place in a login")),
         }
@@ -180,18 +228,25 @@ impl<'a, S: Transport> Login<'a, S> {
 
     /// Both sides prove that they know the password: a server that cannot is refused.
     fn scram(&mut self, body: &AuthenticationSaslBody) -> Result<(), Error> {
-        let known = body.mechanisms().any(|name| Ok(name == SCRAM_SHA_256)).map_err(nonsense)?;
+        let known = body
+            .mechanisms()
+            .any(|name| Ok(name == SCRAM_SHA_256))
+            .map_err(nonsense)?;
         if !known {
-            return Err(Error::lost("the server offers no way to log in that is supported (SCRAM-SHA-256)"));
+            return Err(Error::lost(
+                "the server offers no way to log in that is supported (SCRAM-SHA-256)",
+            ));
         }
         let mut scram = ScramSha256::new(self.password()?, ChannelBinding::unsupported());
-        self.wire.put(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out))?;
+        self.wire
+            .put(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out))?;
         self.wire.send()?;
         let Message::AuthenticationSaslContinue(body) = self.receive()? else {
             return Err(nonsense("SCRAM that stops half-way"));
         };
         scram.update(body.data()).map_err(nonsense)?;
-        self.wire.put(|out| frontend::sasl_response(scram.message(), out))?;
+        self.wire
+            .put(|out| frontend::sasl_response(scram.message(), out))?;
         self.wire.send()?;
         let Message::AuthenticationSaslFinal(body) = self.receive()? else {
             return Err(nonsense("SCRAM that stops half-way"));
@@ -210,7 +265,9 @@ impl<'a, S: Transport> Login<'a, S> {
     fn password(&self) -> Result<&'a [u8], Error> {
         let settings: &'a Settings = self.settings;
         match settings.password.as_bytes() {
-            [] => Err(Error::lost("the server wants a password, and none is configured")),
+            [] => Err(Error::lost(
+                "the server wants a password, and none is configured",
+            )),
             password => Ok(password),
         }
     }

@@ -13,7 +13,8 @@ unsafe extern "Rust" fn __getrandom_v03_custom(dest: *mut u8, len: usize) -> Res
         std::slice::from_raw_parts_mut(dest, len)
     };
     while !rest.is_empty() {
-        let bytes = coffer_sdk::random::bytes(u32::try_from(rest.len()).unwrap_or(u32::MAX).min(65_536));
+        let bytes =
+            coffer_sdk::random::bytes(u32::try_from(rest.len()).unwrap_or(u32::MAX).min(65_536));
         if bytes.is_empty() || bytes.len() > rest.len() {
             return Err(Error::UNEXPECTED);
         }

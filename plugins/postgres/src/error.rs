@@ -66,7 +66,10 @@ pub mod code {
 impl Error {
     /// A connection that broke in the middle of something.
     pub fn lost(message: impl Into<String>) -> Self {
-        Self::Lost { message: message.into(), fate: Fate::Unknown }
+        Self::Lost {
+            message: message.into(),
+            fate: Fate::Unknown,
+        }
     }
 
     /// The SQLSTATE, if it was the server that refused.
@@ -80,7 +83,9 @@ impl Error {
     /// The same, with these texts blotted out of what it says.
     pub fn without(mut self, secrets: &[&str]) -> Self {
         let texts: &mut [&mut String] = match &mut self {
-            Self::Invalid(message) | Self::Denied(message) | Self::Lost { message, .. } => &mut [message],
+            Self::Invalid(message) | Self::Denied(message) | Self::Lost { message, .. } => {
+                &mut [message]
+            }
             Self::Server(error) => &mut [&mut error.message, &mut error.detail],
         };
         for text in texts {
@@ -125,7 +130,10 @@ impl ServerError {
         self.is_fatal()
             || code.starts_with("08")
             || code.starts_with("53")
-            || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | code::READ_ONLY)
+            || matches!(
+                code,
+                "57P01" | "57P02" | "57P03" | "57P04" | code::READ_ONLY
+            )
     }
 
     /// Two transactions touched the same catalogue row (the access list of a schema, say): the one that lost can be run
@@ -142,7 +150,11 @@ impl ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} (SQLSTATE {})", self.severity, self.message, self.code)?;
+        write!(
+            f,
+            "{}: {} (SQLSTATE {})",
+            self.severity, self.message, self.code
+        )?;
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
         }

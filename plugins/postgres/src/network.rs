@@ -28,7 +28,12 @@ impl Dial for Network {
 }
 
 impl Transport for Stream {
-    fn start_tls(&mut self, name: &str, verification: Verification, certificates: &Certificates) -> io::Result<()> {
+    fn start_tls(
+        &mut self,
+        name: &str,
+        verification: Verification,
+        certificates: &Certificates,
+    ) -> io::Result<()> {
         let options = TlsOptions {
             server_name: name.to_owned(),
             verification: match verification {

@@ -39,14 +39,22 @@ impl<D: Dial> Postgres<D> {
     pub fn open(config: &Map<String, Value>, dial: D) -> Result<Self> {
         let config = Config::read(config).map_err(contract)?;
         let settings = config.settings().map_err(contract)?;
-        let authentication = PasswordAuthentication::parse(&config.password_authentication).map_err(contract)?;
+        let authentication =
+            PasswordAuthentication::parse(&config.password_authentication).map_err(contract)?;
         let username_template = match config.username_template.as_str() {
             "" => users::USERNAME_TEMPLATE.to_owned(),
             own => own.to_owned(),
         };
-        template::render(&username_template, &[("DisplayName", "name"), ("RoleName", "name")])?;
+        template::render(
+            &username_template,
+            &[("DisplayName", "name"), ("RoleName", "name")],
+        )?;
         let password = settings.password.clone();
-        Ok(Self { users: Users::new(Client::new(settings, dial), authentication), username_template, password })
+        Ok(Self {
+            users: Users::new(Client::new(settings, dial), authentication),
+            username_template,
+            password,
+        })
     }
 
     /// A name for a user to come.
@@ -54,10 +62,19 @@ impl<D: Dial> Postgres<D> {
     /// # Errors
     /// If the template makes none.
     pub fn username(&mut self, naming: &UserNaming) -> Result<String> {
-        let own = if naming.template.is_empty() { &self.username_template } else { &naming.template };
-        let fields = [("DisplayName", naming.display_name.as_str()), ("RoleName", naming.role_name.as_str())];
+        let own = if naming.template.is_empty() {
+            &self.username_template
+        } else {
+            &naming.template
+        };
+        let fields = [
+            ("DisplayName", naming.display_name.as_str()),
+            ("RoleName", naming.role_name.as_str()),
+        ];
         match users::tame(&template::render(own, &fields)?).as_str() {
-            "" => Err(ContractError::invalid("the username template makes an empty name")),
+            "" => Err(ContractError::invalid(
+                "the username template makes an empty name",
+            )),
             name => Ok(name.to_owned()),
         }
     }
@@ -128,7 +145,9 @@ fn contract(error: Error) -> ContractError {
 mod component {
     use coffer_sdk::Backend;
 
-    use super::{Description, Map, Result, UserChange, UserNaming, UserRemoval, UserRequest, Value};
+    use super::{
+        Description, Map, Result, UserChange, UserNaming, UserRemoval, UserRequest, Value,
+    };
     use crate::network::Network;
 
     type Postgres = super::Postgres<Network>;

@@ -66,7 +66,9 @@ impl<S: Read + Write> Session<S> {
         }
         if open {
             self.wire.put(|out| frontend::query("ROLLBACK", out))?;
-            self.wire.send().map_err(|error| Error::lost(error.to_string()))?;
+            self.wire
+                .send()
+                .map_err(|error| Error::lost(error.to_string()))?;
             self.answer()?;
         }
         Ok(answers)
@@ -77,19 +79,26 @@ impl<S: Read + Write> Session<S> {
         loop {
             let first = !self.wire.heard();
             match self.wire.receive()? {
-                Message::DataRow(row) if answer.rows.len() < limits::ROWS => answer.rows.push(values(&row)?),
+                Message::DataRow(row) if answer.rows.len() < limits::ROWS => {
+                    answer.rows.push(values(&row)?)
+                }
                 Message::ErrorResponse(body) => {
                     let error = ServerError::parse(&body);
                     if error.is_fatal() {
                         // Said before anything else it was said while we were away: nothing of the flight was run.
                         let fate = if first { Fate::NotRun } else { Fate::Unknown };
-                        return Err(Error::Lost { message: error.to_string(), fate });
+                        return Err(Error::Lost {
+                            message: error.to_string(),
+                            fate,
+                        });
                     }
                     answer.refused.get_or_insert(error);
                 }
                 Message::ReadyForQuery(body) => return Ok((answer, body.status() != b'I')),
                 Message::CopyInResponse(_) => {
-                    return Err(Error::lost("COPY FROM STDIN has no place in a role's statements"));
+                    return Err(Error::lost(
+                        "COPY FROM STDIN has no place in a role's statements",
+                    ));
                 }
                 Message::CommandComplete(_)
                 | Message::RowDescription(_)
@@ -112,7 +121,11 @@ fn values(row: &DataRowBody) -> Result<Vec<Option<String>>, Error> {
     let mut ranges = row.ranges();
     while let Some(range) = ranges.next().map_err(nonsense)? {
         let bytes = match range {
-            Some(range) => Some(row.buffer().get(range).ok_or_else(|| nonsense("a row that is cut off"))?),
+            Some(range) => Some(
+                row.buffer()
+                    .get(range)
+                    .ok_or_else(|| nonsense("a row that is cut off"))?,
+            ),
             None => None,
         };
         values.push(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));

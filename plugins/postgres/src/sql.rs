@@ -13,7 +13,11 @@ pub fn identifier(name: &str) -> String {
 /// As a string, whatever `standard_conforming_strings` says.
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+    if quoted.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
 }
 
 /// One transaction of these statements, as one message. The server splits it, as nobody else could: it alone knows where a
@@ -42,8 +46,13 @@ impl<'a> Values<'a> {
     pub fn new(values: &'a [(&'a str, &'a str)]) -> Result<Self, Error> {
         let breaks_out = |c: char| matches!(c, '\'' | '"' | '\\') || c.is_control();
         for (name, value) in values {
-            if value.contains(breaks_out) || (*name != "password" && value.contains('$')) || value.contains("$$") {
-                return Err(Error::Invalid(format!("the {name} has characters in it that cannot stand in a statement")));
+            if value.contains(breaks_out)
+                || (*name != "password" && value.contains('$'))
+                || value.contains("$$")
+            {
+                return Err(Error::Invalid(format!(
+                    "the {name} has characters in it that cannot stand in a statement"
+                )));
             }
         }
         Ok(Self(values))
@@ -52,8 +61,13 @@ impl<'a> Values<'a> {
     /// The statements with every `{{name}}` replaced, in one pass: what was put in is not looked at again. Empty ones are
     /// left out.
     pub fn fill<S: AsRef<str>>(&self, statements: &[S]) -> Vec<String> {
-        let plain = statements.iter().flat_map(|statement| unpack(statement.as_ref()));
-        plain.map(|statement| self.fill_one(statement.trim())).filter(|statement| !statement.is_empty()).collect()
+        let plain = statements
+            .iter()
+            .flat_map(|statement| unpack(statement.as_ref()));
+        plain
+            .map(|statement| self.fill_one(statement.trim()))
+            .filter(|statement| !statement.is_empty())
+            .collect()
     }
 
     fn fill_one(&self, statement: &str) -> String {
@@ -63,7 +77,13 @@ impl<'a> Values<'a> {
             let (before, braces) = rest.split_at(at);
             out.push_str(before);
             let known = self.0.iter().find_map(|(name, value)| {
-                Some((*value, braces.strip_prefix("{{")?.strip_prefix(name)?.strip_prefix("}}")?))
+                Some((
+                    *value,
+                    braces
+                        .strip_prefix("{{")?
+                        .strip_prefix(name)?
+                        .strip_prefix("}}")?,
+                ))
             });
             // Not ours: the next brace may be.
             let (text, after) = known.unwrap_or_else(|| braces.split_at(1));
@@ -77,25 +97,36 @@ impl<'a> Values<'a> {
 
 /// What Vault takes for a statement may also be a JSON list of statements, and either of them in Base64.
 fn unpack(text: &str) -> Vec<String> {
-    let decoded = BASE64.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = BASE64
+        .decode(text.trim())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let text = decoded.as_deref().unwrap_or(text);
     serde_json::from_str(text).unwrap_or_else(|_| vec![text.to_owned()])
 }
 
 /// A point in time (milliseconds since 1970) as `2006-01-02 15:04:05+0000`; what is beyond PostgreSQL's calendar is for ever.
 pub fn timestamp(millis: Option<u64>) -> String {
-    let Some(seconds) = millis.map(|millis| millis / 1000).filter(|seconds| *seconds < 253_402_300_800) else {
+    let Some(seconds) = millis
+        .map(|millis| millis / 1000)
+        .filter(|seconds| *seconds < 253_402_300_800)
+    else {
         return "infinity".to_owned();
     };
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Civil from days: years start in March, so that the leap day is the last (H. Hinnant, "chrono-compatible dates").
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}+0000")
@@ -128,7 +159,10 @@ mod tests {
             assert_eq!(values.fill(&[statement]), [expected], "{statement}");
         }
         assert!(values.fill(&["  ", "\n"]).is_empty());
-        for packed in [r#"["A", "B {{password}};"]"#, "WyJBIiwgIkIge3twYXNzd29yZH19OyJd"] {
+        for packed in [
+            r#"["A", "B {{password}};"]"#,
+            "WyJBIiwgIkIge3twYXNzd29yZH19OyJd",
+        ] {
             assert_eq!(values.fill(&[packed]), ["A", "B p;"]);
         }
         assert_eq!(values.fill(&["U0VMRUNUIDE7"]), ["SELECT 1;"]);

@@ -22,7 +22,12 @@ pub trait Transport: Read + Write {
     ///
     /// # Errors
     /// If the handshake fails; the stream is of no use then.
-    fn start_tls(&mut self, name: &str, verification: Verification, certificates: &Certificates) -> io::Result<()>;
+    fn start_tls(
+        &mut self,
+        name: &str,
+        verification: Verification,
+        certificates: &Certificates,
+    ) -> io::Result<()>;
 }
 
 /// Makes byte streams.

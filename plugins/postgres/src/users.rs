@@ -36,7 +36,9 @@ impl PasswordAuthentication {
         match text.trim().to_ascii_lowercase().as_str() {
             "" | "password" => Ok(Self::Password),
             "scram-sha-256" => Ok(Self::ScramSha256),
-            _ => Err(Error::Invalid(format!("'{text}' is not a valid password authentication type"))),
+            _ => Err(Error::Invalid(format!(
+                "'{text}' is not a valid password authentication type"
+            ))),
         }
     }
 
@@ -83,7 +85,10 @@ pub struct Users<D: Dial> {
 impl<D: Dial> Users<D> {
     /// Over this connection.
     pub fn new(client: Client<D>, authentication: PasswordAuthentication) -> Self {
-        Self { client, authentication }
+        Self {
+            client,
+            authentication,
+        }
     }
 
     /// Proves that the connection works.
@@ -100,7 +105,11 @@ impl<D: Dial> Users<D> {
     /// # Errors
     /// What the server refused; nothing of it has taken effect then, and the rollback statements have run.
     pub fn create(&mut self, user: &NewUser<'_>) -> Result<(), Error> {
-        if user.statements.iter().all(|statement| statement.trim().is_empty()) {
+        if user
+            .statements
+            .iter()
+            .all(|statement| statement.trim().is_empty())
+        {
             return Err(Error::Invalid("empty creation statements".to_owned()));
         }
         check_name(user.username)?;
@@ -113,10 +122,15 @@ impl<D: Dial> Users<D> {
             ("expiration", expiration.as_str()),
         ];
         let values = Values::new(&values)?;
-        let exists = format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {}", literal(user.username));
+        let exists = format!(
+            "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {}",
+            literal(user.username)
+        );
         let made = self.transaction(&values.fill(user.statements), Some(&exists));
         let made = match made {
-            Err(Error::Server(error)) => Err(self.roll_back(*error, &values.fill(user.rollback)).into()),
+            Err(Error::Server(error)) => {
+                Err(self.roll_back(*error, &values.fill(user.rollback)).into())
+            }
             other => other,
         };
         made.map_err(|error| error.without(&[&password, user.password]))
@@ -126,7 +140,9 @@ impl<D: Dial> Users<D> {
         if !statements.is_empty()
             && let Err(second) = self.transaction(statements, None)
         {
-            error.message.push_str(&format!(" (and the rollback statements failed: {second})"));
+            error
+                .message
+                .push_str(&format!(" (and the rollback statements failed: {second})"));
         }
         error
     }
@@ -143,12 +159,22 @@ impl<D: Dial> Users<D> {
             return Err(Error::Invalid("no changes requested".to_owned()));
         }
         check_name(change.username)?;
-        let password = change.password.map(|password| self.authentication.conceal(password));
+        let password = change
+            .password
+            .map(|password| self.authentication.conceal(password));
         let expiration = change.expires.map(|expires| timestamp(Some(expires)));
-        let statements = if change.statements.iter().all(|statement| statement.trim().is_empty()) {
+        let statements = if change
+            .statements
+            .iter()
+            .all(|statement| statement.trim().is_empty())
+        {
             let role = identifier(change.username);
-            let password = password.as_ref().map(|password| format!("ALTER ROLE {role} WITH PASSWORD {}", literal(password)));
-            let expiry = expiration.as_ref().map(|time| format!("ALTER ROLE {role} VALID UNTIL {}", literal(time)));
+            let password = password
+                .as_ref()
+                .map(|password| format!("ALTER ROLE {role} WITH PASSWORD {}", literal(password)));
+            let expiry = expiration
+                .as_ref()
+                .map(|time| format!("ALTER ROLE {role} VALID UNTIL {}", literal(time)));
             password.into_iter().chain(expiry).collect()
         } else {
             let mut values = vec![("name", change.username), ("username", change.username)];
@@ -156,8 +182,12 @@ impl<D: Dial> Users<D> {
             values.extend(expiration.as_deref().map(|time| ("expiration", time)));
             Values::new(&values)?.fill(change.statements)
         };
-        let secrets = [password.as_deref().unwrap_or_default(), change.password.unwrap_or_default()];
-        self.transaction(&statements, None).map_err(|error| error.without(&secrets))
+        let secrets = [
+            password.as_deref().unwrap_or_default(),
+            change.password.unwrap_or_default(),
+        ];
+        self.transaction(&statements, None)
+            .map_err(|error| error.without(&secrets))
     }
 
     /// Removes a user and its sessions, and looks whether both are gone. A user that is not there is removed.
@@ -170,17 +200,26 @@ impl<D: Dial> Users<D> {
     pub fn delete(&mut self, username: &str, statements: &[String]) -> Result<(), Error> {
         check_name(username)?;
         if username == self.client.settings().user {
-            return Err(Error::Invalid(format!("{username:?} is the connection's own user: it is not removed")));
+            return Err(Error::Invalid(format!(
+                "{username:?} is the connection's own user: it is not removed"
+            )));
         }
-        let by_default = statements.iter().all(|statement| statement.trim().is_empty());
+        let by_default = statements
+            .iter()
+            .all(|statement| statement.trim().is_empty());
         let custom = if by_default {
             Vec::new()
         } else {
             Values::new(&[("name", username), ("username", username)])?.fill(statements)
         };
-        let Some((oid, grants)) = self.lock_out(username)? else { return Ok(()) };
+        let Some((oid, grants)) = self.lock_out(username)? else {
+            return Ok(());
+        };
         let statements = if by_default {
-            grants.into_iter().chain([format!("DROP ROLE IF EXISTS {}", identifier(username))]).collect()
+            grants
+                .into_iter()
+                .chain([format!("DROP ROLE IF EXISTS {}", identifier(username))])
+                .collect()
         } else {
             custom
         };
@@ -199,7 +238,9 @@ impl<D: Dial> Users<D> {
             let mut answers = self.client.run(&[&sleep, &remains], None)?;
             left = texts(answers.pop().unwrap_or_default().rows()?);
         }
-        Err(Error::lost(format!("sessions of user {username:?} do not end")))
+        Err(Error::lost(format!(
+            "sessions of user {username:?} do not end"
+        )))
     }
 
     /// The user can no longer log in and its sessions are told to end. Returns its oid, and what would revoke its
@@ -213,12 +254,16 @@ impl<D: Dial> Users<D> {
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
              WHERE usesysid = ({find}) AND pid <> pg_catalog.pg_backend_pid()"
         );
-        let answers = self.client.run(&[&find, &lock, &end, &grants(username)], None)?;
+        let answers = self
+            .client
+            .run(&[&find, &lock, &end, &grants(username)], None)?;
         let Ok([found, _locked, ended, grants]) = <[Answer; 4]>::try_from(answers) else {
             return Err(Error::lost("answers are missing"));
         };
         // Without the right to change the role: whether the statements that follow may drop it, they will show.
-        let Some(oid) = texts(found.rows()?).pop() else { return Ok(None) };
+        let Some(oid) = texts(found.rows()?).pop() else {
+            return Ok(None);
+        };
         match ended.refused {
             None => {}
             // Whoever made a role may join it, and whoever is in a role may end its sessions.
@@ -238,11 +283,20 @@ impl<D: Dial> Users<D> {
     }
 
     /// And a query after it, in the same flight.
-    fn transaction_then(&mut self, statements: &[String], query: &str) -> Result<Vec<String>, Error> {
+    fn transaction_then(
+        &mut self,
+        statements: &[String],
+        query: &str,
+    ) -> Result<Vec<String>, Error> {
         texts_of(self.settle(statements, Some(query), None)?)
     }
 
-    fn settle(&mut self, statements: &[String], then: Option<&str>, done: Option<&str>) -> Result<Option<Answer>, Error> {
+    fn settle(
+        &mut self,
+        statements: &[String],
+        then: Option<&str>,
+        done: Option<&str>,
+    ) -> Result<Option<Answer>, Error> {
         let mut tries = 0;
         loop {
             let text = transaction(if tries == 0 { "" } else { COLLISION_LOCK }, statements);
@@ -309,9 +363,10 @@ fn grants(username: &str) -> String {
 fn check_name(username: &str) -> Result<(), Error> {
     match username.len() {
         0 => Err(Error::Invalid("missing username".to_owned())),
-        len if len > limits::IDENTIFIER => {
-            Err(Error::Invalid(format!("user names have at most {} bytes, this one has {len}", limits::IDENTIFIER)))
-        }
+        len if len > limits::IDENTIFIER => Err(Error::Invalid(format!(
+            "user names have at most {} bytes, this one has {len}",
+            limits::IDENTIFIER
+        ))),
         _ => Ok(()),
     }
 }
@@ -321,7 +376,12 @@ fn check_name(username: &str) -> Result<(), Error> {
 pub fn tame(name: &str) -> String {
     let mut tame = String::new();
     for c in name.chars() {
-        let c = if matches!(c, '\'' | '"' | '\\' | '$' | '`') || c.is_control() || c.is_whitespace() { '-' } else { c };
+        let c = if matches!(c, '\'' | '"' | '\\' | '$' | '`') || c.is_control() || c.is_whitespace()
+        {
+            '-'
+        } else {
+            c
+        };
         if tame.len() + c.len_utf8() > limits::IDENTIFIER {
             break;
         }
@@ -340,5 +400,7 @@ fn texts_of(answer: Option<Answer>) -> Result<Vec<String>, Error> {
 
 /// The first column.
 fn texts(rows: Vec<Vec<Option<String>>>) -> Vec<String> {
-    rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
+    rows.into_iter()
+        .filter_map(|row| row.into_iter().next().flatten())
+        .collect()
 }

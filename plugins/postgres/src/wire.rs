@@ -13,14 +13,19 @@ pub struct Wire<S> {
     stream: S,
     input: BytesMut,
     output: BytesMut,
-    /// Something came back since the last flight was sent.
+    /// An answer came back since the last flight was sent.
     heard: bool,
 }
 
 impl<S: Read + Write> Wire<S> {
     /// Over a stream that is connected.
     pub fn new(stream: S) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), heard: false }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            heard: false,
+        }
     }
 
     /// The stream, while nothing is buffered: before the protocol proper starts.
@@ -32,7 +37,10 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// # Errors
     /// If it holds a NUL or is too long for the protocol.
-    pub fn put(&mut self, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<(), Error> {
+    pub fn put(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let before = self.output.len();
         write(&mut self.output).map_err(|error| {
             self.output.truncate(before);
@@ -46,9 +54,15 @@ impl<S: Read + Write> Wire<S> {
     /// If the connection is broken: nothing of the flight has run then, as far as one can tell.
     pub fn send(&mut self) -> Result<(), Error> {
         self.heard = false;
-        let sent = self.stream.write_all(&self.output).and_then(|()| self.stream.flush());
+        let sent = self
+            .stream
+            .write_all(&self.output)
+            .and_then(|()| self.stream.flush());
         self.output.clear();
-        sent.map_err(|error| Error::Lost { message: error.to_string(), fate: Fate::Unheard })
+        sent.map_err(|error| Error::Lost {
+            message: error.to_string(),
+            fate: Fate::Unheard,
+        })
     }
 
     /// The next message.
@@ -67,7 +81,13 @@ impl<S: Read + Write> Wire<S> {
                 )));
             }
             if let Some(message) = Message::parse(&mut self.input).map_err(nonsense)? {
-                self.heard = true;
+                // A server that goes down may say so to whoever is connected, and that answers nothing.
+                self.heard |= !matches!(
+                    message,
+                    Message::NoticeResponse(_)
+                        | Message::NotificationResponse(_)
+                        | Message::ParameterStatus(_)
+                );
                 return Ok(message);
             }
             self.fill()?;
@@ -80,7 +100,11 @@ impl<S: Read + Write> Wire<S> {
     }
 
     fn fill(&mut self) -> Result<(), Error> {
-        let fate = if self.heard || !self.input.is_empty() { Fate::Unknown } else { Fate::Unheard };
+        let fate = if self.heard || !self.input.is_empty() {
+            Fate::Unknown
+        } else {
+            Fate::Unheard
+        };
         let have = self.input.len();
         self.input.resize(have + limits::READ, 0);
         let space = self.input.get_mut(have..).unwrap_or_default();
@@ -90,11 +114,18 @@ impl<S: Read + Write> Wire<S> {
                 other => break other,
             }
         };
-        self.input.truncate(have + result.as_ref().copied().unwrap_or(0).min(limits::READ));
+        self.input
+            .truncate(have + result.as_ref().copied().unwrap_or(0).min(limits::READ));
         match result {
-            Ok(0) => Err(Error::Lost { message: "the server closed the connection".to_owned(), fate }),
+            Ok(0) => Err(Error::Lost {
+                message: "the server closed the connection".to_owned(),
+                fate,
+            }),
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::Lost { message: error.to_string(), fate }),
+            Err(error) => Err(Error::Lost {
+                message: error.to_string(),
+                fate,
+            }),
         }
     }
 }

@@ -11,14 +11,18 @@ use coffer_tests::postgres::{Database, PASSWORD, Postgres, SUPERUSER};
 use serde_json::json;
 use tcp::{change, open, removal, superuser, user};
 
-const CREATE: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
+const CREATE: &str =
+    "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
 
 fn database() -> Database<'static> {
     Postgres::shared().database()
 }
 
 fn in_seconds(seconds: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     (now + seconds) * 1000
 }
 
@@ -38,22 +42,39 @@ fn the_life_of_a_user() {
         "GRANT CONNECT, TEMP ON DATABASE \"{{db}}\" TO \"{{username}}\"",
     ]
     .map(|statement| statement.replace("{{db}}", &database.name));
-    let request = UserRequest { expires: Some(in_seconds(60)), ..user("v-life", &grants.each_ref().map(String::as_str)) };
+    let request = UserRequest {
+        expires: Some(in_seconds(60)),
+        ..user("v-life", &grants.each_ref().map(String::as_str))
+    };
     postgres.ping().unwrap();
     postgres.create_user(&request).unwrap();
     assert!(database.can_login("v-life", password(&request)));
     let mut client = database.connect("v-life", password(&request)).unwrap();
-    client.batch_execute("SELECT * FROM t; SELECT i FROM s.\"T 2\"; SELECT s.f(1)").unwrap();
+    client
+        .batch_execute("SELECT * FROM t; SELECT i FROM s.\"T 2\"; SELECT s.f(1)")
+        .unwrap();
 
-    postgres.update_user(&change("v-life", None, Some(in_seconds(0) - 1000))).unwrap();
-    assert!(!database.can_login("v-life", password(&request)), "it has expired");
-    postgres.update_user(&change("v-life", Some("n3w"), Some(in_seconds(60)))).unwrap();
+    postgres
+        .update_user(&change("v-life", None, Some(in_seconds(0) - 1000)))
+        .unwrap();
+    assert!(
+        !database.can_login("v-life", password(&request)),
+        "it has expired"
+    );
+    postgres
+        .update_user(&change("v-life", Some("n3w"), Some(in_seconds(60))))
+        .unwrap();
     assert!(database.can_login("v-life", "n3w"));
 
     postgres.delete_user(&removal("v-life", &[])).unwrap();
     assert!(database.roles_like("v-life").is_empty());
-    assert!(client.batch_execute("SELECT 1").is_err(), "its session has ended");
-    postgres.delete_user(&removal("v-life", &[])).expect("gone already is removed");
+    assert!(
+        client.batch_execute("SELECT 1").is_err(),
+        "its session has ended"
+    );
+    postgres
+        .delete_user(&removal("v-life", &[]))
+        .expect("gone already is removed");
 }
 
 #[test]
@@ -72,11 +93,21 @@ fn statements_take_every_form() {
     for (i, statement) in [file, list, base64].into_iter().enumerate() {
         let request = user(&format!("v-form-{i}"), &["", statement]);
         postgres.create_user(&request).unwrap();
-        assert!(database.can_login(&request.username, password(&request)), "{statement}");
-        postgres.delete_user(&removal(&request.username, &[])).unwrap();
+        assert!(
+            database.can_login(&request.username, password(&request)),
+            "{statement}"
+        );
+        postgres
+            .delete_user(&removal(&request.username, &[]))
+            .unwrap();
     }
-    let error = postgres.create_user(&user("v-form", &["", " "])).unwrap_err();
-    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidRequest, "empty creation statements"));
+    let error = postgres
+        .create_user(&user("v-form", &["", " "]))
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::InvalidRequest, "empty creation statements")
+    );
 }
 
 #[test]
@@ -97,7 +128,10 @@ fn a_failure_half_way_leaves_nothing() {
     ];
     for (statements, expected) in table {
         let rollback = "INSERT INTO log VALUES ('{{name}}')".to_owned();
-        let request = UserRequest { rollback_statements: vec![rollback], ..user("v-half", statements) };
+        let request = UserRequest {
+            rollback_statements: vec![rollback],
+            ..user("v-half", statements)
+        };
         let error = postgres.create_user(&request).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidRequest, "{error:?}");
         assert!(error.message.contains(expected), "{}", error.message);
@@ -106,9 +140,15 @@ fn a_failure_half_way_leaves_nothing() {
     }
     let lines: i64 = database.query("SELECT count(*) FROM log WHERE line = 'v-half'")[0].get(0);
     assert_eq!(lines, 8, "the rollback statements ran each time");
-    let twice = UserRequest { rollback_statements: vec!["nonsense".to_owned()], ..user("v-half", &["SELECT 1/0"]) };
+    let twice = UserRequest {
+        rollback_statements: vec!["nonsense".to_owned()],
+        ..user("v-half", &["SELECT 1/0"])
+    };
     let error = postgres.create_user(&twice).unwrap_err().message;
-    assert!(error.contains("division by zero") && error.contains("the rollback statements failed"), "{error}");
+    assert!(
+        error.contains("division by zero") && error.contains("the rollback statements failed"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -116,9 +156,20 @@ fn copy_has_no_place_here() {
     let database = database();
     database.execute("CREATE TABLE t (i int)");
     let mut postgres = superuser(&database.url_template());
-    let error = postgres.create_user(&user("v-copy", &[CREATE, "COPY t FROM STDIN"])).unwrap_err();
+    let error = postgres
+        .create_user(&user("v-copy", &[CREATE, "COPY t FROM STDIN"]))
+        .unwrap_err();
     assert!(error.message.contains("COPY"), "{error:?}");
-    postgres.create_user(&user("v-copy", &[CREATE, "COPY t TO STDOUT", "SELECT generate_series(1, 5000)"])).unwrap();
+    postgres
+        .create_user(&user(
+            "v-copy",
+            &[
+                CREATE,
+                "COPY t TO STDOUT",
+                "SELECT generate_series(1, 5000)",
+            ],
+        ))
+        .unwrap();
     postgres.delete_user(&removal("v-copy", &[])).unwrap();
 }
 
@@ -129,16 +180,33 @@ fn sessions_end_with_their_user() {
     let mut postgres = superuser(&database.url_template());
     let custom = ["DROP OWNED BY \"{{name}}\"; DROP ROLE \"{{name}}\""];
     for (i, statements) in [&[][..], &custom[..]].into_iter().enumerate() {
-        let request = user(&format!("v-session-{i}"), &[CREATE, "GRANT SELECT ON t TO \"{{name}}\""]);
+        let request = user(
+            &format!("v-session-{i}"),
+            &[CREATE, "GRANT SELECT ON t TO \"{{name}}\""],
+        );
         postgres.create_user(&request).unwrap();
-        let mut sessions: Vec<_> = (0..5).map(|_| database.connect(&request.username, password(&request)).unwrap()).collect();
+        let mut sessions: Vec<_> = (0..5)
+            .map(|_| {
+                database
+                    .connect(&request.username, password(&request))
+                    .unwrap()
+            })
+            .collect();
         for session in &mut sessions {
             session.batch_execute("BEGIN; SELECT * FROM t").unwrap();
         }
-        postgres.delete_user(&removal(&request.username, statements)).unwrap();
-        let left = database.query("SELECT pid FROM pg_stat_activity WHERE usesysid IS NOT NULL AND usename IS NULL");
+        postgres
+            .delete_user(&removal(&request.username, statements))
+            .unwrap();
+        let left = database.query(
+            "SELECT pid FROM pg_stat_activity WHERE usesysid IS NOT NULL AND usename IS NULL",
+        );
         assert!(left.is_empty(), "no session without a user");
-        assert!(sessions.iter_mut().all(|session| session.batch_execute("SELECT 1").is_err()));
+        assert!(
+            sessions
+                .iter_mut()
+                .all(|session| session.batch_execute("SELECT 1").is_err())
+        );
         assert!(database.roles_like(&request.username).is_empty());
     }
 }
@@ -147,26 +215,50 @@ fn sessions_end_with_their_user() {
 fn what_cannot_be_dropped_is_locked_out_and_told() {
     let database = database();
     let mut postgres = superuser(&database.url_template());
-    let request = user("v-owner", &[CREATE, "CREATE TABLE owned (i int); ALTER TABLE owned OWNER TO \"{{name}}\""]);
+    let request = user(
+        "v-owner",
+        &[
+            CREATE,
+            "CREATE TABLE owned (i int); ALTER TABLE owned OWNER TO \"{{name}}\"",
+        ],
+    );
     postgres.create_user(&request).unwrap();
     let error = postgres.delete_user(&removal("v-owner", &[])).unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidRequest);
-    assert!(error.message.contains("2BP01") && error.message.contains("owner of table owned"), "{}", error.message);
+    assert!(
+        error.message.contains("2BP01") && error.message.contains("owner of table owned"),
+        "{}",
+        error.message
+    );
     assert!(!database.can_login("v-owner", password(&request)));
     database.execute("DROP TABLE owned");
     postgres.delete_user(&removal("v-owner", &[])).unwrap();
 
     postgres.create_user(&user("v-kept", &[CREATE])).unwrap();
-    let error = postgres.delete_user(&removal("v-kept", &["SELECT '{{name}}'"])).unwrap_err();
-    assert!(error.message.contains("\"v-kept\" is still there"), "{}", error.message);
-    postgres.delete_user(&removal("v-kept", &["DROP ROLE \"{{name}}\";"])).unwrap();
+    let error = postgres
+        .delete_user(&removal("v-kept", &["SELECT '{{name}}'"]))
+        .unwrap_err();
+    assert!(
+        error.message.contains("\"v-kept\" is still there"),
+        "{}",
+        error.message
+    );
+    postgres
+        .delete_user(&removal("v-kept", &["DROP ROLE \"{{name}}\";"]))
+        .unwrap();
 }
 
 #[test]
 fn the_connection_does_not_remove_itself() {
     let database = database();
-    let error = superuser(&database.url_template()).delete_user(&removal(SUPERUSER, &[])).unwrap_err();
-    assert!(error.message.contains("connection's own user"), "{}", error.message);
+    let error = superuser(&database.url_template())
+        .delete_user(&removal(SUPERUSER, &[]))
+        .unwrap_err();
+    assert!(
+        error.message.contains("connection's own user"),
+        "{}",
+        error.message
+    );
     assert!(database.can_login(SUPERUSER, PASSWORD));
 }
 
@@ -175,16 +267,36 @@ fn strange_names_stay_names() {
     let database = database();
     let mut postgres = superuser(&database.url_template());
     let name = "it's \"odd\"\\; $$ --";
-    database.execute(&format!("CREATE ROLE \"{}\" LOGIN", name.replace('"', "\"\"")));
-    postgres.update_user(&change(name, Some("p'w\\"), Some(in_seconds(60)))).unwrap();
+    database.execute(&format!(
+        "CREATE ROLE \"{}\" LOGIN",
+        name.replace('"', "\"\"")
+    ));
+    postgres
+        .update_user(&change(name, Some("p'w\\"), Some(in_seconds(60))))
+        .unwrap();
     assert!(database.can_login(name, "p'w\\"));
     let custom = removal(name, &["DROP ROLE \"{{name}}\""]);
-    assert!(postgres.delete_user(&custom).unwrap_err().message.contains("cannot stand in a statement"));
+    assert!(
+        postgres
+            .delete_user(&custom)
+            .unwrap_err()
+            .message
+            .contains("cannot stand in a statement")
+    );
     postgres.delete_user(&removal(name, &[])).unwrap();
     assert!(database.roles_like("it's%").is_empty());
     for name in ["", &"x".repeat(64)] {
-        assert_eq!(postgres.delete_user(&removal(name, &[])).unwrap_err().kind, ErrorKind::InvalidRequest);
-        assert_eq!(postgres.create_user(&user(name, &[CREATE])).unwrap_err().kind, ErrorKind::InvalidRequest);
+        assert_eq!(
+            postgres.delete_user(&removal(name, &[])).unwrap_err().kind,
+            ErrorKind::InvalidRequest
+        );
+        assert_eq!(
+            postgres
+                .create_user(&user(name, &[CREATE]))
+                .unwrap_err()
+                .kind,
+            ErrorKind::InvalidRequest
+        );
     }
 }
 
@@ -192,9 +304,17 @@ fn strange_names_stay_names() {
 fn a_change_of_nobody_is_an_error() {
     let database = database();
     let mut postgres = superuser(&database.url_template());
-    let error = postgres.update_user(&change("v-nobody", Some("x"), None)).unwrap_err();
+    let error = postgres
+        .update_user(&change("v-nobody", Some("x"), None))
+        .unwrap_err();
     assert!(error.message.contains("42704"), "{}", error.message);
-    assert_eq!(postgres.update_user(&change("v-nobody", None, None)).unwrap_err().message, "no changes requested");
+    assert_eq!(
+        postgres
+            .update_user(&change("v-nobody", None, None))
+            .unwrap_err()
+            .message,
+        "no changes requested"
+    );
 }
 
 #[test]
@@ -205,14 +325,25 @@ fn the_server_can_be_spared_the_password() {
         "password_authentication": "scram-sha-256",
     }))
     .unwrap();
-    let request = user("v-scram", &["CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'", "SELECT 1"]);
+    let request = user(
+        "v-scram",
+        &[
+            "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'",
+            "SELECT 1",
+        ],
+    );
     postgres.create_user(&request).unwrap();
     assert!(database.can_login("v-scram", password(&request)));
-    postgres.update_user(&change("v-scram", Some("0ther"), None)).unwrap();
+    postgres
+        .update_user(&change("v-scram", Some("0ther"), None))
+        .unwrap();
     assert!(database.can_login("v-scram", "0ther"));
     let failing = user("v-scram2", &["SELECT '{{password}}'::int"]);
     let error = postgres.create_user(&failing).unwrap_err().message;
-    assert!(error.contains("[password]") && !error.contains("SCRAM-SHA"), "{error}");
+    assert!(
+        error.contains("[password]") && !error.contains("SCRAM-SHA"),
+        "{error}"
+    );
     postgres.delete_user(&removal("v-scram", &[])).unwrap();
 }
 
@@ -258,7 +389,10 @@ fn without_a_superuser() {
         "connection_url": database.url_template(), "username": format!("vault-{}", database.name), "password": "x",
     }))
     .unwrap();
-    let request = user("v-least", &[CREATE, "GRANT USAGE ON SCHEMA s TO \"{{name}}\""]);
+    let request = user(
+        "v-least",
+        &[CREATE, "GRANT USAGE ON SCHEMA s TO \"{{name}}\""],
+    );
     postgres.create_user(&request).unwrap();
     let mut session = database.connect("v-least", password(&request)).unwrap();
     postgres.delete_user(&removal("v-least", &[])).unwrap();

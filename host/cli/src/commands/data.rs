@@ -28,11 +28,18 @@ impl Read {
         let query = kvdata::parse_strings(&self.data, &mut std::io::stdin())?;
         let doing = format!("Error reading {path}");
         if context.output.format == Format::Raw {
-            let answer = context.client.send(Method::Get, path, &query, None).doing(doing)?;
+            let answer = context
+                .client
+                .send(Method::Get, path, &query, None)
+                .doing(doing)?;
             output::line(&String::from_utf8_lossy(&answer.body));
             return Ok(ExitCode::SUCCESS);
         }
-        let secret = context.client.read(path, &query).doing(doing)?.ok_or_else(|| nothing_at(path))?;
+        let secret = context
+            .client
+            .read(path, &query)
+            .doing(doing)?
+            .ok_or_else(|| nothing_at(path))?;
         context.output.secret(&secret)
     }
 }
@@ -54,8 +61,14 @@ impl Write {
     pub(super) fn run(self, context: &Context) -> CliResult {
         let path = sanitised(&self.path);
         let data = given(&self.data, self.force)?;
-        let answer = context.client.write(path, &data).doing(format!("Error writing data to {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+        let answer = context
+            .client
+            .write(path, &data)
+            .doing(format!("Error writing data to {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        )
     }
 }
 
@@ -76,8 +89,14 @@ impl Patch {
     pub(super) fn run(self, context: &Context) -> CliResult {
         let path = sanitised(&self.path);
         let data = given(&self.data, self.force)?;
-        let answer = context.client.patch(path, &data).doing(format!("Error writing data to {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+        let answer = context
+            .client
+            .patch(path, &data)
+            .doing(format!("Error writing data to {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        )
     }
 }
 
@@ -102,8 +121,14 @@ impl Delete {
     pub(super) fn run(self, context: &Context) -> CliResult {
         let path = sanitised(&self.path);
         let query = kvdata::parse_strings(&self.data, &mut std::io::stdin())?;
-        let answer = context.client.delete(path, &query).doing(format!("Error deleting {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data deleted (if it existed) at: {path}"))
+        let answer = context
+            .client
+            .delete(path, &query)
+            .doing(format!("Error deleting {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data deleted (if it existed) at: {path}"),
+        )
     }
 }
 
@@ -117,7 +142,10 @@ pub struct List {
 impl List {
     pub(super) fn run(self, context: &Context) -> CliResult {
         let path = sanitised(&self.path);
-        let answer = context.client.list(path).doing(format!("Error listing {path}"))?;
+        let answer = context
+            .client
+            .list(path)
+            .doing(format!("Error listing {path}"))?;
         context.keys(path, answer)
     }
 }
@@ -140,8 +168,12 @@ impl Unwrap {
                 body.insert("token".to_owned(), token.into());
             }
         }
-        let answer = context.client.write("sys/wrapping/unwrap", &Value::Object(body)).doing("Error unwrapping")?;
-        let secret = answer.ok_or_else(|| CliError::Refused("Could not find wrapped response".to_owned()))?;
+        let answer = context
+            .client
+            .write("sys/wrapping/unwrap", &Value::Object(body))
+            .doing("Error unwrapping")?;
+        let secret = answer
+            .ok_or_else(|| CliError::Refused("Could not find wrapped response".to_owned()))?;
         context.output.secret(&secret)
     }
 }
@@ -158,9 +190,21 @@ impl PathHelp {
         let path = sanitised(&self.path);
         let query = [("help".to_owned(), "1".to_owned())];
         let doing = || format!("Error retrieving help for {path}");
-        let answer = context.client.send(Method::Get, path, &query, None).doing(doing())?;
-        let help: Map<String, Value> = answer.json().doing(doing())?.ok_or_else(|| nothing_at(path))?;
-        let text = help.get("help").and_then(Value::as_str).unwrap_or_default().trim_end().to_owned() + "\n";
+        let answer = context
+            .client
+            .send(Method::Get, path, &query, None)
+            .doing(doing())?;
+        let help: Map<String, Value> = answer
+            .json()
+            .doing(doing())?
+            .ok_or_else(|| nothing_at(path))?;
+        let text = help
+            .get("help")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+            + "\n";
         match context.output.format {
             Format::Table => output::text(&text),
             _ => context.output.data(&json!(help)),

@@ -40,8 +40,12 @@ pub struct Lookup {
 impl Lookup {
     fn run(self, context: &Context) -> CliResult {
         let id = self.id.trim();
-        let answer = context.client.write("sys/leases/lookup", &json!({ "lease_id": id }));
-        let secret = answer.doing(format!("Error looking up lease id {id}"))?.ok_or_else(|| nothing_at(id))?;
+        let answer = context
+            .client
+            .write("sys/leases/lookup", &json!({ "lease_id": id }));
+        let secret = answer
+            .doing(format!("Error looking up lease id {id}"))?
+            .ok_or_else(|| nothing_at(id))?;
         context.output.secret(&secret)
     }
 }
@@ -60,12 +64,17 @@ pub struct Renew {
 impl Renew {
     fn run(self, context: &Context) -> CliResult {
         let id = self.id.trim();
-        let mut request: Map<String, Value> = [("lease_id".to_owned(), id.into())].into_iter().collect();
+        let mut request: Map<String, Value> =
+            [("lease_id".to_owned(), id.into())].into_iter().collect();
         if let Some(increment) = self.increment {
             request.insert("increment".to_owned(), increment.0.into());
         }
-        let answer = context.client.write("sys/leases/renew", &Value::Object(request));
-        let secret = answer.doing(format!("Error renewing {id}"))?.ok_or_else(|| nothing_at(id))?;
+        let answer = context
+            .client
+            .write("sys/leases/renew", &Value::Object(request));
+        let secret = answer
+            .doing(format!("Error renewing {id}"))?
+            .ok_or_else(|| nothing_at(id))?;
         context.output.secret(&secret)
     }
 }
@@ -90,27 +99,46 @@ pub struct Revoke {
 impl Revoke {
     fn run(self, context: &Context) -> CliResult {
         if self.force && !self.prefix {
-            return Err(CliError::usage("Specifying -force requires also specifying -prefix"));
+            return Err(CliError::usage(
+                "Specifying -force requires also specifying -prefix",
+            ));
         }
         let id = sanitised(&self.id);
         let sync = self.sync;
         let write = |path: String, request: Value, doing: String| {
-            context.client.send(crate::client::Method::Put, &path, &[], Some(&request)).doing(doing)
+            context
+                .client
+                .send(crate::client::Method::Put, &path, &[], Some(&request))
+                .doing(doing)
         };
         if self.force {
             output::complain(
                 "Warning! Leases that are removed by force may leave behind what they stand for,\n\
                  for instance users of a database.",
             );
-            write(format!("sys/leases/revoke-force/{id}"), json!({}), format!("Error force revoking leases with prefix {id}"))?;
-            return done(&format!("Success! Force revoked any leases with prefix: {id}"));
+            write(
+                format!("sys/leases/revoke-force/{id}"),
+                json!({}),
+                format!("Error force revoking leases with prefix {id}"),
+            )?;
+            return done(&format!(
+                "Success! Force revoked any leases with prefix: {id}"
+            ));
         }
         if self.prefix {
             let doing = format!("Error revoking leases with prefix {id}");
-            write(format!("sys/leases/revoke-prefix/{id}"), json!({ "sync": sync }), doing)?;
+            write(
+                format!("sys/leases/revoke-prefix/{id}"),
+                json!({ "sync": sync }),
+                doing,
+            )?;
         } else {
             let request = json!({ "lease_id": id, "sync": sync });
-            write("sys/leases/revoke".to_owned(), request, format!("Error revoking lease {id}"))?;
+            write(
+                "sys/leases/revoke".to_owned(),
+                request,
+                format!("Error revoking lease {id}"),
+            )?;
         }
         done(&match (sync, self.prefix) {
             (false, _) => "All revocation operations queued successfully!".to_owned(),

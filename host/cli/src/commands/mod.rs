@@ -95,7 +95,11 @@ pub struct Context {
 
 impl Context {
     fn new(globals: &Globals) -> Result<Self, CliError> {
-        Ok(Self { client: Client::new(globals)?, output: output_of(globals)?, interactive: !globals.non_interactive })
+        Ok(Self {
+            client: Client::new(globals)?,
+            output: output_of(globals)?,
+            interactive: !globals.non_interactive,
+        })
     }
 
     /// Prints an answer where there is one, or else that what was asked for is done.
@@ -135,10 +139,13 @@ impl Context {
     /// If there is no terminal, or it must not be asked.
     pub fn ask(&self, prompt: &str, instead: &str) -> Result<zeroize::Zeroizing<String>, CliError> {
         if !self.interactive {
-            return Err(CliError::Usage(format!("-non-interactive was given; {instead}")));
+            return Err(CliError::Usage(format!(
+                "-non-interactive was given; {instead}"
+            )));
         }
-        let typed = rpassword::prompt_password(format!("{prompt} (will be hidden): "))
-            .map_err(|error| CliError::Usage(format!("Cannot ask on a terminal ({error}); {instead}")))?;
+        let typed = rpassword::prompt_password(format!("{prompt} (will be hidden): ")).map_err(
+            |error| CliError::Usage(format!("Cannot ask on a terminal ({error}); {instead}")),
+        )?;
         Ok(zeroize::Zeroizing::new(typed.trim().to_owned()))
     }
 }
@@ -146,12 +153,14 @@ impl Context {
 fn output_of(globals: &Globals) -> Result<Output, CliError> {
     let format = match (globals.format, environment::named("FORMAT")) {
         (Some(format), _) => format,
-        (None, Some((variable, text))) => {
-            clap::ValueEnum::from_str(&text, true).map_err(|_| CliError::Usage(format!("{variable}: invalid output format {text:?}")))?
-        }
+        (None, Some((variable, text))) => clap::ValueEnum::from_str(&text, true)
+            .map_err(|_| CliError::Usage(format!("{variable}: invalid output format {text:?}")))?,
         (None, None) => Format::default(),
     };
-    Ok(Output { format, field: globals.field.clone() })
+    Ok(Output {
+        format,
+        field: globals.field.clone(),
+    })
 }
 
 /// Runs a command.
@@ -202,7 +211,13 @@ fn nothing_at(path: &str) -> CliError {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A path as the API takes it.

@@ -92,10 +92,22 @@ impl Tunable {
         [
             ("default_lease_ttl", ttl(self.default_lease_ttl)),
             ("max_lease_ttl", ttl(self.max_lease_ttl)),
-            ("audit_non_hmac_request_keys", list(&self.audit_non_hmac_request_keys)),
-            ("audit_non_hmac_response_keys", list(&self.audit_non_hmac_response_keys)),
-            ("passthrough_request_headers", list(&self.passthrough_request_headers)),
-            ("allowed_response_headers", list(&self.allowed_response_headers)),
+            (
+                "audit_non_hmac_request_keys",
+                list(&self.audit_non_hmac_request_keys),
+            ),
+            (
+                "audit_non_hmac_response_keys",
+                list(&self.audit_non_hmac_response_keys),
+            ),
+            (
+                "passthrough_request_headers",
+                list(&self.passthrough_request_headers),
+            ),
+            (
+                "allowed_response_headers",
+                list(&self.allowed_response_headers),
+            ),
             ("listing_visibility", text(&self.listing_visibility)),
             ("plugin_version", text(&self.plugin_version)),
             ("token_type", text(&self.token_type)),
@@ -120,7 +132,9 @@ impl Tunable {
 /// If one has no `=`.
 pub(super) fn key_values(flag: &str, given: &[String]) -> Result<Map<String, Value>, CliError> {
     let pair = |text: &String| {
-        let (key, value) = text.split_once('=').ok_or_else(|| CliError::Usage(format!("{flag}={text}: write it as key=value")))?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| CliError::Usage(format!("{flag}={text}: write it as key=value")))?;
         Ok((key.to_owned(), Value::from(value)))
     };
     given.iter().map(pair).collect()
@@ -154,7 +168,11 @@ pub struct Enable {
 impl Enable {
     pub(super) fn run(self, context: &Context, kind: Kind) -> CliResult {
         let plugin = self.plugin_name.as_deref().unwrap_or_default();
-        let name = if self.kind == "plugin" && !plugin.is_empty() { plugin } else { &self.kind };
+        let name = if self.kind == "plugin" && !plugin.is_empty() {
+            plugin
+        } else {
+            &self.kind
+        };
         let path = sanitised(self.path.as_deref().unwrap_or(name)).to_owned();
         let mut config = self.tunable.config();
         if self.force_no_cache {
@@ -175,11 +193,18 @@ impl Enable {
             Kind::Secrets => "Error enabling".to_owned(),
             Kind::Auth => format!("Error enabling {name} auth"),
         };
-        context.client.post(&format!("{}/{path}", kind.table()), &request).doing(doing)?;
-        done(&format!("Success! Enabled {}{name} {} at: {path}/", if kind == Kind::Secrets { "the " } else { "" }, match kind {
-            Kind::Secrets => "secrets engine",
-            Kind::Auth => "auth method",
-        }))
+        context
+            .client
+            .post(&format!("{}/{path}", kind.table()), &request)
+            .doing(doing)?;
+        done(&format!(
+            "Success! Enabled {}{name} {} at: {path}/",
+            if kind == Kind::Secrets { "the " } else { "" },
+            match kind {
+                Kind::Secrets => "secrets engine",
+                Kind::Auth => "auth method",
+            }
+        ))
     }
 }
 
@@ -210,10 +235,18 @@ impl Tune {
 ///
 /// # Errors
 /// If the server refuses.
-pub(super) fn tune(context: &Context, kind: Kind, path: &str, request: Map<String, Value>) -> CliResult {
+pub(super) fn tune(
+    context: &Context,
+    kind: Kind,
+    path: &str,
+    request: Map<String, Value>,
+) -> CliResult {
     let path = sanitised(path);
     let doing = format!("Error tuning {} {path}/", kind.noun());
-    context.client.post(&kind.tune(path), &Value::Object(request)).doing(doing)?;
+    context
+        .client
+        .post(&kind.tune(path), &Value::Object(request))
+        .doing(doing)?;
     done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
 }
 
@@ -228,8 +261,14 @@ impl Disable {
     pub(super) fn run(self, context: &Context, kind: Kind) -> CliResult {
         let path = sanitised(&self.path);
         let doing = format!("Error disabling {} at {path}/", kind.noun());
-        context.client.delete(&format!("{}/{path}", kind.table()), &[]).doing(doing)?;
-        done(&format!("Success! Disabled the {} (if it existed) at: {path}/", kind.noun()))
+        context
+            .client
+            .delete(&format!("{}/{path}", kind.table()), &[])
+            .doing(doing)?;
+        done(&format!(
+            "Success! Disabled the {} (if it existed) at: {path}/",
+            kind.noun()
+        ))
     }
 }
 
@@ -250,7 +289,11 @@ impl List {
         let answer = context.client.read(kind.table(), &[]).doing(doing)?;
         let mounts = answer.and_then(|secret| secret.data).unwrap_or_default();
         match context.output.format {
-            Format::Table => output::text(&if self.detailed { detailed(kind, &mounts) } else { brief(&mounts) }),
+            Format::Table => output::text(&if self.detailed {
+                detailed(kind, &mounts)
+            } else {
+                brief(&mounts)
+            }),
             _ => context.output.data(&mounts),
         }
         Ok(ExitCode::SUCCESS)
@@ -258,37 +301,81 @@ impl List {
 }
 
 fn text(mount: &Value, key: &str) -> String {
-    mount.get(key).filter(|value| !value.is_null()).map(plain).unwrap_or_default()
+    mount
+        .get(key)
+        .filter(|value| !value.is_null())
+        .map(plain)
+        .unwrap_or_default()
 }
 
 fn brief(mounts: &Map<String, Value>) -> String {
     let row = |(path, mount): (&String, &Value)| {
-        vec![path.clone(), text(mount, "type"), text(mount, "accessor"), text(mount, "description")]
+        vec![
+            path.clone(),
+            text(mount, "type"),
+            text(mount, "accessor"),
+            text(mount, "description"),
+        ]
     };
-    output::table(&["Path", "Type", "Accessor", "Description"], &mounts.iter().map(row).collect::<Vec<_>>())
+    output::table(
+        &["Path", "Type", "Accessor", "Description"],
+        &mounts.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 fn detailed(kind: Kind, mounts: &Map<String, Value>) -> String {
     let mut titles = vec!["Path", "Plugin", "Accessor", "Default TTL", "Max TTL"];
-    titles.push(if kind == Kind::Auth { "Token Type" } else { "Force No Cache" });
-    titles.extend(["Replication", "Seal Wrap", "External Entropy Access", "Options", "Description", "UUID"]);
-    titles.extend(["Version", "Running Version", "Running SHA256", "Deprecation Status"]);
+    titles.push(if kind == Kind::Auth {
+        "Token Type"
+    } else {
+        "Force No Cache"
+    });
+    titles.extend([
+        "Replication",
+        "Seal Wrap",
+        "External Entropy Access",
+        "Options",
+        "Description",
+        "UUID",
+    ]);
+    titles.extend([
+        "Version",
+        "Running Version",
+        "Running SHA256",
+        "Deprecation Status",
+    ]);
     let row = |(path, mount): (&String, &Value)| {
         let config = mount.get("config").cloned().unwrap_or_default();
-        let ttl = |key: &str| match (text(mount, "type").as_str(), config.get(key).and_then(Value::as_i64)) {
+        let ttl = |key: &str| match (
+            text(mount, "type").as_str(),
+            config.get(key).and_then(Value::as_i64),
+        ) {
             ("system" | "cubbyhole", _) => String::new(),
             (_, None | Some(0)) => "system".to_owned(),
             (_, Some(seconds)) => human(seconds),
         };
-        let local = mount.get("local").and_then(Value::as_bool).unwrap_or_default();
-        let options = mount.get("options").filter(|options| !options.is_null()).map_or_else(|| "map[]".to_owned(), plain);
+        let local = mount
+            .get("local")
+            .and_then(Value::as_bool)
+            .unwrap_or_default();
+        let options = mount
+            .get("options")
+            .filter(|options| !options.is_null())
+            .map_or_else(|| "map[]".to_owned(), plain);
         vec![
             path.clone(),
             text(mount, "type"),
             text(mount, "accessor"),
             ttl("default_lease_ttl"),
             ttl("max_lease_ttl"),
-            text(&config, if kind == Kind::Auth { "token_type" } else { "force_no_cache" }),
+            text(
+                &config,
+                if kind == Kind::Auth {
+                    "token_type"
+                } else {
+                    "force_no_cache"
+                },
+            ),
             if local { "local" } else { "replicated" }.to_owned(),
             text(mount, "seal_wrap"),
             text(mount, "external_entropy_access"),

@@ -29,7 +29,10 @@ impl Operator {
             Self::Init(command) => command.run(context),
             Self::Unseal(command) => command.run(context),
             Self::Seal => {
-                context.client.send(Method::Put, "sys/seal", &[], None).doing("Error sealing")?;
+                context
+                    .client
+                    .send(Method::Put, "sys/seal", &[], None)
+                    .doing("Error sealing")?;
                 done("Success! Coffer is sealed.")
             }
         }
@@ -55,11 +58,20 @@ impl Init {
         if self.status {
             return was_done(context);
         }
-        let request = json!({ "secret_shares": self.key_shares, "secret_threshold": self.key_threshold });
-        let answer = context.client.send(Method::Put, "sys/init", &[], Some(&request)).doing("Error initializing")?;
-        let answer: Map<String, Value> = answer.json().doing("Error initializing")?.unwrap_or_default();
+        let request =
+            json!({ "secret_shares": self.key_shares, "secret_threshold": self.key_threshold });
+        let answer = context
+            .client
+            .send(Method::Put, "sys/init", &[], Some(&request))
+            .doing("Error initializing")?;
+        let answer: Map<String, Value> = answer
+            .json()
+            .doing("Error initializing")?
+            .unwrap_or_default();
         let printed = self.for_programs(&answer);
-        context.output.object(&printed, || self.for_people(&printed))
+        context
+            .output
+            .object(&printed, || self.for_people(&printed))
     }
 
     fn for_programs(&self, answer: &Map<String, Value>) -> Map<String, Value> {
@@ -73,18 +85,30 @@ impl Init {
             ("recovery_keys_hex", list("recovery_keys")),
             ("recovery_keys_shares", 0.into()),
             ("recovery_keys_threshold", 0.into()),
-            ("root_token", answer.get("root_token").cloned().unwrap_or_default()),
+            (
+                "root_token",
+                answer.get("root_token").cloned().unwrap_or_default(),
+            ),
         ];
-        fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        fields
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
     }
 
     fn for_people(&self, printed: &Map<String, Value>) -> String {
         let mut text = String::new();
-        let keys = printed.get("unseal_keys_b64").map(strings).unwrap_or_default();
+        let keys = printed
+            .get("unseal_keys_b64")
+            .map(strings)
+            .unwrap_or_default();
         for (index, key) in keys.iter().enumerate() {
             text.push_str(&format!("Unseal Key {}: {key}\n", index + 1));
         }
-        let token = printed.get("root_token").and_then(Value::as_str).unwrap_or_default();
+        let token = printed
+            .get("root_token")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         text.push_str(&format!("\nInitial Root Token: {token}\n\n"));
         text.push_str(&format!(
             "Coffer is initialized with {} key shares, of which {} unseal it. Give the shares above\n\
@@ -98,15 +122,34 @@ impl Init {
 }
 
 fn was_done(context: &Context) -> CliResult {
-    let answer = context.client.send(Method::Get, "sys/init", &[], None).and_then(|answer| answer.json());
+    let answer = context
+        .client
+        .send(Method::Get, "sys/init", &[], None)
+        .and_then(|answer| answer.json());
     let answer: Map<String, Value> = match answer {
         Ok(answer) => answer.unwrap_or_default(),
-        Err(curl @ ClientError::Curl(_)) => return Err(CliError::Request { context: String::new(), source: curl }),
+        Err(curl @ ClientError::Curl(_)) => {
+            return Err(CliError::Request {
+                context: String::new(),
+                source: curl,
+            });
+        }
         // 2 means "not initialised" here.
-        Err(error) => return Err(CliError::Usage(format!("Error checking initialization status: {error}"))),
+        Err(error) => {
+            return Err(CliError::Usage(format!(
+                "Error checking initialization status: {error}"
+            )));
+        }
     };
-    let yes = answer.get("initialized").and_then(Value::as_bool).unwrap_or_default();
-    output::line(if yes { "Coffer is initialized" } else { "Coffer is not initialized" });
+    let yes = answer
+        .get("initialized")
+        .and_then(Value::as_bool)
+        .unwrap_or_default();
+    output::line(if yes {
+        "Coffer is initialized"
+    } else {
+        "Coffer is not initialized"
+    });
     Ok(ExitCode::from(if yes { 0 } else { 2 }))
 }
 
@@ -126,25 +169,41 @@ pub struct Unseal {
 impl Unseal {
     fn run(self, context: &Context) -> CliResult {
         if self.reset {
-            return show(context, &json!({ "reset": true }), "Error resetting unseal process");
+            return show(
+                context,
+                &json!({ "reset": true }),
+                "Error resetting unseal process",
+            );
         }
         let key = match self.key {
             Some(dash) if dash == "-" => Zeroizing::new(read_line()?),
             Some(key) => Zeroizing::new(key),
-            None => context.ask("Unseal Key", "give the key share as the argument, or - and the share on stdin")?,
+            None => context.ask(
+                "Unseal Key",
+                "give the key share as the argument, or - and the share on stdin",
+            )?,
         };
-        show(context, &json!({ "key": key.trim(), "migrate": self.migrate }), "Error unsealing")
+        show(
+            context,
+            &json!({ "key": key.trim(), "migrate": self.migrate }),
+            "Error unsealing",
+        )
     }
 }
 
 fn read_line() -> Result<String, CliError> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|error| CliError::Usage(format!("Error reading stdin: {error}")))?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| CliError::Usage(format!("Error reading stdin: {error}")))?;
     Ok(line)
 }
 
 fn show(context: &Context, request: &Value, doing: &str) -> CliResult {
-    let answer = context.client.send(Method::Put, "sys/unseal", &[], Some(request)).doing(doing)?;
+    let answer = context
+        .client
+        .send(Method::Put, "sys/unseal", &[], Some(request))
+        .doing(doing)?;
     let state: Map<String, Value> = answer.json().doing(doing)?.unwrap_or_default();
     if context.output.format == Format::Table && context.output.field.is_none() {
         output::text(&status::table(&state));

@@ -40,8 +40,13 @@ impl Policy {
 }
 
 fn list(context: &Context) -> CliResult {
-    let answer = context.client.list("sys/policies/acl").doing("Error listing policies")?;
-    let names = answer.and_then(|secret| secret.get("keys").map(strings)).unwrap_or_default();
+    let answer = context
+        .client
+        .list("sys/policies/acl")
+        .doing("Error listing policies")?;
+    let names = answer
+        .and_then(|secret| secret.get("keys").map(strings))
+        .unwrap_or_default();
     match context.output.format {
         // Bare names, one a line: what scripts loop over.
         Format::Table => names.iter().for_each(|name| output::line(name)),
@@ -66,11 +71,20 @@ impl Read {
     fn run(self, context: &Context) -> CliResult {
         let name = named(&self.name);
         let path = format!("sys/policies/acl/{name}");
-        let answer = context.client.read(&path, &[]).doing(format!("Error reading policy named {name}"))?;
-        let rules = answer.as_ref().and_then(|secret| secret.get("policy")).and_then(Value::as_str);
+        let answer = context
+            .client
+            .read(&path, &[])
+            .doing(format!("Error reading policy named {name}"))?;
+        let rules = answer
+            .as_ref()
+            .and_then(|secret| secret.get("policy"))
+            .and_then(Value::as_str);
         let rules = rules.ok_or_else(|| CliError::Refused(format!("No policy named: {name}")))?;
-        let object: Map<String, Value> = [("policy".to_owned(), json!(rules))].into_iter().collect();
-        context.output.object(&object, || format!("{}\n", rules.trim()))
+        let object: Map<String, Value> =
+            [("policy".to_owned(), json!(rules))].into_iter().collect();
+        context
+            .output
+            .object(&object, || format!("{}\n", rules.trim()))
     }
 }
 
@@ -92,11 +106,19 @@ impl Write {
         } else {
             std::fs::read_to_string(&self.file)
         };
-        let rules = rules.map_err(|error| CliError::Usage(format!("Error opening policy file: {}: {error}", self.file)))?;
+        let rules = rules.map_err(|error| {
+            CliError::Refused(format!("Error opening policy file: {}: {error}", self.file))
+        })?;
         if name != self.name {
-            output::complain(&format!("Policy name was converted from {:?} to {name:?}", self.name));
+            output::complain(&format!(
+                "Policy name was converted from {:?} to {name:?}",
+                self.name
+            ));
         }
-        let answer = context.client.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
+        let answer = context.client.write(
+            &format!("sys/policies/acl/{name}"),
+            &json!({ "policy": rules }),
+        );
         if let Some(secret) = answer.doing("Error uploading policy")? {
             context.output.warnings(&secret);
         }
@@ -114,7 +136,10 @@ pub struct Delete {
 impl Delete {
     fn run(self, context: &Context) -> CliResult {
         let name = named(&self.name);
-        context.client.delete(&format!("sys/policies/acl/{name}"), &[]).doing(format!("Error deleting {name}"))?;
+        context
+            .client
+            .delete(&format!("sys/policies/acl/{name}"), &[])
+            .doing(format!("Error deleting {name}"))?;
         done(&format!("Success! Deleted policy: {name}"))
     }
 }

@@ -17,8 +17,11 @@ pub struct Fmt {
 
 impl Fmt {
     pub(super) fn run(self) -> CliResult {
-        let failed = |what: &str, error: &dyn std::fmt::Display| CliError::Usage(format!("Error {what} {}: {error}", self.file));
-        let text = std::fs::read_to_string(&self.file).map_err(|error| failed("reading", &error))?;
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            CliError::Usage(format!("Error {what} {}: {error}", self.file))
+        };
+        let text =
+            std::fs::read_to_string(&self.file).map_err(|error| failed("reading", &error))?;
         let formatted = format(&text).map_err(|error| failed("formatting", &error))?;
         if formatted != text {
             std::fs::write(&self.file, formatted).map_err(|error| failed("writing", &error))?;
@@ -71,7 +74,9 @@ fn lay_out(body: &mut Body, depth: usize) {
 /// A list on one line, unless a comment stands in it.
 fn lay_out_value(value: &mut Expression) {
     let commented = value.to_string().contains(['#', '\n']) && has_comment(value);
-    let Some(list) = value.as_array_mut() else { return };
+    let Some(list) = value.as_array_mut() else {
+        return;
+    };
     if commented {
         return;
     }
@@ -89,7 +94,9 @@ fn has_comment(value: &Expression) -> bool {
     let is_comment = |raw: Option<&RawString>| raw.is_some_and(|raw| !raw.trim().is_empty());
     value.as_array().is_some_and(|list| {
         is_comment(Some(list.trailing()))
-            || list.iter().any(|item| is_comment(item.decor().prefix()) || is_comment(item.decor().suffix()))
+            || list
+                .iter()
+                .any(|item| is_comment(item.decor().prefix()) || is_comment(item.decor().suffix()))
     })
 }
 
@@ -118,7 +125,11 @@ fn own_lines(raw: Option<&RawString>, indent: &str, keep_gap: bool) -> String {
 
 fn same_line(raw: Option<&RawString>) -> String {
     let comment = raw.map(|raw| raw.trim().to_owned()).unwrap_or_default();
-    if comment.is_empty() { comment } else { format!(" {comment}") }
+    if comment.is_empty() {
+        comment
+    } else {
+        format!(" {comment}")
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +141,10 @@ mod tests {
     #[test]
     fn one_layout() {
         let cases = [
-            ("path   \"a/*\" {\ncapabilities=[\"read\",\"list\"]\n}", "path \"a/*\" {\n  capabilities = [\"read\", \"list\"]\n}\n"),
+            (
+                "path   \"a/*\" {\ncapabilities=[\"read\",\"list\"]\n}",
+                "path \"a/*\" {\n  capabilities = [\"read\", \"list\"]\n}\n",
+            ),
             (
                 "# what\n\n\n# why\npath \"a\" {\n\n    # inside\n    capabilities = [ \"read\" ] # after\n    # last\n}\n\n\n\npath \"b\" { capabilities = [] }\n# end",
                 "# what\n\n# why\npath \"a\" {\n  # inside\n  capabilities = [\"read\"] # after\n  # last\n}\n\npath \"b\" {\n  capabilities = []\n}\n# end\n",

@@ -11,14 +11,23 @@ use crate::output::{pairs, plain};
 
 pub(super) fn run(context: Context) -> CliResult {
     let client = context.client.once();
-    let answer = client.send(Method::Get, "sys/seal-status", &[], None).and_then(|answer| answer.json());
+    let answer = client
+        .send(Method::Get, "sys/seal-status", &[], None)
+        .and_then(|answer| answer.json());
     // 2 means sealed here, and a server that does not answer is not known to be sealed.
     let status = match answer {
         Ok(status) => status.unwrap_or_default(),
         Err(curl) if matches!(curl, crate::client::ClientError::Curl(_)) => {
-            return Err(CliError::Request { context: String::new(), source: curl });
+            return Err(CliError::Request {
+                context: String::new(),
+                source: curl,
+            });
         }
-        Err(error) => return Err(CliError::Usage(format!("Error checking seal status: {error}"))),
+        Err(error) => {
+            return Err(CliError::Usage(format!(
+                "Error checking seal status: {error}"
+            )));
+        }
     };
     let status = with_leader(&client, status);
     context.output.object(&status, || table(&status))?;
@@ -26,13 +35,22 @@ pub(super) fn run(context: Context) -> CliResult {
 }
 
 fn with_leader(client: &Client, mut status: Map<String, Value>) -> Map<String, Value> {
-    let leader: Option<Map<String, Value>> =
-        client.send(Method::Get, "sys/leader", &[], None).and_then(|answer| answer.json()).ok().flatten();
+    let leader: Option<Map<String, Value>> = client
+        .aside()
+        .send(Method::Get, "sys/leader", &[], None)
+        .and_then(|answer| answer.json())
+        .ok()
+        .flatten();
     let leader = leader.unwrap_or_default();
     let enabled = is(&leader, "ha_enabled");
     status.insert("ha_enabled".to_owned(), enabled.into());
     if enabled {
-        for key in ["is_self", "active_time", "leader_address", "leader_cluster_address"] {
+        for key in [
+            "is_self",
+            "active_time",
+            "leader_address",
+            "leader_cluster_address",
+        ] {
             if let Some(value) = leader.get(key) {
                 status.insert(key.to_owned(), value.clone());
             }
@@ -47,7 +65,13 @@ fn is(object: &Map<String, Value>, key: &str) -> bool {
 
 /// The status as a table, of `sys/seal-status` or of an answer to `sys/unseal`.
 pub(super) fn table(status: &Map<String, Value>) -> String {
-    let text = |key: &str| status.get(key).filter(|value| !value.is_null()).map(plain).unwrap_or_default();
+    let text = |key: &str| {
+        status
+            .get(key)
+            .filter(|value| !value.is_null())
+            .map(plain)
+            .unwrap_or_default()
+    };
     let mut rows = vec![
         ("Seal Type".to_owned(), text("type")),
         ("Initialized".to_owned(), text("initialized")),
@@ -57,7 +81,10 @@ pub(super) fn table(status: &Map<String, Value>) -> String {
     ];
     let mut row = |title: &str, value: String| rows.push((title.to_owned(), value));
     if is(status, "sealed") {
-        row("Unseal Progress", format!("{}/{}", text("progress"), text("t")));
+        row(
+            "Unseal Progress",
+            format!("{}/{}", text("progress"), text("t")),
+        );
         row("Unseal Nonce", text("nonce"));
     }
     for (title, key) in [
@@ -75,7 +102,10 @@ pub(super) fn table(status: &Map<String, Value>) -> String {
     }
     if is(status, "ha_enabled") && !is(status, "sealed") {
         let active = is(status, "is_self");
-        row("HA Mode", if active { "active" } else { "standby" }.to_owned());
+        row(
+            "HA Mode",
+            if active { "active" } else { "standby" }.to_owned(),
+        );
         if !active {
             row("Active Node Address", text("leader_address"));
         }

@@ -93,8 +93,13 @@ impl Create {
             (None, true) => "auth/token/create-orphan".to_owned(),
             (None, false) => "auth/token/create".to_owned(),
         };
-        let answer = context.client.post(&path, &self.request()?).doing("Error creating token")?;
-        context.output.secret(&answer.ok_or_else(|| nothing_at(&path))?)
+        let answer = context
+            .client
+            .post(&path, &self.request()?)
+            .doing("Error creating token")?;
+        context
+            .output
+            .secret(&answer.ok_or_else(|| nothing_at(&path))?)
     }
 
     fn request(&self) -> Result<Value, CliError> {
@@ -108,14 +113,24 @@ impl Create {
             ("explicit_max_ttl", ttl(self.explicit_max_ttl)),
             ("period", ttl(self.period)),
             ("renewable", Some(json!(self.renewable))),
-            ("no_default_policy", self.no_default_policy.then(|| json!(true))),
+            (
+                "no_default_policy",
+                self.no_default_policy.then(|| json!(true)),
+            ),
             ("num_uses", self.use_limit.map(|uses| json!(uses))),
             ("type", text(&self.kind)),
             ("meta", (!metadata.is_empty()).then(|| metadata.into())),
-            ("policies", (!self.policy.is_empty()).then(|| json!(self.policy))),
+            (
+                "policies",
+                (!self.policy.is_empty()).then(|| json!(self.policy)),
+            ),
             ("entity_alias", text(&self.entity_alias)),
         ];
-        Ok(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<Map<_, _>>().into())
+        Ok(fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect::<Map<_, _>>()
+            .into())
     }
 }
 
@@ -133,13 +148,22 @@ impl Lookup {
     fn run(self, context: &Context) -> CliResult {
         let client = &context.client;
         let answer = match (self.token, self.accessor) {
-            (None, true) => return Err(CliError::usage("Not enough arguments with -accessor (expected 1, got 0)")),
+            (None, true) => {
+                return Err(CliError::usage(
+                    "Not enough arguments with -accessor (expected 1, got 0)",
+                ));
+            }
             (None, false) => client.read("auth/token/lookup-self", &[]),
             (Some(token), false) => client.post("auth/token/lookup", &json!({ "token": token })),
-            (Some(accessor), true) => client.post("auth/token/lookup-accessor", &json!({ "accessor": accessor })),
+            (Some(accessor), true) => client.post(
+                "auth/token/lookup-accessor",
+                &json!({ "accessor": accessor }),
+            ),
         };
         let secret = answer.doing("Error looking up token")?;
-        context.output.secret(&secret.ok_or_else(|| CliError::Refused("No such token".to_owned()))?)
+        context
+            .output
+            .secret(&secret.ok_or_else(|| CliError::Refused("No such token".to_owned()))?)
     }
 }
 
@@ -159,7 +183,11 @@ pub struct Renew {
 impl Renew {
     fn run(self, context: &Context) -> CliResult {
         let (path, mut request) = match (self.token, self.accessor) {
-            (None, true) => return Err(CliError::usage("Not enough arguments with -accessor (expected 1, got 0)")),
+            (None, true) => {
+                return Err(CliError::usage(
+                    "Not enough arguments with -accessor (expected 1, got 0)",
+                ));
+            }
             (None, false) => ("auth/token/renew-self", Map::new()),
             (Some(token), false) => ("auth/token/renew", one("token", token)),
             (Some(accessor), true) => ("auth/token/renew-accessor", one("accessor", accessor)),
@@ -167,8 +195,13 @@ impl Renew {
         if let Some(increment) = self.increment {
             request.insert("increment".to_owned(), increment.0.into());
         }
-        let answer = context.client.write(path, &request.into()).doing("Error renewing token")?;
-        context.output.secret(&answer.ok_or_else(|| nothing_at(path))?)
+        let answer = context
+            .client
+            .write(path, &request.into())
+            .doing("Error renewing token")?;
+        context
+            .output
+            .secret(&answer.ok_or_else(|| nothing_at(path))?)
     }
 }
 
@@ -206,16 +239,39 @@ impl Revoke {
         let (path, request) = match (self.token, self.own, self.accessor, self.mode) {
             (_, true, true, _) => return Err(CliError::usage("Cannot use -self with -accessor!")),
             (_, true, _, Some(_)) => return Err(CliError::usage("Cannot use -self with -mode!")),
-            (_, _, true, Some(_)) => return Err(CliError::usage("Cannot use -accessor with -mode!")),
-            (Some(_), true, ..) => return Err(CliError::usage("Too many arguments with -self (expected 0, got 1)")),
-            (None, false, ..) => return Err(CliError::usage("Not enough arguments (expected 1 or -self, got 0)")),
+            (_, _, true, Some(_)) => {
+                return Err(CliError::usage("Cannot use -accessor with -mode!"));
+            }
+            (Some(_), true, ..) => {
+                return Err(CliError::usage(
+                    "Too many arguments with -self (expected 0, got 1)",
+                ));
+            }
+            (None, false, ..) => {
+                return Err(CliError::usage(
+                    "Not enough arguments (expected 1 or -self, got 0)",
+                ));
+            }
             (None, true, false, None) => ("auth/token/revoke-self".to_owned(), Map::new()),
-            (Some(accessor), false, true, None) => ("auth/token/revoke-accessor".to_owned(), one("accessor", accessor)),
-            (Some(token), false, false, None) => ("auth/token/revoke".to_owned(), one("token", token)),
-            (Some(token), false, false, Some(Mode::Orphan)) => ("auth/token/revoke-orphan".to_owned(), one("token", token)),
-            (Some(path), false, false, Some(Mode::Path)) => (format!("sys/leases/revoke-prefix/{}", sanitised(&path)), Map::new()),
+            (Some(accessor), false, true, None) => (
+                "auth/token/revoke-accessor".to_owned(),
+                one("accessor", accessor),
+            ),
+            (Some(token), false, false, None) => {
+                ("auth/token/revoke".to_owned(), one("token", token))
+            }
+            (Some(token), false, false, Some(Mode::Orphan)) => {
+                ("auth/token/revoke-orphan".to_owned(), one("token", token))
+            }
+            (Some(path), false, false, Some(Mode::Path)) => (
+                format!("sys/leases/revoke-prefix/{}", sanitised(&path)),
+                Map::new(),
+            ),
         };
-        context.client.send(Method::Put, &path, &[], Some(&request.into())).doing("Error revoking token")?;
+        context
+            .client
+            .send(Method::Put, &path, &[], Some(&request.into()))
+            .doing("Error revoking token")?;
         done("Success! Revoked token (if it existed)")
     }
 }
@@ -235,11 +291,27 @@ impl Capabilities {
     fn run(self, context: &Context) -> CliResult {
         let (endpoint, request, path) = match (self.arguments.as_slice(), self.accessor) {
             ([path], false) => ("sys/capabilities-self", json!({ "path": path }), path),
-            ([token, path], false) => ("sys/capabilities", json!({ "token": token, "path": path }), path),
-            ([accessor, path], true) => ("sys/capabilities-accessor", json!({ "accessor": accessor, "path": path }), path),
-            _ => return Err(CliError::usage("Wrong number of arguments (expected PATH, TOKEN PATH, or -accessor ACCESSOR PATH)")),
+            ([token, path], false) => (
+                "sys/capabilities",
+                json!({ "token": token, "path": path }),
+                path,
+            ),
+            ([accessor, path], true) => (
+                "sys/capabilities-accessor",
+                json!({ "accessor": accessor, "path": path }),
+                path,
+            ),
+            _ => {
+                return Err(CliError::usage(
+                    "Wrong number of arguments (expected PATH, TOKEN PATH, or -accessor ACCESSOR PATH)",
+                ));
+            }
         };
-        let answer = context.client.post(endpoint, &request).doing("Error listing capabilities")?.unwrap_or_default();
+        let answer = context
+            .client
+            .post(endpoint, &request)
+            .doing("Error listing capabilities")?
+            .unwrap_or_default();
         let found = answer.get(path).or_else(|| answer.get("capabilities"));
         let mut capabilities = found.map(strings).unwrap_or_default();
         capabilities.sort();

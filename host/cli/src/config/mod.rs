@@ -1,6 +1,7 @@
 //! The server's configuration: HCL or JSON, with Vault's names.
 
 mod parse;
+mod tree;
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +10,14 @@ pub use parse::parse;
 /// A server to be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerConfig {
+    /// Where to listen.
     pub listeners: Vec<Listener>,
+    /// Where data goes.
     pub storage: Option<StorageConfig>,
+    /// How clients reach this server.
     pub api_addr: Option<String>,
-    pub log_level: Option<String>,
-    pub log_format: Option<String>,
+    pub log_level: Option<LogLevel>,
+    pub log_format: Option<LogFormat>,
     /// Seconds.
     pub default_lease_ttl: Option<u64>,
     /// Seconds.
@@ -26,14 +30,102 @@ pub struct ServerConfig {
 /// A `listener "tcp"` block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
+    /// `host:port`.
     pub address: String,
     /// The certificate's and the key's file.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Refuse clients without TLS 1.3.
     pub only_tls13: bool,
     /// Bytes.
     pub max_request_size: Option<usize>,
     /// Seconds.
     pub max_request_duration: Option<u64>,
+    /// Seconds that a request's headers may take.
+    pub header_timeout: Option<u64>,
+    /// Seconds that a request's body may take.
+    pub read_timeout: Option<u64>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8200".to_owned(),
+            tls: None,
+            only_tls13: false,
+            max_request_size: None,
+            max_request_duration: None,
+            header_timeout: None,
+            read_timeout: None,
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// What helps to find a fault.
+    Debug,
+    /// What an operator wants to know.
+    #[default]
+    Info,
+    /// What may be wrong.
+    Warn,
+    /// What is wrong.
+    Error,
+}
+
+impl LogLevel {
+    /// From its name, as Vault knows it.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        match name.to_lowercase().as_str() {
+            "trace" => Ok(Self::Trace),
+            "debug" => Ok(Self::Debug),
+            "info" | "notice" => Ok(Self::Info),
+            "warn" | "warning" => Ok(Self::Warn),
+            "error" | "err" => Ok(Self::Error),
+            _ => Err(format!("{name:?} is not trace, debug, info, warn or error")),
+        }
+    }
+
+    /// What the log's filter calls it.
+    pub fn directive(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// In which form it is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Standard,
+    /// A JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// From its name.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "standard" => Ok(Self::Standard),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{name:?} is not standard or json")),
+        }
+    }
 }
 
 /// A `storage` block.
@@ -47,7 +139,10 @@ pub enum StorageConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{}: {error}", path.display())]
-    Read { path: PathBuf, error: std::io::Error },
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("{place}: {reason}")]
     Invalid { place: String, reason: String },
 }
@@ -58,7 +153,10 @@ impl ServerConfig {
         let mut config = Self::default();
         for path in paths {
             for file in files(path)? {
-                let text = std::fs::read_to_string(&file).map_err(|error| ConfigError::Read { path: file.clone(), error })?;
+                let text = std::fs::read_to_string(&file).map_err(|error| ConfigError::Read {
+                    path: file.clone(),
+                    error,
+                })?;
                 config.merge(parse(&file.display().to_string(), &text)?);
             }
         }
@@ -79,12 +177,21 @@ impl ServerConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |reason: &str| Err(ConfigError::Invalid { place: "configuration".to_owned(), reason: reason.to_owned() });
+        let refuse = |reason: &str| {
+            Err(ConfigError::Invalid {
+                place: "configuration".to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
         if self.storage.is_none() {
-            return refuse("a storage block is missing: storage \"redb\" { path = \"...\" }, or storage \"inmem\" {}");
+            return refuse(
+                "a storage block is missing: storage \"redb\" { path = \"...\" }, or storage \"inmem\" {}",
+            );
         }
         if self.listeners.is_empty() {
-            return refuse("a listener is missing: listener \"tcp\" { address = \"127.0.0.1:8200\" ... }");
+            return refuse(
+                "a listener is missing: listener \"tcp\" { address = \"127.0.0.1:8200\" ... }",
+            );
         }
         if let (Some(default), Some(max)) = (self.default_lease_ttl, self.max_lease_ttl)
             && default > max
@@ -99,11 +206,17 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let read = |error| ConfigError::Read { path: path.to_owned(), error };
+    let read = |error| ConfigError::Read {
+        path: path.to_owned(),
+        error,
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(read)? {
         let file = entry.map_err(read)?.path();
-        if file.extension().is_some_and(|extension| extension == "hcl" || extension == "json") {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "hcl" || extension == "json")
+        {
             files.push(file);
         }
     }

@@ -1,206 +1,260 @@
+//! From a file's [tree](super::tree) to a configuration. What is not known is refused, with its line: a setting that is
+//! silently ignored is one that somebody relies on.
+
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use super::tree::{self, Fault, Node, Value};
+use super::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
 
-use super::{ConfigError, Listener, ServerConfig, StorageConfig};
+const UNKNOWN: &str = "there is no such setting";
 
 /// Parses one file's text; `place` names it in errors.
+///
+/// # Errors
+/// If it is not HCL or JSON, or does not say what a server could be made of.
 pub fn parse(place: &str, text: &str) -> Result<ServerConfig, ConfigError> {
-    let refuse = |reason: String| ConfigError::Invalid { place: place.to_owned(), reason };
-    let root: Map<String, Value> = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?
-    } else {
-        hcl::from_str(text).map_err(|error| refuse(error.to_string()))?
-    };
     let mut config = ServerConfig::default();
-    for (key, value) in &root {
-        read(&mut config, key, value).map_err(|reason| refuse(format!("{key}: {reason}")))?;
-    }
+    tree::read(text)
+        .and_then(|settings| {
+            settings
+                .iter()
+                .try_for_each(|(key, node)| read(&mut config, key, node))
+        })
+        .map_err(|fault| ConfigError::Invalid {
+            place: format!("{place}:{}", fault.line),
+            reason: fault.reason,
+        })?;
     Ok(config)
 }
 
-fn read(config: &mut ServerConfig, key: &str, value: &Value) -> Result<(), String> {
+fn read(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Fault> {
+    let named = |fault: Fault| Fault::new(fault.line, format!("{key}: {}", fault.reason));
+    setting(config, key, node).map_err(named)
+}
+
+fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Fault> {
     match key {
         "listener" => {
-            for (kind, body) in blocks(value)? {
+            for (kind, body) in blocks(node)? {
                 if kind != "tcp" {
-                    return Err(format!("there is no listener {kind:?}; there is \"tcp\""));
+                    return Err(Fault::new(
+                        body.line,
+                        format!("there is no listener {kind:?}; there is \"tcp\""),
+                    ));
                 }
-                config.listeners.push(listener(&body)?);
+                let listener = listener(body, &mut config.warnings)?;
+                config.listeners.push(listener);
             }
         }
         "storage" | "backend" => {
-            let [(kind, body)] = <[_; 1]>::try_from(blocks(value)?).map_err(|_| "there can be one storage block".to_owned())?;
-            config.storage = Some(storage(&kind, &body)?);
+            for (kind, body) in blocks(node)? {
+                if config.storage.is_some() {
+                    return Err(Fault::new(body.line, "there can be one storage block only"));
+                }
+                config.storage = Some(storage(kind, body)?);
+            }
         }
-        "api_addr" => config.api_addr = Some(text(value)?),
-        "log_level" => config.log_level = Some(text(value)?),
-        "log_format" => config.log_format = Some(text(value)?),
-        "default_lease_ttl" => config.default_lease_ttl = Some(seconds(value)?),
-        "max_lease_ttl" => config.max_lease_ttl = Some(seconds(value)?),
-        "pid_file" => config.pid_file = Some(text(value)?.into()),
+        "api_addr" => config.api_addr = Some(text(node)?),
+        "log_level" => config.log_level = Some(word(node, LogLevel::parse)?),
+        "log_format" => config.log_format = Some(word(node, LogFormat::parse)?),
+        "default_lease_ttl" => config.default_lease_ttl = Some(seconds(node)?),
+        "max_lease_ttl" => config.max_lease_ttl = Some(seconds(node)?),
+        "pid_file" => config.pid_file = Some(text(node)?.into()),
+        // There is nothing to switch off: memory is locked, and caches are small, whatever these say.
         "disable_mlock" | "disable_cache" | "cluster_name" => {}
         "ui" | "cluster_addr" | "disable_clustering" | "raw_storage_endpoint" | "telemetry" => {
-            config.warnings.push(format!("{key} is accepted, and does nothing yet"));
+            config.warnings.push(format!(
+                "line {}: {key} is accepted, and does nothing",
+                node.line
+            ));
         }
-        _ => return Err("there is no such setting".to_owned()),
+        "seal" | "ha_storage" | "service_registration" | "plugin_directory" | "user_lockout" => {
+            return Err(Fault::new(node.line, "is not supported yet; remove it"));
+        }
+        _ => return Err(Fault::new(node.line, UNKNOWN)),
     }
     Ok(())
 }
 
-/// `name "label" { ... }`, once or several times.
-fn blocks(value: &Value) -> Result<Vec<(String, Map<String, Value>)>, String> {
-    let expected = || "expected a block with a name in quotes".to_owned();
-    let mut found = Vec::new();
-    let groups: Vec<&Value> = match value {
-        Value::Array(list) => list.iter().collect(),
-        one => vec![one],
+fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> {
+    let mut listener = Listener::default();
+    let (mut certificate, mut key_file, mut disabled) = (None::<PathBuf>, None::<PathBuf>, false);
+    for (key, node) in block(body)? {
+        let named = |fault: Fault| Fault::new(fault.line, format!("{key}: {}", fault.reason));
+        match key.as_str() {
+            "address" => listener.address = text(node).map_err(named)?,
+            "tls_cert_file" => certificate = Some(text(node).map_err(named)?.into()),
+            "tls_key_file" => key_file = Some(text(node).map_err(named)?.into()),
+            "tls_disable" => disabled = boolean(node).map_err(named)?,
+            "tls_min_version" => listener.only_tls13 = word(node, only_tls13).map_err(named)?,
+            "max_request_size" => {
+                let bytes = number(node).map_err(named)?;
+                listener.max_request_size = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
+            }
+            "max_request_duration" => {
+                listener.max_request_duration = Some(seconds(node).map_err(named)?)
+            }
+            "http_read_header_timeout" => {
+                listener.header_timeout = Some(seconds(node).map_err(named)?)
+            }
+            "http_read_timeout" => listener.read_timeout = Some(seconds(node).map_err(named)?),
+            "cluster_address"
+            | "http_idle_timeout"
+            | "http_write_timeout"
+            | "tls_disable_client_certs"
+            | "tls_prefer_server_cipher_suites" => {
+                warnings.push(format!(
+                    "line {}: listener: {key} is accepted, and does nothing",
+                    node.line
+                ));
+            }
+            // Who sets these relies on being protected by them.
+            "tls_client_ca_file"
+            | "tls_require_and_verify_client_cert"
+            | "tls_max_version"
+            | "tls_cipher_suites"
+            | "require_request_header"
+            | "proxy_protocol_behavior"
+            | "proxy_protocol_authorized_addrs"
+            | "x_forwarded_for_authorized_addrs"
+            | "x_forwarded_for_hop_skips"
+            | "x_forwarded_for_reject_not_authorized"
+            | "x_forwarded_for_reject_not_present" => {
+                return Err(Fault::new(
+                    node.line,
+                    format!("{key}: is not supported yet; remove it"),
+                ));
+            }
+            _ => return Err(Fault::new(node.line, format!("{key}: {UNKNOWN}"))),
+        }
+    }
+    listener.tls = match (disabled, certificate, key_file) {
+        (true, _, _) => None,
+        (false, Some(certificate), Some(key)) => Some((certificate, key)),
+        (false, _, _) => {
+            let reason = "tls_cert_file and tls_key_file must be given, or tls_disable = true";
+            return Err(Fault::new(body.line, reason));
+        }
     };
-    for group in groups {
-        for (label, body) in group.as_object().ok_or_else(expected)? {
-            let bodies: Vec<&Value> = match body {
-                Value::Array(list) => list.iter().collect(),
-                one => vec![one],
-            };
-            for body in bodies {
-                found.push((label.clone(), body.as_object().ok_or_else(expected)?.clone()));
+    Ok(listener)
+}
+
+fn only_tls13(version: &str) -> Result<bool, String> {
+    match version {
+        "tls12" => Ok(false),
+        "tls13" => Ok(true),
+        other => Err(format!("{other:?} is not \"tls12\" or \"tls13\"")),
+    }
+}
+
+fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
+    let allowed: &[&str] = match kind {
+        "redb" => &["path"],
+        "inmem" => &[],
+        other => {
+            let reason = format!(
+                "there is no storage {other:?}; there are \"redb\" (a folder) and \"inmem\" (nothing is kept)"
+            );
+            return Err(Fault::new(body.line, reason));
+        }
+    };
+    let settings = block(body)?;
+    if let Some((unknown, node)) = settings
+        .iter()
+        .find(|(key, _)| !allowed.contains(&key.as_str()))
+    {
+        return Err(Fault::new(node.line, format!("{unknown}: {UNKNOWN}")));
+    }
+    match settings.iter().find(|(key, _)| key == "path") {
+        None if kind == "inmem" => Ok(StorageConfig::Memory),
+        None => Err(Fault::new(
+            body.line,
+            "path is missing: the folder that the data goes to",
+        )),
+        Some((_, path)) => Ok(StorageConfig::Redb {
+            path: text(path)?.into(),
+        }),
+    }
+}
+
+fn block(node: &Node) -> Result<&[(String, Node)], Fault> {
+    match &node.value {
+        Value::Block(settings) => Ok(settings),
+        _ => Err(Fault::new(node.line, "expected a block")),
+    }
+}
+
+/// `key "name" { ... }`, once or, in JSON, several times.
+fn blocks(node: &Node) -> Result<Vec<(&str, &Node)>, Fault> {
+    let mut found = Vec::new();
+    for group in each(node) {
+        let Value::Block(named) = &group.value else {
+            return Err(Fault::new(
+                group.line,
+                "expected a block with a name in quotes",
+            ));
+        };
+        for (name, bodies) in named {
+            for body in each(bodies) {
+                if !matches!(body.value, Value::Block(_)) {
+                    return Err(Fault::new(
+                        body.line,
+                        "expected a block with a name in quotes",
+                    ));
+                }
+                found.push((name.as_str(), body));
             }
         }
     }
     Ok(found)
 }
 
-fn listener(body: &Map<String, Value>) -> Result<Listener, String> {
-    let mut listener = Listener {
-        address: "127.0.0.1:8200".to_owned(),
-        tls: None,
-        only_tls13: false,
-        max_request_size: None,
-        max_request_duration: None,
-    };
-    let (mut certificate, mut key_file, mut disabled) = (None, None, false);
-    for (key, value) in body {
-        let failed = |reason: String| format!("{key}: {reason}");
-        match key.as_str() {
-            "address" => listener.address = text(value).map_err(failed)?,
-            "tls_cert_file" => certificate = Some(PathBuf::from(text(value).map_err(failed)?)),
-            "tls_key_file" => key_file = Some(PathBuf::from(text(value).map_err(failed)?)),
-            "tls_disable" => disabled = boolean(value).map_err(failed)?,
-            "tls_min_version" => match text(value).map_err(failed)?.as_str() {
-                "tls12" => {}
-                "tls13" => listener.only_tls13 = true,
-                other => return Err(format!("tls_min_version: {other:?} is not \"tls12\" or \"tls13\"")),
-            },
-            "max_request_size" => listener.max_request_size = Some(number(value).map_err(failed)?),
-            "max_request_duration" => listener.max_request_duration = Some(seconds(value).map_err(failed)?),
-            "cluster_address" => {}
-            other => return Err(format!("{other}: there is no such setting")),
-        }
-    }
-    listener.tls = match (disabled, certificate, key_file) {
-        (true, _, _) => None,
-        (false, Some(certificate), Some(key)) => Some((certificate, key)),
-        (false, _, _) => return Err("tls_cert_file and tls_key_file must be given, or tls_disable = true".to_owned()),
-    };
-    Ok(listener)
-}
-
-fn storage(kind: &str, body: &Map<String, Value>) -> Result<StorageConfig, String> {
-    let allowed: &[&str] = if kind == "redb" { &["path"] } else { &[] };
-    match kind {
-        "redb" | "inmem" => {}
-        other => return Err(format!("there is no storage {other:?}; there are \"redb\" and \"inmem\"")),
-    }
-    if let Some(unknown) = body.keys().find(|key| !allowed.contains(&key.as_str())) {
-        return Err(format!("{unknown}: there is no such setting"));
-    }
-    if kind == "inmem" {
-        return Ok(StorageConfig::Memory);
-    }
-    let path = body.get("path").ok_or("path is missing: the folder that the data goes to")?;
-    Ok(StorageConfig::Redb { path: text(path)?.into() })
-}
-
-fn text(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "expected a text in quotes".to_owned())
-}
-
-fn boolean(value: &Value) -> Result<bool, String> {
-    match value {
-        Value::Bool(b) => Ok(*b),
-        Value::String(text) if text == "true" || text == "1" => Ok(true),
-        Value::String(text) if text == "false" || text == "0" => Ok(false),
-        Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
-        Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
-        _ => Err("expected true or false".to_owned()),
+fn each(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(nodes) => nodes,
+        _ => std::slice::from_ref(node),
     }
 }
 
-fn number(value: &Value) -> Result<usize, String> {
-    value.as_u64().and_then(|n| usize::try_from(n).ok()).ok_or_else(|| "expected a number that is not negative".to_owned())
+fn text(node: &Node) -> Result<String, Fault> {
+    match &node.value {
+        Value::Text(text) => Ok(text.clone()),
+        _ => Err(Fault::new(node.line, "expected a text in quotes")),
+    }
 }
 
-fn seconds(value: &Value) -> Result<u64, String> {
-    match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => {
-            text.parse().ok().or_else(|| humantime::parse_duration(text).ok().map(|duration| duration.as_secs()))
-        }
+fn word<T>(node: &Node, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Fault> {
+    parse(&text(node)?).map_err(|reason| Fault::new(node.line, reason))
+}
+
+fn boolean(node: &Node) -> Result<bool, Fault> {
+    match &node.value {
+        Value::Bool(yes) => Ok(*yes),
+        Value::Number(number @ 0..=1) => Ok(*number == 1),
+        Value::Text(text) if ["true", "1"].contains(&text.as_str()) => Ok(true),
+        Value::Text(text) if ["false", "0"].contains(&text.as_str()) => Ok(false),
+        _ => Err(Fault::new(node.line, "expected true or false")),
+    }
+}
+
+fn number(node: &Node) -> Result<u64, Fault> {
+    match &node.value {
+        Value::Number(number) => Ok(*number),
+        _ => Err(Fault::new(node.line, "expected a number")),
+    }
+}
+
+fn seconds(node: &Node) -> Result<u64, Fault> {
+    match &node.value {
+        Value::Number(number) => Some(*number),
+        Value::Text(text) => crate::duration::seconds(text)
+            .ok()
+            .and_then(|seconds| u64::try_from(seconds).ok()),
         _ => None,
     }
-    .ok_or_else(|| "expected a duration such as \"768h\"".to_owned())
+    .ok_or_else(|| Fault::new(node.line, "expected a duration such as \"768h\""))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const GOOD: &str = r#"
-        listener "tcp" {
-          address         = "0.0.0.0:8200"
-          tls_cert_file   = "/c.pem"
-          tls_key_file    = "/k.pem"
-          tls_min_version = "tls13"
-        }
-        listener "tcp" {
-          address     = "127.0.0.1:8201"
-          tls_disable = true
-        }
-        storage "redb" { path = "/var/lib/coffer" }
-        api_addr = "https://coffer:8200"
-        max_lease_ttl = "768h"
-    "#;
-
-    #[test]
-    fn a_good_file() {
-        let config = parse("f", GOOD).unwrap();
-        assert_eq!(config.listeners.len(), 2);
-        assert!(config.listeners.first().unwrap().only_tls13);
-        assert_eq!(config.storage, Some(StorageConfig::Redb { path: "/var/lib/coffer".into() }));
-        assert_eq!(config.max_lease_ttl, Some(768 * 3600));
-        let json = r#"{"listener": [{"tcp": {"address": "a:1", "tls_disable": "true"}}], "storage": {"inmem": {}}}"#;
-        assert_eq!(parse("f", json).unwrap().storage, Some(StorageConfig::Memory));
-    }
-
-    #[test]
-    fn bad_files_say_what_is_wrong() {
-        #[rustfmt::skip]
-        let table = [
-            ("nonsense = 1", "nonsense: there is no such setting"),
-            (r#"storage "consul" {}"#, "there is no storage \"consul\""),
-            (r#"storage "redb" {}"#, "path is missing"),
-            (r#"storage "redb" { path = 3 }"#, "expected a text"),
-            (r#"listener "unix" {}"#, "there is no listener"),
-            (r#"listener "tcp" { address = "a" }"#, "tls_cert_file and tls_key_file"),
-            (r#"listener "tcp" { port = 3 }"#, "port: there is no such setting"),
-            (r#"listener "tcp" { tls_min_version = "ssl" }"#, "tls_min_version"),
-            (r#"max_lease_ttl = "x""#, "expected a duration"),
-            ("listener {", "f: "),
-        ];
-        for (text, reason) in table {
-            let error = parse("f", text).unwrap_err().to_string();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-}
+#[path = "parse_tests.rs"]
+mod tests;

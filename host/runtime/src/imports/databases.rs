@@ -8,43 +8,79 @@ use crate::state::State;
 type Answer<T> = wasmtime::Result<Result<T, PluginError>>;
 
 impl State {
-    async fn database<R: Send + 'static>(&mut self, on: databases::Target, call: DatabaseCall<R>) -> Answer<R> {
+    async fn database<R: Send + 'static>(
+        &mut self,
+        on: databases::Target,
+        call: DatabaseCall<R>,
+    ) -> Answer<R> {
         let here = self.call()?;
         let (pools, mount) = (here.databases.clone(), here.mount.clone());
         Ok(pools.call(&mount, here.deadline, on, call).await)
     }
 
     /// After this the request is not run again.
-    async fn change<R: Send + 'static>(&mut self, on: databases::Target, call: DatabaseCall<R>) -> Answer<R> {
+    async fn change<R: Send + 'static>(
+        &mut self,
+        on: databases::Target,
+        call: DatabaseCall<R>,
+    ) -> Answer<R> {
         self.call()?.touched = true;
         self.database(on, call).await
     }
 }
 
 impl databases::Host for State {
-    async fn username(&mut self, on: databases::Target, naming: users::UserNaming) -> Answer<String> {
-        let call = database::call(move |db, store| Box::pin(async move { db.call_username(store, &naming).await }));
-        self.database(on, DatabaseCall { connects: false, ..call }).await
+    async fn username(
+        &mut self,
+        on: databases::Target,
+        naming: users::UserNaming,
+    ) -> Answer<String> {
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_username(store, &naming).await })
+        });
+        self.database(
+            on,
+            DatabaseCall {
+                connects: false,
+                ..call
+            },
+        )
+        .await
     }
 
     async fn create_user(&mut self, on: databases::Target, user: users::UserRequest) -> Answer<()> {
-        let call = database::call(move |db, store| Box::pin(async move { db.call_create_user(store, &user).await }));
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_create_user(store, &user).await })
+        });
         self.change(on, call).await
     }
 
-    async fn update_user(&mut self, on: databases::Target, change: users::UserChange) -> Answer<()> {
-        let call = database::call(move |db, store| Box::pin(async move { db.call_update_user(store, &change).await }));
+    async fn update_user(
+        &mut self,
+        on: databases::Target,
+        change: users::UserChange,
+    ) -> Answer<()> {
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_update_user(store, &change).await })
+        });
         self.change(on, call).await
     }
 
-    async fn delete_user(&mut self, on: databases::Target, removal: users::UserRemoval) -> Answer<()> {
-        let call = database::call(move |db, store| Box::pin(async move { db.call_delete_user(store, &removal).await }));
+    async fn delete_user(
+        &mut self,
+        on: databases::Target,
+        removal: users::UserRemoval,
+    ) -> Answer<()> {
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_delete_user(store, &removal).await })
+        });
         self.change(on, call).await
     }
 
     /// Leaves nothing behind, so a request that did no more than this can be run again.
     async fn ping(&mut self, on: databases::Target) -> Answer<()> {
-        let call = database::call(move |db, store| Box::pin(async move { db.call_ping(store).await }));
+        let call =
+            database::call(move |db, store| Box::pin(async move { db.call_ping(store).await }));
         self.database(on, call).await
     }
 

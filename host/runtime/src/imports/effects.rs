@@ -49,7 +49,11 @@ fn check(lease: &effects::LeaseRequest, already: bool) -> Result<(), String> {
         return Err("a request can have one lease only".to_owned());
     }
     if lease.group.len() > limits::GROUP {
-        return Err(format!("the lease's group has {} bytes; {} are allowed", lease.group.len(), limits::GROUP));
+        return Err(format!(
+            "the lease's group has {} bytes; {} are allowed",
+            lease.group.len(),
+            limits::GROUP
+        ));
     }
     internal(&lease.internal).map_err(|reason| format!("the lease's internal data {reason}"))
 }

@@ -16,7 +16,10 @@ impl clock::Host for State {
 impl random::Host for State {
     async fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
         if len > limits::RANDOM {
-            wasmtime::bail!("{len} random bytes asked for; {} are allowed at a time", limits::RANDOM);
+            wasmtime::bail!(
+                "{len} random bytes asked for; {} are allowed at a time",
+                limits::RANDOM
+            );
         }
         let mut bytes = vec![0; len as usize];
         self.environment.random.fill(&mut bytes);

@@ -29,6 +29,7 @@ pub(crate) fn plugin_linker(engine: &Engine) -> Result<Linker<State>, LoadError>
 /// What a component of the `database` world may import.
 pub(crate) fn database_linker(engine: &Engine) -> Result<Linker<State>, LoadError> {
     let mut linker = Linker::new(&engine.wasm);
-    database::Database::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(refuse)?;
+    database::Database::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+        .map_err(refuse)?;
     Ok(linker)
 }

@@ -49,7 +49,12 @@ async fn connect(grants: &Grants, host: &str, port: u16) -> Result<TcpStream, Pl
                 return Ok(stream);
             }
             Ok(Err(error)) => reason = format!("cannot connect to {address}: {error}"),
-            Err(_) => reason = format!("cannot connect to {address}: no answer for {:?}", limits::CONNECT),
+            Err(_) => {
+                reason = format!(
+                    "cannot connect to {address}: no answer for {:?}",
+                    limits::CONNECT
+                )
+            }
         }
     }
     Err(failed(reason))
@@ -60,7 +65,10 @@ impl network::Host for State {
         let grants = self.grants.clone();
         match connect(&grants, &host, port).await {
             Ok(stream) => {
-                let connection = Connection { stream: Stream::Plain(stream), peer: format!("{host}:{port}") };
+                let connection = Connection {
+                    stream: Stream::Plain(stream),
+                    peer: format!("{host}:{port}"),
+                };
                 Ok(Ok(self.table.push(connection)?))
             }
             Err(error) => Ok(Err(error)),
@@ -89,7 +97,9 @@ impl network::HostConnection for State {
         let result = match &mut connection.stream {
             Stream::Plain(stream) => read(stream, max).await,
             Stream::Tls(stream) => read(stream, max).await,
-            Stream::Broken => return unavailable(format!("the connection to {} is broken", connection.peer)),
+            Stream::Broken => {
+                return unavailable(format!("the connection to {} is broken", connection.peer));
+            }
         };
         match result {
             Ok(bytes) => Ok(Ok(bytes)),
@@ -102,7 +112,9 @@ impl network::HostConnection for State {
         let result = match &mut connection.stream {
             Stream::Plain(stream) => write(stream, &bytes).await,
             Stream::Tls(stream) => write(stream, &bytes).await,
-            Stream::Broken => return unavailable(format!("the connection to {} is broken", connection.peer)),
+            Stream::Broken => {
+                return unavailable(format!("the connection to {} is broken", connection.peer));
+            }
         };
         match result {
             Ok(()) => Ok(Ok(())),
@@ -110,14 +122,21 @@ impl network::HostConnection for State {
         }
     }
 
-    async fn start_tls(&mut self, this: Resource<Connection>, options: network::TlsOptions) -> Answer<()> {
+    async fn start_tls(
+        &mut self,
+        this: Resource<Connection>,
+        options: network::TlsOptions,
+    ) -> Answer<()> {
         let invalid = |message| Ok(Err(plugin_error(ErrorKind::InvalidRequest, message)));
-        let (config, name) = match tls::config(&options).and_then(|config| Ok((config, tls::server_name(&options)?))) {
+        let (config, name) = match tls::config(&options)
+            .and_then(|config| Ok((config, tls::server_name(&options)?)))
+        {
             Ok(parts) => parts,
             Err(message) => return invalid(message),
         };
         let connection = self.table.get_mut(&this)?;
-        let Stream::Plain(stream) = std::mem::replace(&mut connection.stream, Stream::Broken) else {
+        let Stream::Plain(stream) = std::mem::replace(&mut connection.stream, Stream::Broken)
+        else {
             return invalid("TLS was started already on this connection".to_owned());
         };
         let connector = TlsConnector::from(std::sync::Arc::new(config));
@@ -127,7 +146,11 @@ impl network::HostConnection for State {
                 Ok(Ok(()))
             }
             Ok(Err(error)) => unavailable(format!("TLS with {}: {error}", connection.peer)),
-            Err(_) => unavailable(format!("TLS with {}: no answer for {:?}", connection.peer, limits::CONNECT)),
+            Err(_) => unavailable(format!(
+                "TLS with {}: no answer for {:?}",
+                connection.peer,
+                limits::CONNECT
+            )),
         }
     }
 

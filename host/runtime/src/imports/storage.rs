@@ -20,7 +20,11 @@ fn check(key: &str) -> Result<(), PluginError> {
         return refuse("it is empty");
     }
     if key.len() > limits::KEY {
-        return refuse(&format!("it has {} bytes; {} are allowed", key.len(), limits::KEY));
+        return refuse(&format!(
+            "it has {} bytes; {} are allowed",
+            key.len(),
+            limits::KEY
+        ));
     }
     check_prefix(key)
 }
@@ -28,7 +32,11 @@ fn check(key: &str) -> Result<(), PluginError> {
 fn check_prefix(prefix: &str) -> Result<(), PluginError> {
     let refuse = |rule: &str| Err(invalid(format!("invalid storage key: {rule}")));
     if prefix.len() > limits::KEY {
-        return refuse(&format!("it has {} bytes; {} are allowed", prefix.len(), limits::KEY));
+        return refuse(&format!(
+            "it has {} bytes; {} are allowed",
+            prefix.len(),
+            limits::KEY
+        ));
     }
     if prefix.contains('\0') {
         return refuse("it contains NUL");
@@ -36,7 +44,10 @@ fn check_prefix(prefix: &str) -> Result<(), PluginError> {
     if prefix.starts_with('/') {
         return refuse("it starts with a slash");
     }
-    if prefix.split('/').any(|segment| segment == ".." || segment == ".") {
+    if prefix
+        .split('/')
+        .any(|segment| segment == ".." || segment == ".")
+    {
         return refuse("it contains a segment \".\" or \"..\"");
     }
     Ok(())
@@ -68,14 +79,22 @@ impl storage::Host for State {
         let call = self.call()?;
         let key = call.mount.key(&key);
         // Moved out, not copied; wasmtime copies it into the guest.
-        let value = call.txn.get(&key).await.map(|value| value.map(|mut value| std::mem::take(&mut *value)));
+        let value = call
+            .txn
+            .get(&key)
+            .await
+            .map(|value| value.map(|mut value| std::mem::take(&mut *value)));
         self.barrier(value)
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
         answer!(check(&key));
         if value.len() > limits::VALUE {
-            let message = format!("a value of {} bytes is too large; {} are allowed", value.len(), limits::VALUE);
+            let message = format!(
+                "a value of {} bytes is too large; {} are allowed",
+                value.len(),
+                limits::VALUE
+            );
             return Ok(Err(invalid(message)));
         }
         let call = self.call()?;
@@ -92,11 +111,19 @@ impl storage::Host for State {
         Ok(Ok(()))
     }
 
-    async fn scan(&mut self, prefix: String, after: Option<String>, limit: u32) -> Answer<Vec<String>> {
+    async fn scan(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Answer<Vec<String>> {
         answer!(check_prefix(&prefix));
         let call = self.call()?;
         let root = call.mount.storage_prefix.len();
-        let (full, after) = (call.mount.key(&prefix), after.map(|after| call.mount.key(&after)));
+        let (full, after) = (
+            call.mount.key(&prefix),
+            after.map(|after| call.mount.key(&after)),
+        );
         let limit = limit.min(limits::SCAN) as usize;
         let keys = call.txn.list(&full, after.as_deref(), limit).await;
         let keys = keys.map(|mut keys| {
@@ -106,14 +133,28 @@ impl storage::Host for State {
         self.barrier(keys)
     }
 
-    async fn children(&mut self, prefix: String, after: Option<String>, limit: u32) -> Answer<Vec<String>> {
+    async fn children(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Answer<Vec<String>> {
         answer!(check_prefix(&prefix));
         if !prefix.is_empty() && !prefix.ends_with('/') {
-            return Ok(Err(invalid(format!("invalid storage prefix: {prefix:?} does not end in a slash"))));
+            return Ok(Err(invalid(format!(
+                "invalid storage prefix: {prefix:?} does not end in a slash"
+            ))));
         }
         let call = self.call()?;
         let full = call.mount.key(&prefix);
-        let names = call.txn.children(&full, after.as_deref(), limit.min(limits::CHILDREN) as usize).await;
+        let names = call
+            .txn
+            .children(
+                &full,
+                after.as_deref(),
+                limit.min(limits::CHILDREN) as usize,
+            )
+            .await;
         self.barrier(names)
     }
 }
@@ -125,7 +166,16 @@ mod tests {
     #[test]
     fn keys_stay_in_their_mount() {
         let long = "x".repeat(limits::KEY + 1);
-        for bad in ["", "/a", "../other", "a/../../b", "a/..", ".", "a\0b", long.as_str()] {
+        for bad in [
+            "",
+            "/a",
+            "../other",
+            "a/../../b",
+            "a/..",
+            ".",
+            "a\0b",
+            long.as_str(),
+        ] {
             assert!(check(bad).is_err(), "{bad:?}");
         }
         for good in ["a", "a/b", "..a", "a..", "ü/ß", "a//b", "a/"] {

@@ -1,5 +1,12 @@
 //! What this crate's tests and its bench share: the guests, and a barrier over memory to run them on.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +17,9 @@ use async_trait::async_trait;
 use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
 use coffer_clock::{Clock, Random};
 use coffer_runtime::{
-    Builtin, Caller, Catalog, Component, DatabasePools, Effects, EffectsError, Engine, Environment, LeaseGrant, LeaseRequest,
-    MountContext, MountInfo, Operation, Outcome, Plugins, Request, RequestCaller, Response,
+    Builtin, Caller, Catalog, Component, DatabasePools, Effects, EffectsError, Engine, Environment,
+    LeaseGrant, LeaseRequest, MountContext, MountInfo, Operation, Outcome, Plugins, Request,
+    RequestCaller, Response,
 };
 use coffer_storage::MemoryStorage;
 use sha2::{Digest, Sha256};
@@ -23,7 +31,14 @@ pub fn guest(name: &str) -> Vec<u8> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
         let done = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-unknown-unknown"])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--release",
+                "--target",
+                "wasm32-unknown-unknown",
+            ])
             .current_dir(source)
             .env("CARGO_TARGET_DIR", &target)
             .env_remove("RUSTFLAGS")
@@ -38,7 +53,12 @@ pub fn guest(name: &str) -> Vec<u8> {
 
 /// A component out of a core module that says which world it is for.
 pub fn component(module: &[u8]) -> Vec<u8> {
-    wit_component::ComponentEncoder::default().module(module).unwrap().validate(true).encode().unwrap()
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap()
 }
 
 /// The runtime, over a barrier in memory.
@@ -57,8 +77,16 @@ fn shared() -> &'static (Engine, [Builtin; 2]) {
         let builtin = |name, file| {
             let wasm: &'static [u8] = guest(file).leak();
             let compiled: &'static [u8] = engine.precompile(wasm).unwrap().leak();
-            let sha256 = Sha256::digest(compiled).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            Builtin { name, wasm, compiled, compiled_sha256: sha256.leak() }
+            let sha256 = Sha256::digest(compiled)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>();
+            Builtin {
+                name,
+                wasm,
+                compiled,
+                compiled_sha256: sha256.leak(),
+            }
         };
         let builtins = [builtin("guest", "plugin"), builtin("backend", "backend")];
         (engine, builtins)
@@ -69,13 +97,25 @@ pub async fn fixture() -> Fixture {
     let (clock, random) = (Clock::system(), Random::system());
     let barrier = Barrier::new(Arc::new(MemoryStorage::new()), random.clone());
     let seal = Seal::new(barrier.clone());
-    let keys = seal.init(InitConfig::new(1, 1).unwrap(), |_| {}).await.unwrap();
+    let keys = seal
+        .init(InitConfig::new(1, 1).unwrap(), |_| {})
+        .await
+        .unwrap();
     seal.unseal(keys.first().unwrap()).await.unwrap();
     let (engine, builtins) = shared();
-    let catalog = Arc::new(Catalog::new(engine.clone(), Environment { clock, random }, builtins));
+    let catalog = Arc::new(Catalog::new(
+        engine.clone(),
+        Environment { clock, random },
+        builtins,
+    ));
     let plugin = catalog.get("guest").await.unwrap();
     let plugins = Plugins::new(Arc::new(DatabasePools::new(catalog.clone())));
-    Fixture { barrier, catalog, plugins, plugin }
+    Fixture {
+        barrier,
+        catalog,
+        plugins,
+        plugin,
+    }
 }
 
 pub fn mount(id: &str) -> MountContext {
@@ -96,9 +136,17 @@ pub fn mount(id: &str) -> MountContext {
 }
 
 pub fn request(path: &str, data: serde_json::Value) -> Request {
-    let caller =
-        RequestCaller { display_name: String::new(), token: String::new(), remote_address: "127.0.0.1".to_owned() };
-    Request { operation: Operation::Write, path: path.to_owned(), data: data.to_string(), caller }
+    let caller = RequestCaller {
+        display_name: String::new(),
+        token: String::new(),
+        remote_address: "127.0.0.1".to_owned(),
+    };
+    Request {
+        operation: Operation::Write,
+        path: path.to_owned(),
+        data: data.to_string(),
+        caller,
+    }
 }
 
 pub fn token(name: &str) -> Caller {
@@ -110,20 +158,54 @@ pub struct Granting;
 
 #[async_trait]
 impl Effects for Granting {
-    async fn prepare(&self, txn: &mut Transaction, lease: Option<LeaseRequest>) -> Result<Option<LeaseGrant>, EffectsError> {
+    async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Option<LeaseGrant>, EffectsError> {
         let grant = lease.map(|lease| {
             txn.put("leases/1", lease.internal.into_bytes());
-            LeaseGrant { lease_id: "lease-1".to_owned(), ttl: lease.ttl, expires: 1000, renewable: lease.renewable }
+            LeaseGrant {
+                lease_id: "lease-1".to_owned(),
+                ttl: lease.ttl,
+                expires: 1000,
+                renewable: lease.renewable,
+            }
         });
-        txn.commit_and_continue().await.map_err(EffectsError::Barrier)?;
+        txn.commit_and_continue()
+            .await
+            .map_err(EffectsError::Barrier)?;
         Ok(grant)
     }
 }
 
 impl Fixture {
-    pub async fn call(&self, mount: &Arc<MountContext>, caller: Caller, path: &str, data: serde_json::Value) -> Outcome<Response> {
+    pub fn catalog_of(&self, builtins: &[Builtin]) -> Catalog {
+        let environment = Environment {
+            clock: Clock::system(),
+            random: Random::system(),
+        };
+        Catalog::new(shared().0.clone(), environment, builtins)
+    }
+
+    pub async fn call(
+        &self,
+        mount: &Arc<MountContext>,
+        caller: Caller,
+        path: &str,
+        data: serde_json::Value,
+    ) -> Outcome<Response> {
         let txn = self.barrier.begin().unwrap();
-        self.plugins.handle(&self.plugin, mount, caller, txn, Arc::new(Granting), request(path, data)).await
+        self.plugins
+            .handle(
+                &self.plugin,
+                mount,
+                caller,
+                txn,
+                Arc::new(Granting),
+                request(path, data),
+            )
+            .await
     }
 
     /// What a call answers, its writes committed; or its error, in words.
@@ -137,8 +219,15 @@ impl Fixture {
         let outcome = self.call(mount, caller, path, data).await;
         match outcome.result {
             Ok(Ok(response)) => {
-                outcome.txn.expect("a transaction").commit().await.map_err(|error| error.to_string())?;
-                Ok(response.data.map_or(serde_json::Value::Null, |data| serde_json::from_str(data.get()).unwrap()))
+                outcome
+                    .txn
+                    .expect("a transaction")
+                    .commit()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                Ok(response.data.map_or(serde_json::Value::Null, |data| {
+                    serde_json::from_str(data.get()).unwrap()
+                }))
             }
             Ok(Err(error)) => Err(format!("{:?}: {}", error.kind, error.message)),
             Err(error) => Err(error.to_string()),
@@ -146,6 +235,12 @@ impl Fixture {
     }
 
     pub async fn stored(&self, key: &str) -> Option<Vec<u8>> {
-        self.barrier.begin().unwrap().get(key).await.unwrap().map(|value| value.to_vec())
+        self.barrier
+            .begin()
+            .unwrap()
+            .get(key)
+            .await
+            .unwrap()
+            .map(|value| value.to_vec())
     }
 }

@@ -7,13 +7,14 @@ use crate::error::Error;
 
 /// So that it is one value, between quotes or without.
 pub fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c == '\\' || c == '\'' || c.is_ascii_whitespace() {
-            out.push('\\');
-        }
-        out.push(c);
-        out
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if c == '\\' || c == '\'' || c.is_ascii_whitespace() {
+                out.push('\\');
+            }
+            out.push(c);
+            out
+        })
 }
 
 /// Every `key=value`.
@@ -23,9 +24,12 @@ pub fn pairs(text: &str) -> Result<Pairs, Error> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let Some((key, after)) = rest.split_once('=') else {
-            return Err(invalid("is neither a postgresql:// URL nor a list of key=value"));
+            return Err(invalid(
+                "is neither a postgresql:// URL nor a list of key=value",
+            ));
         };
-        let (value, after) = value(after.trim_start()).ok_or_else(|| invalid("a quote is not closed"))?;
+        let (value, after) =
+            value(after.trim_start()).ok_or_else(|| invalid("a quote is not closed"))?;
         if value.contains('\0') {
             return Err(invalid("has a NUL in it"));
         }
@@ -43,7 +47,9 @@ fn value(text: &str) -> Option<(Zeroizing<String>, &str)> {
         match c {
             '\\' => value.push(chars.next().map_or('\\', |(_, escaped)| escaped)),
             '\'' if quoted => return Some((value, text.get(at + 1..).unwrap_or_default())),
-            c if !quoted && c.is_ascii_whitespace() => return Some((value, text.get(at..).unwrap_or_default())),
+            c if !quoted && c.is_ascii_whitespace() => {
+                return Some((value, text.get(at..).unwrap_or_default()));
+            }
             c => value.push(c),
         }
     }

@@ -106,7 +106,11 @@ impl fmt::Debug for Settings {
 }
 
 /// Everything that could end a component of a URL is encoded.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 impl Config {
     /// From JSON, with numbers and booleans also as text, as clients send them.
@@ -124,7 +128,11 @@ impl Config {
         let disable_escaping = match text("disable_escaping")?.to_ascii_lowercase().as_str() {
             "true" | "t" | "1" => true,
             "false" | "f" | "0" | "" => false,
-            _ => return Err(Error::Invalid("disable_escaping is not a boolean".to_owned())),
+            _ => {
+                return Err(Error::Invalid(
+                    "disable_escaping is not a boolean".to_owned(),
+                ));
+            }
         };
         Ok(Self {
             connection_url: text("connection_url")?,
@@ -153,13 +161,20 @@ impl Config {
         }
         for variable in ["{{username}}", "{{password}}"] {
             if self.username.contains(variable) || self.password.contains(variable) {
-                return Err(Error::Invalid("username and/or password cannot contain the template variables".to_owned()));
+                return Err(Error::Invalid(
+                    "username and/or password cannot contain the template variables".to_owned(),
+                ));
             }
         }
         if !self.auth_type.is_empty() {
-            return Err(Error::Invalid(format!("auth_type {:?} is not supported", self.auth_type)));
+            return Err(Error::Invalid(format!(
+                "auth_type {:?} is not supported",
+                self.auth_type
+            )));
         }
-        let rest = template.strip_prefix("postgresql://").or_else(|| template.strip_prefix("postgres://"));
+        let rest = template
+            .strip_prefix("postgresql://")
+            .or_else(|| template.strip_prefix("postgres://"));
         let escape = |text: &str| {
             Zeroizing::new(match rest {
                 _ if self.disable_escaping => text.to_owned(),
@@ -225,10 +240,14 @@ impl Builder {
             "sslcert" => self.certificates.certificate = pem(key, &value)?,
             "sslkey" => self.certificates.key = Zeroizing::new(pem(key, &value)?),
             "sslpassword" | "service" | "servicefile" | "passfile" | "requirepeer" => {
-                return Err(Error::Invalid(format!("connection_url: {key} is not supported")));
+                return Err(Error::Invalid(format!(
+                    "connection_url: {key} is not supported"
+                )));
             }
             "channel_binding" | "gssencmode" if *value == "require" => {
-                return Err(Error::Invalid(format!("connection_url: {key}=require is not supported")));
+                return Err(Error::Invalid(format!(
+                    "connection_url: {key}=require is not supported"
+                )));
             }
             "target_session_attrs" => {
                 self.writable = match value.as_str() {
@@ -243,12 +262,34 @@ impl Builder {
                 };
             }
             // Of the transport, which is the host's; of other drivers; or about what we do not do.
-            "connect_timeout" | "tcp_user_timeout" | "keepalives" | "keepalives_idle" | "keepalives_interval"
-            | "keepalives_count" | "channel_binding" | "gssencmode" | "gsslib" | "gssdelegation" | "krbsrvname"
-            | "sslcompression" | "sslsni" | "sslcrl" | "sslcrldir" | "sslcertmode" | "sslnegotiation"
-            | "ssl_min_protocol_version" | "ssl_max_protocol_version" | "require_auth" | "load_balance_hosts"
-            | "fallback_application_name" | "client_encoding" | "binary_parameters" | "default_query_exec_mode"
-            | "statement_cache_capacity" | "description_cache_capacity" | "pool_max_conns" => {}
+            "connect_timeout"
+            | "tcp_user_timeout"
+            | "keepalives"
+            | "keepalives_idle"
+            | "keepalives_interval"
+            | "keepalives_count"
+            | "channel_binding"
+            | "gssencmode"
+            | "gsslib"
+            | "gssdelegation"
+            | "krbsrvname"
+            | "sslcompression"
+            | "sslsni"
+            | "sslcrl"
+            | "sslcrldir"
+            | "sslcertmode"
+            | "sslnegotiation"
+            | "ssl_min_protocol_version"
+            | "ssl_max_protocol_version"
+            | "require_auth"
+            | "load_balance_hosts"
+            | "fallback_application_name"
+            | "client_encoding"
+            | "binary_parameters"
+            | "default_query_exec_mode"
+            | "statement_cache_capacity"
+            | "description_cache_capacity"
+            | "pool_max_conns" => {}
             // The server's own: `application_name`, `options`, `search_path`, `statement_timeout`...
             _ => self.parameters.push((key.to_owned(), text())),
         }
@@ -264,22 +305,37 @@ impl Builder {
             "require" if self.certificates.roots.trim().is_empty() => SslMode::Require,
             "require" | "verify-ca" => SslMode::VerifyCa,
             "verify-full" => SslMode::VerifyFull,
-            other => return Err(Error::Invalid(format!("connection_url: sslmode {other:?} is not known"))),
+            other => {
+                return Err(Error::Invalid(format!(
+                    "connection_url: sslmode {other:?} is not known"
+                )));
+            }
         };
         if self.certificates.certificate.is_empty() != self.certificates.key.is_empty() {
-            return Err(Error::Invalid("tls_certificate and private_key go together".to_owned()));
+            return Err(Error::Invalid(
+                "tls_certificate and private_key go together".to_owned(),
+            ));
         }
         if self.user.is_empty() {
-            return Err(Error::Invalid("connection_url: no user is given".to_owned()));
+            return Err(Error::Invalid(
+                "connection_url: no user is given".to_owned(),
+            ));
         }
         let hosts = hosts(&self.hosts, &self.addresses, &self.ports)?;
         let mut parameters = self.parameters;
         for (key, value) in [("application_name", "coffer"), ("TimeZone", "UTC")] {
-            if !parameters.iter().any(|(have, _)| have.eq_ignore_ascii_case(key)) {
+            if !parameters
+                .iter()
+                .any(|(have, _)| have.eq_ignore_ascii_case(key))
+            {
                 parameters.push((key.to_owned(), value.to_owned()));
             }
         }
-        let database = if self.database.is_empty() { self.user.clone() } else { self.database };
+        let database = if self.database.is_empty() {
+            self.user.clone()
+        } else {
+            self.database
+        };
         Ok(Settings {
             hosts,
             user: self.user,
@@ -306,32 +362,56 @@ fn pem(key: &str, value: &str) -> Result<String, Error> {
 
 /// Lists separated by commas; one port may stand for all hosts.
 fn hosts(names: &str, addresses: &str, ports: &str) -> Result<Vec<Host>, Error> {
-    let list = |text: &str| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+    let list = |text: &str| {
+        text.split(',')
+            .map(|part| part.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
     let (names, addresses, ports) = (list(names), list(addresses), list(ports));
     let count = names.len().max(addresses.len());
     if count > limits::HOSTS {
-        return Err(Error::Invalid(format!("connection_url: {count} hosts; {} are allowed", limits::HOSTS)));
+        return Err(Error::Invalid(format!(
+            "connection_url: {count} hosts; {} are allowed",
+            limits::HOSTS
+        )));
     }
     if ports.len() > 1 && ports.len() != count {
-        return Err(Error::Invalid(format!("connection_url: {} ports for {count} hosts", ports.len())));
+        return Err(Error::Invalid(format!(
+            "connection_url: {} ports for {count} hosts",
+            ports.len()
+        )));
     }
     (0..count)
         .map(|i| {
             let pick = |list: &[String]| list.get(i).filter(|text| !text.is_empty()).cloned();
             let address = pick(&addresses);
-            let name = pick(&names).or_else(|| address.clone()).unwrap_or_else(|| "localhost".to_owned());
+            let name = pick(&names)
+                .or_else(|| address.clone())
+                .unwrap_or_else(|| "localhost".to_owned());
             if name.starts_with('/') || name.starts_with('@') {
-                return Err(Error::Invalid("connection_url: a Unix socket cannot be reached from a plugin".to_owned()));
+                return Err(Error::Invalid(
+                    "connection_url: a Unix socket cannot be reached from a plugin".to_owned(),
+                ));
             }
-            let port = pick(&ports).or_else(|| ports.first().filter(|_| ports.len() == 1).cloned()).unwrap_or_default();
+            let port = pick(&ports)
+                .or_else(|| ports.first().filter(|_| ports.len() == 1).cloned())
+                .unwrap_or_default();
             let port = match port.as_str() {
                 "" => 5432,
                 port => match port.parse() {
-                    Ok(0) | Err(_) => return Err(Error::Invalid(format!("connection_url: {port:?} is not a port"))),
+                    Ok(0) | Err(_) => {
+                        return Err(Error::Invalid(format!(
+                            "connection_url: {port:?} is not a port"
+                        )));
+                    }
                     Ok(port) => port,
                 },
             };
-            Ok(Host { name, address, port })
+            Ok(Host {
+                name,
+                address,
+                port,
+            })
         })
         .collect()
 }

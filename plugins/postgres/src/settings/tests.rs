@@ -15,7 +15,11 @@ fn read(url: &str) -> Result<Settings, Error> {
 }
 
 fn hosts_of(settings: &Settings) -> Vec<(String, u16)> {
-    settings.hosts.iter().map(|host| (host.name.clone(), host.port)).collect()
+    settings
+        .hosts
+        .iter()
+        .map(|host| (host.name.clone(), host.port))
+        .collect()
 }
 
 #[test]
@@ -36,7 +40,10 @@ fn where_to_connect() {
     ];
     for (url, hosts, database) in table {
         let settings = read(url).unwrap();
-        let expected: Vec<_> = hosts.iter().map(|(name, port)| ((*name).to_owned(), *port)).collect();
+        let expected: Vec<_> = hosts
+            .iter()
+            .map(|(name, port)| ((*name).to_owned(), *port))
+            .collect();
         assert_eq!(hosts_of(&settings), expected, "{url}");
         assert_eq!(settings.database, *database, "{url}");
         assert_eq!(settings.user, "u", "{url}");
@@ -46,7 +53,11 @@ fn where_to_connect() {
 #[test]
 fn an_address_beside_the_name() {
     let settings = read("host=db hostaddr=10.0.0.1 user=u").unwrap();
-    let host = Host { name: "db".to_owned(), address: Some("10.0.0.1".to_owned()), port: 5432 };
+    let host = Host {
+        name: "db".to_owned(),
+        address: Some("10.0.0.1".to_owned()),
+        port: 5432,
+    };
     assert_eq!(settings.hosts, [host]);
 }
 
@@ -97,10 +108,22 @@ fn encryption() {
 
 #[test]
 fn parameters_of_the_session() {
-    let settings = read("postgresql://u@db/app?search_path=a&connect_timeout=5&application_name=me").unwrap();
-    let expected = [("search_path", "a"), ("application_name", "me"), ("TimeZone", "UTC")];
-    assert_eq!(settings.parameters, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    assert!(read("postgresql://u@db/app?target_session_attrs=read-write").unwrap().writable);
+    let settings =
+        read("postgresql://u@db/app?search_path=a&connect_timeout=5&application_name=me").unwrap();
+    let expected = [
+        ("search_path", "a"),
+        ("application_name", "me"),
+        ("TimeZone", "UTC"),
+    ];
+    assert_eq!(
+        settings.parameters,
+        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
+    assert!(
+        read("postgresql://u@db/app?target_session_attrs=read-write")
+            .unwrap()
+            .writable
+    );
 }
 
 #[test]
@@ -128,10 +151,28 @@ fn what_cannot_be_used() {
         let error = read(url).unwrap_err().to_string();
         assert!(error.contains(expected), "{url}: {error}");
     }
-    let nobody = Config { username: String::new(), ..config("postgresql://db/app") };
-    assert!(nobody.settings().unwrap_err().to_string().contains("no user"));
-    let loops = Config { username: "{{password}}".to_owned(), ..config("postgresql://db/app") };
-    assert!(loops.settings().unwrap_err().to_string().contains("template variables"));
+    let nobody = Config {
+        username: String::new(),
+        ..config("postgresql://db/app")
+    };
+    assert!(
+        nobody
+            .settings()
+            .unwrap_err()
+            .to_string()
+            .contains("no user")
+    );
+    let loops = Config {
+        username: "{{password}}".to_owned(),
+        ..config("postgresql://db/app")
+    };
+    assert!(
+        loops
+            .settings()
+            .unwrap_err()
+            .to_string()
+            .contains("template variables")
+    );
 }
 
 #[test]

@@ -35,13 +35,17 @@ pub fn pairs(text: &str) -> Result<Pairs, Error> {
     }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let Some((key, value)) = pair.split_once('=') else {
-            return Err(Error::Invalid("connection_url: a parameter without `=`".to_owned()));
+            return Err(Error::Invalid(
+                "connection_url: a parameter without `=`".to_owned(),
+            ));
         };
         let key = decode(key, "a parameter's name")?;
         let value = decode(value, key.as_str())?;
         // The names that JDBC and others use.
         match key.as_str() {
-            "ssl" if *value == "true" => pairs.push(("sslmode".to_owned(), Zeroizing::new("require".to_owned()))),
+            "ssl" if *value == "true" => {
+                pairs.push(("sslmode".to_owned(), Zeroizing::new("require".to_owned())))
+            }
             "ssl" => {}
             name => pairs.push((name.to_owned(), value)),
         }
@@ -63,11 +67,17 @@ fn decode(text: &str, what: &str) -> Result<Zeroizing<String>, Error> {
     let invalid = |why: &str| Error::Invalid(format!("connection_url: {what} {why}"));
     let bytes = text.as_bytes();
     let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let bad = bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !(hex(at + 1) && hex(at + 2)));
+    let bad = bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'%' && !(hex(at + 1) && hex(at + 2)));
     if bad {
         return Err(invalid("has a `%` that encodes nothing"));
     }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| invalid("is not UTF-8"))?.into_owned();
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| invalid("is not UTF-8"))?
+        .into_owned();
     if decoded.contains('\0') {
         return Err(invalid("has a NUL in it"));
     }

@@ -64,11 +64,19 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn start_tls(&mut self, name: &str, verification: Verification, certificates: &Certificates) -> io::Result<()> {
-        let Self::Plain(stream) = std::mem::replace(self, Self::Broken) else { return Err(io::ErrorKind::InvalidInput.into()) };
+    fn start_tls(
+        &mut self,
+        name: &str,
+        verification: Verification,
+        certificates: &Certificates,
+    ) -> io::Result<()> {
+        let Self::Plain(stream) = std::mem::replace(self, Self::Broken) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let config = client_config(verification, certificates);
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let mut connection = rustls::ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut connection =
+            rustls::ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = stream;
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
@@ -84,17 +92,28 @@ fn client_config(verification: Verification, certificates: &Certificates) -> rus
     for root in CertificateDer::pem_slice_iter(certificates.roots.as_bytes()) {
         roots.add(root.unwrap()).unwrap();
     }
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let builder = if verification == Verification::Full {
         builder.with_root_certificates(roots)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
     };
     if certificates.certificate.is_empty() {
         return builder.with_no_client_auth();
     }
-    let chain = CertificateDer::pem_slice_iter(certificates.certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
-    builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap()).unwrap()
+    let chain = CertificateDer::pem_slice_iter(certificates.certificate.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    builder
+        .with_client_auth_cert(
+            chain,
+            PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap(),
+        )
+        .unwrap()
 }
 
 #[derive(Debug)]
@@ -118,7 +137,12 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -127,7 +151,12 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
@@ -149,7 +178,10 @@ pub fn superuser(url: &str) -> Postgres<Tcp> {
 }
 
 fn owned(statements: &[&str]) -> Vec<String> {
-    statements.iter().map(|statement| (*statement).to_owned()).collect()
+    statements
+        .iter()
+        .map(|statement| (*statement).to_owned())
+        .collect()
 }
 
 #[allow(dead_code)]
@@ -165,10 +197,18 @@ pub fn user(username: &str, statements: &[&str]) -> UserRequest {
 
 #[allow(dead_code)]
 pub fn removal(username: &str, statements: &[&str]) -> UserRemoval {
-    UserRemoval { username: username.to_owned(), statements: owned(statements) }
+    UserRemoval {
+        username: username.to_owned(),
+        statements: owned(statements),
+    }
 }
 
 #[allow(dead_code)]
 pub fn change(username: &str, password: Option<&str>, expires: Option<u64>) -> UserChange {
-    UserChange { username: username.to_owned(), password: password.map(str::to_owned), expires, statements: Vec::new() }
+    UserChange {
+        username: username.to_owned(),
+        password: password.map(str::to_owned),
+        expires,
+        statements: Vec::new(),
+    }
 }

@@ -43,7 +43,9 @@ impl SecretPath {
     pub fn versioned(&self, client: &Client, what: &str) -> Result<Location, CliError> {
         let location = self.locate(client)?;
         if !location.versioned {
-            return Err(CliError::Usage(format!("{what} not supported on KV Version 1")));
+            return Err(CliError::Usage(format!(
+                "{what} not supported on KV Version 1"
+            )));
         }
         Ok(location)
     }
@@ -53,28 +55,48 @@ impl SecretPath {
 pub fn locate(client: &Client, mount: Option<&str>, path: &str) -> Result<Location, CliError> {
     let path = sanitised(path);
     let asked = mount.map_or(path, sanitised);
-    let answer = client.read(&format!("sys/internal/ui/mounts/{asked}"), &[]).doing(String::new())?;
-    let found = answer.as_ref().and_then(|secret| secret.get("path")).and_then(Value::as_str).map(sanitised);
-    let versioned = answer.as_ref().and_then(|secret| secret.get("options")).and_then(|options| options.get("version"));
-    let mount = match (found, mount) {
-        (_, Some(mount)) => sanitised(mount).to_owned(),
-        (Some(found), None) => found.to_owned(),
-        // A server without this path has no version 2 either.
-        (None, None) => path.split('/').next().unwrap_or_default().to_owned(),
+    let answer = client
+        .aside()
+        .read(&format!("sys/internal/ui/mounts/{asked}"), &[])
+        .doing(String::new())?;
+    let found = answer
+        .as_ref()
+        .and_then(|secret| secret.get("path"))
+        .and_then(Value::as_str)
+        .map(sanitised);
+    let versioned = answer
+        .as_ref()
+        .and_then(|secret| secret.get("options"))
+        .and_then(|options| options.get("version"));
+    let (mount, key) = match mount {
+        Some(mount) => (sanitised(mount), path),
+        None => {
+            // A server that does not tell has no version 2 either: the first segment is as good as any.
+            let mount = found.unwrap_or_else(|| path.split('/').next().unwrap_or_default());
+            (mount, path.strip_prefix(mount).unwrap_or(path))
+        }
     };
-    let key = if asked == path && mount.len() <= path.len() && path.starts_with(&mount) {
-        path.get(mount.len()..).unwrap_or_default()
-    } else {
-        path
-    };
-    Ok(Location { key: sanitised(key).to_owned(), mount, versioned: versioned.and_then(Value::as_str) == Some("2") })
+    Ok(Location {
+        key: sanitised(key).to_owned(),
+        mount: mount.to_owned(),
+        versioned: versioned.and_then(Value::as_str) == Some("2"),
+    })
 }
 
 impl Location {
     /// The API's path of the secret; below `kind` (`data`, `metadata`, ...) in version 2.
     pub fn path(&self, kind: &str) -> String {
-        let parts = [self.mount.as_str(), if self.versioned { kind } else { "" }, self.key.as_str()];
-        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
+        let parts = [
+            self.mount.as_str(),
+            if self.versioned { kind } else { "" },
+            self.key.as_str(),
+        ];
+        parts
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("/")
     }
 }
 
@@ -84,7 +106,11 @@ mod tests {
 
     #[test]
     fn paths() {
-        let location = |key: &str, versioned| Location { mount: "team/kv".to_owned(), key: key.to_owned(), versioned };
+        let location = |key: &str, versioned| Location {
+            mount: "team/kv".to_owned(),
+            key: key.to_owned(),
+            versioned,
+        };
         let cases = [
             (location("a/b", true), "data", "team/kv/data/a/b"),
             (location("a/b", false), "data", "team/kv/a/b"),

@@ -47,21 +47,41 @@ pub struct Get {
 
 impl Get {
     fn run(self, context: &Context) -> CliResult {
-        let path = self.secret.versioned(&context.client, "Metadata")?.path("metadata");
-        let answer = context.client.read(&path, &[]).doing(format!("Error reading {path}"))?;
+        let path = self
+            .secret
+            .versioned(&context.client, "Metadata")?
+            .path("metadata");
+        let answer = context
+            .client
+            .read(&path, &[])
+            .doing(format!("Error reading {path}"))?;
         let secret = answer.ok_or_else(|| nothing_at(&path))?;
-        if context.output.format != Format::Table || context.output.field.is_some() || secret.wrap_info.is_some() {
+        if context.output.format != Format::Table
+            || context.output.field.is_some()
+            || secret.wrap_info.is_some()
+        {
             return context.output.secret(&secret);
         }
         let mut data = secret.data.unwrap_or_default();
         let versions = data.remove("versions");
-        output::line(&format!("{}\n{path}\n", title("Metadata Path", path.chars().count())));
+        output::line(&format!(
+            "{}\n{path}\n",
+            title("Metadata Path", path.chars().count())
+        ));
         output::text(&section("Metadata", &data));
-        let mut versions: Vec<_> = versions.as_ref().and_then(Value::as_object).into_iter().flatten().collect();
+        let mut versions: Vec<_> = versions
+            .as_ref()
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .collect();
         versions.sort_by_key(|(number, _)| number.parse::<u64>().unwrap_or_default());
         for (number, version) in versions {
             if let Some(version) = version.as_object() {
-                output::text(&format!("\n{}", section(&format!("Version {number}"), version)));
+                output::text(&format!(
+                    "\n{}",
+                    section(&format!("Version {number}"), version)
+                ));
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -89,13 +109,29 @@ impl Settings {
     fn request(&self) -> Result<Map<String, Value>, CliError> {
         let custom = key_values("-custom-metadata", &self.custom_metadata)?;
         let fields = [
-            ("max_versions", self.max_versions.map(|versions| json!(versions))),
-            ("cas_required", self.cas_required.map(|required| json!(required))),
+            (
+                "max_versions",
+                self.max_versions.map(|versions| json!(versions)),
+            ),
+            (
+                "cas_required",
+                self.cas_required.map(|required| json!(required)),
+            ),
             // Negative turns it off, whatever the engine says.
-            ("delete_version_after", self.delete_version_after.map(|after| json!(format!("{}s", after.0)))),
-            ("custom_metadata", (!custom.is_empty()).then(|| custom.into())),
+            (
+                "delete_version_after",
+                self.delete_version_after
+                    .map(|after| json!(format!("{}s", after.0))),
+            ),
+            (
+                "custom_metadata",
+                (!custom.is_empty()).then(|| custom.into()),
+            ),
         ];
-        Ok(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
+        Ok(fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect())
     }
 }
 
@@ -110,9 +146,18 @@ pub struct Put {
 
 impl Put {
     fn run(self, context: &Context) -> CliResult {
-        let path = self.secret.versioned(&context.client, "Metadata")?.path("metadata");
-        let answer = context.client.write(&path, &self.settings.request()?.into()).doing(format!("Error writing data to {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+        let path = self
+            .secret
+            .versioned(&context.client, "Metadata")?
+            .path("metadata");
+        let answer = context
+            .client
+            .write(&path, &self.settings.request()?.into())
+            .doing(format!("Error writing data to {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        )
     }
 }
 
@@ -130,16 +175,31 @@ pub struct Patch {
 
 impl Patch {
     fn run(self, context: &Context) -> CliResult {
-        let path = self.secret.versioned(&context.client, "Metadata")?.path("metadata");
+        let path = self
+            .secret
+            .versioned(&context.client, "Metadata")?
+            .path("metadata");
         let mut request = self.settings.request()?;
         if !self.remove_custom_metadata.is_empty() {
-            let custom = request.entry("custom_metadata").or_insert_with(|| json!({}));
+            let custom = request
+                .entry("custom_metadata")
+                .or_insert_with(|| json!({}));
             if let Some(custom) = custom.as_object_mut() {
-                custom.extend(self.remove_custom_metadata.iter().map(|key| (key.clone(), Value::Null)));
+                custom.extend(
+                    self.remove_custom_metadata
+                        .iter()
+                        .map(|key| (key.clone(), Value::Null)),
+                );
             }
         }
-        let answer = context.client.patch(&path, &request.into()).doing(format!("Error writing data to {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+        let answer = context
+            .client
+            .patch(&path, &request.into())
+            .doing(format!("Error writing data to {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        )
     }
 }
 
@@ -152,8 +212,17 @@ pub struct Delete {
 
 impl Delete {
     fn run(self, context: &Context) -> CliResult {
-        let path = self.secret.versioned(&context.client, "Metadata")?.path("metadata");
-        let answer = context.client.delete(&path, &[]).doing(format!("Error deleting {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data deleted (if it existed) at: {path}"))
+        let path = self
+            .secret
+            .versioned(&context.client, "Metadata")?
+            .path("metadata");
+        let answer = context
+            .client
+            .delete(&path, &[])
+            .doing(format!("Error deleting {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data deleted (if it existed) at: {path}"),
+        )
     }
 }

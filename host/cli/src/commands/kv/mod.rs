@@ -64,7 +64,9 @@ pub struct EnableVersioning {
 
 impl EnableVersioning {
     fn run(self, context: &Context) -> CliResult {
-        let options = [("options".to_owned(), serde_json::json!({ "version": "2" }))].into_iter().collect();
+        let options = [("options".to_owned(), serde_json::json!({ "version": "2" }))]
+            .into_iter()
+            .collect();
         mount::tune(context, Kind::Secrets, &self.path, options)
     }
 }

@@ -30,10 +30,16 @@ impl Get {
             (true, version @ 1..) => vec![("version".to_owned(), version.to_string())],
             _ => Vec::new(),
         };
-        let answer = context.client.read(&path, &query).doing(format!("Error reading {path}"))?;
+        let answer = context
+            .client
+            .read(&path, &query)
+            .doing(format!("Error reading {path}"))?;
         let secret = answer.ok_or_else(|| nothing_at(&path))?;
         if !location.versioned || secret.wrap_info.is_some() {
-            return if context.output.field.is_none() && context.output.format == Format::Table && secret.wrap_info.is_none() {
+            return if context.output.field.is_none()
+                && context.output.format == Format::Table
+                && secret.wrap_info.is_none()
+            {
                 context.output.warnings(&secret);
                 output::text(&data_section(secret.data.as_ref()));
                 Ok(ExitCode::SUCCESS)
@@ -44,9 +50,14 @@ impl Get {
         let data = secret.get("data").and_then(Value::as_object);
         if let Some(field) = &context.output.field {
             // The fields of the secret, not those of the envelope around it.
-            let inner = Secret { data: Some(data.cloned().unwrap_or_default()), ..Secret::default() };
+            let inner = Secret {
+                data: Some(data.cloned().unwrap_or_default()),
+                ..Secret::default()
+            };
             if inner.get(field).is_none_or(Value::is_null) {
-                return Err(CliError::Usage(format!("Field {field:?} not present in the secret")));
+                return Err(CliError::Usage(format!(
+                    "Field {field:?} not present in the secret"
+                )));
             }
             return context.output.secret(&inner);
         }
@@ -54,7 +65,10 @@ impl Get {
             return context.output.secret(&secret);
         }
         context.output.warnings(&secret);
-        output::text(&written(&path, secret.get("metadata").and_then(Value::as_object)));
+        output::text(&written(
+            &path,
+            secret.get("metadata").and_then(Value::as_object),
+        ));
         output::line("");
         if let Some(data) = data {
             output::text(&data_section(Some(data)));
@@ -69,19 +83,35 @@ fn data_section(data: Option<&Map<String, Value>>) -> String {
 
 /// Where a secret is, and what is known of its version.
 pub fn written(path: &str, metadata: Option<&Map<String, Value>>) -> String {
-    let metadata = metadata.map(|metadata| format!("\n{}", section("Metadata", metadata))).unwrap_or_default();
-    format!("{}\n{path}\n{metadata}", title("Secret Path", path.chars().count()))
+    let metadata = metadata
+        .map(|metadata| format!("\n{}", section("Metadata", metadata)))
+        .unwrap_or_default();
+    format!(
+        "{}\n{path}\n{metadata}",
+        title("Secret Path", path.chars().count())
+    )
 }
 
 /// A titled table, the title as wide as the table's head.
 pub fn section(name: &str, data: &Map<String, Value>) -> String {
-    let key = data.keys().map(|key| key.chars().count()).max().unwrap_or_default();
-    format!("{}\n{}", title(name, key + "    Value".len()), output::map_table(data))
+    let key = data
+        .keys()
+        .map(|key| key.chars().count())
+        .max()
+        .unwrap_or_default();
+    format!(
+        "{}\n{}",
+        title(name, key + "    Value".len()),
+        output::map_table(data)
+    )
 }
 
 /// A title between signs of equality, at least two on each side.
 pub fn title(name: &str, width: usize) -> String {
-    let signs = width.saturating_sub(name.chars().count() + 2).div_ceil(2).max(2);
+    let signs = width
+        .saturating_sub(name.chars().count() + 2)
+        .div_ceil(2)
+        .max(2);
     format!("{0} {name} {0}", "=".repeat(signs))
 }
 
@@ -102,10 +132,17 @@ impl List {
         }
         let location = match (&self.mount, &self.path) {
             (Some(mount), None) => locate(&context.client, None, mount)?,
-            (mount, path) => locate(&context.client, mount.as_deref(), path.as_deref().unwrap_or_default())?,
+            (mount, path) => locate(
+                &context.client,
+                mount.as_deref(),
+                path.as_deref().unwrap_or_default(),
+            )?,
         };
         let path = location.path("metadata");
-        let answer = context.client.list(&path).doing(format!("Error listing {path}"))?;
+        let answer = context
+            .client
+            .list(&path)
+            .doing(format!("Error listing {path}"))?;
         context.keys(&path, answer)
     }
 }

@@ -23,11 +23,20 @@ impl Delete {
         let path = location.path("data");
         let doing = format!("Error deleting {path}");
         let answer = if location.versioned && !self.versions.is_empty() {
-            context.client.write(&location.path("delete"), &json!({ "versions": self.versions })).doing(doing)?
+            context
+                .client
+                .write(
+                    &location.path("delete"),
+                    &json!({ "versions": self.versions }),
+                )
+                .doing(doing)?
         } else {
             context.client.delete(&path, &[]).doing(doing)?
         };
-        context.answered(answer.as_ref(), &format!("Success! Data deleted (if it existed) at: {path}"))
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data deleted (if it existed) at: {path}"),
+        )
     }
 }
 
@@ -43,7 +52,13 @@ pub struct Undelete {
 
 impl Undelete {
     pub(super) fn run(self, context: &Context) -> CliResult {
-        post(context, &self.secret, &self.versions, "undelete", "Undelete")
+        post(
+            context,
+            &self.secret,
+            &self.versions,
+            "undelete",
+            "Undelete",
+        )
     }
 }
 
@@ -63,11 +78,25 @@ impl Destroy {
     }
 }
 
-fn post(context: &Context, secret: &SecretPath, versions: &[u64], verb: &str, name: &str) -> CliResult {
+fn post(
+    context: &Context,
+    secret: &SecretPath,
+    versions: &[u64],
+    verb: &str,
+    name: &str,
+) -> CliResult {
     if versions.is_empty() {
-        return Err(CliError::Usage(format!("No versions provided, use the \"-versions\" flag to specify the version to {verb}.")));
+        return Err(CliError::Usage(format!(
+            "No versions provided, use the \"-versions\" flag to specify the version to {verb}."
+        )));
     }
     let path = secret.versioned(&context.client, name)?.path(verb);
-    let answer = context.client.write(&path, &json!({ "versions": versions })).doing(format!("Error writing data to {path}"))?;
-    context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+    let answer = context
+        .client
+        .write(&path, &json!({ "versions": versions }))
+        .doing(format!("Error writing data to {path}"))?;
+    context.answered(
+        answer.as_ref(),
+        &format!("Success! Data written to: {path}"),
+    )
 }

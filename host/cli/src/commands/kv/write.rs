@@ -32,8 +32,15 @@ impl Put {
         let data = kvdata::parse(&self.data, &mut std::io::stdin())?;
         let location = self.secret.locate(&context.client)?;
         let path = location.path("data");
-        let request = if location.versioned { versioned(data, self.cas) } else { Value::Object(data) };
-        let answer = context.client.write(&path, &request).doing(format!("Error writing data to {path}"))?;
+        let request = if location.versioned {
+            versioned(data, self.cas)
+        } else {
+            Value::Object(data)
+        };
+        let answer = context
+            .client
+            .write(&path, &request)
+            .doing(format!("Error writing data to {path}"))?;
         shown(context, &path, answer)
     }
 }
@@ -49,13 +56,19 @@ fn options(cas: Option<u64>) -> Value {
 fn shown(context: &Context, path: &str, answer: Option<Secret>) -> CliResult {
     match answer {
         Some(secret)
-            if context.output.format == Format::Table && context.output.field.is_none() && secret.wrap_info.is_none() && secret.data.is_some() =>
+            if context.output.format == Format::Table
+                && context.output.field.is_none()
+                && secret.wrap_info.is_none()
+                && secret.data.is_some() =>
         {
             context.output.warnings(&secret);
             output::text(&written(path, secret.data.as_ref()));
             Ok(std::process::ExitCode::SUCCESS)
         }
-        answer => context.answered(answer.as_ref(), &format!("Success! Data written to: {path}")),
+        answer => context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        ),
     }
 }
 
@@ -93,10 +106,16 @@ impl Patch {
             return Err(CliError::usage("Must supply data"));
         }
         let mut data = kvdata::parse(&self.data, &mut std::io::stdin())?;
-        data.extend(self.remove_data.iter().map(|key| (key.clone(), Value::Null)));
+        data.extend(
+            self.remove_data
+                .iter()
+                .map(|key| (key.clone(), Value::Null)),
+        );
         let location = self.secret.locate(&context.client)?;
         if !location.versioned {
-            return Err(CliError::Refused("K/V engine mount must be version 2 for patch support".to_owned()));
+            return Err(CliError::Refused(
+                "K/V engine mount must be version 2 for patch support".to_owned(),
+            ));
         }
         let path = location.path("data");
         let answer = match self.method {
@@ -115,26 +134,49 @@ impl Patch {
         shown(context, &path, answer)
     }
 
-    fn read_and_write(&self, context: &Context, location: &Location, changes: Map<String, Value>) -> Result<Option<Secret>, CliError> {
+    fn read_and_write(
+        &self,
+        context: &Context,
+        location: &Location,
+        changes: Map<String, Value>,
+    ) -> Result<Option<Secret>, CliError> {
         let path = location.path("data");
         let (mut data, version) = current(context, &path)?;
         if data.is_empty() {
             return Err(nothing_at(&path));
         }
         for (key, value) in changes {
-            if value.is_null() { data.remove(&key) } else { data.insert(key, value) };
+            if value.is_null() {
+                data.remove(&key)
+            } else {
+                data.insert(key, value)
+            };
         }
         let request = versioned(data, Some(self.cas.unwrap_or(version)));
-        context.client.write(&path, &request).doing(format!("Error writing data to {path}"))
+        context
+            .client
+            .write(&path, &request)
+            .doing(format!("Error writing data to {path}"))
     }
 }
 
 /// The newest version's data and number.
 fn current(context: &Context, path: &str) -> Result<(Map<String, Value>, u64), CliError> {
-    let answer = context.client.read(path, &[]).doing(format!("Error doing pre-read at {path}"))?;
+    let answer = context
+        .client
+        .aside()
+        .read(path, &[])
+        .doing(format!("Error doing pre-read at {path}"))?;
     let secret = answer.ok_or_else(|| nothing_at(path))?;
-    let data = secret.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
-    let version = secret.get("metadata").and_then(|metadata| metadata.get("version")).and_then(Value::as_u64);
+    let data = secret
+        .get("data")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let version = secret
+        .get("metadata")
+        .and_then(|metadata| metadata.get("version"))
+        .and_then(Value::as_u64);
     Ok((data, version.unwrap_or_default()))
 }
 
@@ -154,11 +196,25 @@ impl Rollback {
         let path = location.path("data");
         let (_, newest) = current(context, &path)?;
         let query = [("version".to_owned(), self.version.to_string())];
-        let old = context.client.read(&path, &query).doing(format!("Error doing pre-read at {path}"))?;
-        let data = old.as_ref().and_then(|secret| secret.get("data")).and_then(Value::as_object).cloned();
+        let old = context
+            .client
+            .aside()
+            .read(&path, &query)
+            .doing(format!("Error doing pre-read at {path}"))?;
+        let data = old
+            .as_ref()
+            .and_then(|secret| secret.get("data"))
+            .and_then(Value::as_object)
+            .cloned();
         // A version that was deleted or destroyed has nothing that could be written again.
         let data = data.ok_or_else(|| nothing_at(&path))?;
-        let answer = context.client.write(&path, &versioned(data, Some(newest))).doing(format!("Error writing data to {path}"))?;
-        context.answered(answer.as_ref(), &format!("Success! Data written to: {path}"))
+        let answer = context
+            .client
+            .write(&path, &versioned(data, Some(newest)))
+            .doing(format!("Error writing data to {path}"))?;
+        context.answered(
+            answer.as_ref(),
+            &format!("Success! Data written to: {path}"),
+        )
     }
 }

@@ -24,7 +24,10 @@ thread_local! {
 }
 
 fn unavailable(message: impl Into<String>) -> Error {
-    Error { kind: ErrorKind::Unavailable, message: message.into() }
+    Error {
+        kind: ErrorKind::Unavailable,
+        message: message.into(),
+    }
 }
 
 impl State {
@@ -33,10 +36,18 @@ impl State {
             let url = self.config["url"].as_str().unwrap_or_default();
             // `dial` is what a backend with malice connects to instead.
             let dial = self.config["dial"].as_str().unwrap_or(url);
-            let (host, port) = dial.rsplit_once(':').ok_or_else(|| unavailable("no port"))?;
-            let connection = network::connect(host, port.parse().map_err(|_| unavailable("bad port"))?)?;
+            let (host, port) = dial
+                .rsplit_once(':')
+                .ok_or_else(|| unavailable("no port"))?;
+            let connection =
+                network::connect(host, port.parse().map_err(|_| unavailable("bad port"))?)?;
             if let Some(tls) = self.config["tls"].as_object() {
-                let text = |name: &str| tls.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let text = |name: &str| {
+                    tls.get(name)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 connection.start_tls(&TlsOptions {
                     server_name: text("server_name"),
                     verification: match text("verification").as_str() {
@@ -51,7 +62,9 @@ impl State {
             }
             self.connection = Some(connection);
         }
-        self.connection.as_ref().ok_or_else(|| unavailable("not connected"))
+        self.connection
+            .as_ref()
+            .ok_or_else(|| unavailable("not connected"))
     }
 
     fn ask(&mut self, line: &str) -> Result<(), Error> {
@@ -68,7 +81,10 @@ impl State {
         }
         match String::from_utf8_lossy(&answer).trim() {
             "ok" => Ok(()),
-            other => Err(Error { kind: ErrorKind::InvalidRequest, message: other.to_owned() }),
+            other => Err(Error {
+                kind: ErrorKind::InvalidRequest,
+                message: other.to_owned(),
+            }),
         }
     }
 }
@@ -90,9 +106,13 @@ impl Guest for Backend {
     }
 
     fn open(config: String) -> Result<(), Error> {
-        let config: Value = serde_json::from_str(&config).map_err(|error| unavailable(error.to_string()))?;
+        let config: Value =
+            serde_json::from_str(&config).map_err(|error| unavailable(error.to_string()))?;
         if config["refuse"] == true {
-            return Err(Error { kind: ErrorKind::InvalidRequest, message: "this configuration is refused".to_owned() });
+            return Err(Error {
+                kind: ErrorKind::InvalidRequest,
+                message: "this configuration is refused".to_owned(),
+            });
         }
         state(|state| state.config = config);
         Ok(())
@@ -102,7 +122,10 @@ impl Guest for Backend {
     fn username(naming: UserNaming) -> Result<String, Error> {
         state(|state| {
             state.calls += 1;
-            Ok(format!("v-{}-{}-{}", naming.display_name, naming.role_name, state.calls))
+            Ok(format!(
+                "v-{}-{}-{}",
+                naming.display_name, naming.role_name, state.calls
+            ))
         })
     }
 
@@ -110,7 +133,13 @@ impl Guest for Backend {
         if user.statements.iter().any(|statement| statement == "panic") {
             panic!("the backend panics");
         }
-        state(|state| state.ask(&format!("create {} {}", user.username, user.statements.join(" "))))
+        state(|state| {
+            state.ask(&format!(
+                "create {} {}",
+                user.username,
+                user.statements.join(" ")
+            ))
+        })
     }
 
     fn update_user(change: UserChange) -> Result<(), Error> {

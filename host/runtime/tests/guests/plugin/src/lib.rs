@@ -17,7 +17,10 @@ thread_local! {
 }
 
 fn internal(message: impl ToString) -> Error {
-    Error { kind: ErrorKind::Internal, message: message.to_string() }
+    Error {
+        kind: ErrorKind::Internal,
+        message: message.to_string(),
+    }
 }
 
 fn answer(data: Value) -> Result<Response, Error> {
@@ -25,20 +28,36 @@ fn answer(data: Value) -> Result<Response, Error> {
 }
 
 fn raw(data: String) -> Result<Response, Error> {
-    Ok(Response { status: None, data: Some(data), warnings: Vec::new(), auth: None, ttl: 0 })
+    Ok(Response {
+        status: None,
+        data: Some(data),
+        warnings: Vec::new(),
+        auth: None,
+        ttl: 0,
+    })
 }
 
 /// Exhausts the stack that the host gives.
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
-    if depth == u64::MAX { 0 } else { recurse(depth + 1).rotate_left(depth as u32 & 63).wrapping_mul(depth | 1) }
+    if depth == u64::MAX {
+        0
+    } else {
+        recurse(depth + 1)
+            .rotate_left(depth as u32 & 63)
+            .wrapping_mul(depth | 1)
+    }
 }
 
 /// Exhausts the stack that a guest has in its own memory.
 #[inline(never)]
 fn recurse_in_memory(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);
-    if depth == u64::MAX { frame[0] } else { recurse_in_memory(depth + 1) + frame[(depth % 64) as usize] }
+    if depth == u64::MAX {
+        frame[0]
+    } else {
+        recurse_in_memory(depth + 1) + frame[(depth % 64) as usize]
+    }
 }
 
 fn lease(data: &Value) -> effects::LeaseRequest {
@@ -67,7 +86,11 @@ fn user(data: &Value) -> users::UserRequest {
         username: data["username"].as_str().unwrap_or("u").to_owned(),
         password: "p".to_owned(),
         expires: None,
-        statements: statements.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        statements: statements
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         rollback_statements: Vec::new(),
     }
 }
@@ -77,12 +100,27 @@ fn serve(request: &Request) -> Result<Response, Error> {
     let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
     match request.path.as_str() {
-        "noop" => Ok(Response { status: None, data: None, warnings: Vec::new(), auth: None, ttl: 0 }),
+        "noop" => Ok(Response {
+            status: None,
+            data: None,
+            warnings: Vec::new(),
+            auth: None,
+            ttl: 0,
+        }),
         "echo" => answer(data),
         "raw" => raw(text("text")),
-        "status" => Ok(Response { status: Some(number("status") as u16), ..answer(json!({}))? }),
-        "warnings" => Ok(Response { warnings: vec!["w".to_owned(); number("count") as usize], ..answer(json!({}))? }),
-        "fail" => Err(Error { kind: ErrorKind::NotFound, message: text("message") }),
+        "status" => Ok(Response {
+            status: Some(number("status") as u16),
+            ..answer(json!({}))?
+        }),
+        "warnings" => Ok(Response {
+            warnings: vec!["w".to_owned(); number("count") as usize],
+            ..answer(json!({}))?
+        }),
+        "fail" => Err(Error {
+            kind: ErrorKind::NotFound,
+            message: text("message"),
+        }),
         // Memory that outlives a request.
         "remember" => REMEMBERED.with_borrow_mut(|all| {
             all.push(text("secret"));
@@ -101,25 +139,45 @@ fn serve(request: &Request) -> Result<Response, Error> {
         "recurse" => answer(json!({ "depth": recurse(0) })),
         "recurse-in-memory" => answer(json!({ "depth": recurse_in_memory(0) })),
         "panic" => panic!("the plugin panics"),
-        "large" => raw(format!("{{\"x\":\"{}\"}}", "x".repeat(number("len") as usize))),
+        "large" => raw(format!(
+            "{{\"x\":\"{}\"}}",
+            "x".repeat(number("len") as usize)
+        )),
         "large-warnings" => {
             let warning = "x".repeat(1 << 20);
-            Ok(Response { warnings: vec![warning; number("len") as usize], ..answer(json!({}))? })
+            Ok(Response {
+                warnings: vec![warning; number("len") as usize],
+                ..answer(json!({}))?
+            })
         }
         // The imports.
         "get" => {
             let value = storage::get(&text("key"))?;
-            answer(json!({ "value": value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) }))
+            answer(
+                json!({ "value": value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) }),
+            )
         }
-        "put" => storage::put(&text("key"), text("value").as_bytes()).and_then(|()| answer(json!({}))),
-        "put-large" => storage::put("large", &vec![0; number("len") as usize]).and_then(|()| answer(json!({}))),
+        "put" => {
+            storage::put(&text("key"), text("value").as_bytes()).and_then(|()| answer(json!({})))
+        }
+        "put-large" => {
+            storage::put("large", &vec![0; number("len") as usize]).and_then(|()| answer(json!({})))
+        }
         "delete" => storage::delete(&text("key")).and_then(|()| answer(json!({}))),
         "scan" => {
-            let keys = storage::scan(&text("prefix"), data["after"].as_str(), number("limit") as u32)?;
+            let keys = storage::scan(
+                &text("prefix"),
+                data["after"].as_str(),
+                number("limit") as u32,
+            )?;
             answer(json!({ "keys": keys }))
         }
         "children" => {
-            let keys = storage::children(&text("prefix"), data["after"].as_str(), number("limit") as u32)?;
+            let keys = storage::children(
+                &text("prefix"),
+                data["after"].as_str(),
+                number("limit") as u32,
+            )?;
             answer(json!({ "keys": keys }))
         }
         "put-then-panic" => {
@@ -146,7 +204,9 @@ fn serve(request: &Request) -> Result<Response, Error> {
                 }
             }
             let granted = granted.ok_or_else(|| internal("no lease"))?;
-            answer(json!({ "lease_id": granted.lease_id, "ttl": granted.ttl, "expires": granted.expires }))
+            answer(
+                json!({ "lease_id": granted.lease_id, "ttl": granted.ttl, "expires": granted.expires }),
+            )
         }
         "prepare-twice" => {
             storage::put("a", b"1")?;
@@ -159,8 +219,10 @@ fn serve(request: &Request) -> Result<Response, Error> {
         "mount" => {
             let info = mount::get();
             let options: Value = serde_json::from_str(&info.options).map_err(internal)?;
-            answer(json!({ "path": info.path, "accessor": info.accessor, "options": options,
-                "default": info.default_lease_ttl, "max": info.max_lease_ttl }))
+            answer(
+                json!({ "path": info.path, "accessor": info.accessor, "options": options,
+                "default": info.default_lease_ttl, "max": info.max_lease_ttl }),
+            )
         }
         "random" => answer(json!({ "bytes": random::bytes(number("len") as u32) })),
         "log" => {
@@ -177,13 +239,18 @@ fn serve(request: &Request) -> Result<Response, Error> {
             };
             answer(json!({ "username": databases::username(&target(&data), &naming)? }))
         }
-        "db/create" => databases::create_user(&target(&data), &user(&data)).and_then(|()| answer(json!({}))),
+        "db/create" => {
+            databases::create_user(&target(&data), &user(&data)).and_then(|()| answer(json!({})))
+        }
         "db/ping" => databases::ping(&target(&data)).and_then(|()| answer(json!({}))),
         "db/close" => {
             databases::close(&text("name"));
             answer(json!({}))
         }
-        other => Err(Error { kind: ErrorKind::NotFound, message: format!("unsupported path {other:?}") }),
+        other => Err(Error {
+            kind: ErrorKind::NotFound,
+            message: format!("unsupported path {other:?}"),
+        }),
     }
 }
 
@@ -208,11 +275,18 @@ impl Guest for Plugin {
     }
 
     fn renew(_: Lease, increment: u64) -> Result<Renewal, Error> {
-        Ok(Renewal { ttl: increment, max_ttl: 0, period: 0 })
+        Ok(Renewal {
+            ttl: increment,
+            max_ttl: 0,
+            period: 0,
+        })
     }
 
     fn revoke(lease: Lease) -> Result<(), Error> {
-        storage::put(&format!("revoked/{}", lease.lease_id), lease.internal.as_bytes())
+        storage::put(
+            &format!("revoked/{}", lease.lease_id),
+            lease.internal.as_bytes(),
+        )
     }
 
     fn tick() -> Result<(), Error> {

@@ -1,0 +1,125 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const GOOD: &str = r#"
+    listener "tcp" {
+      address         = "0.0.0.0:8200"
+      tls_cert_file   = "/c.pem"
+      tls_key_file    = "/k.pem"
+      tls_min_version = "tls13"
+    }
+    # Behind a proxy.
+    listener "tcp" {
+      address                  = "127.0.0.1:8201"
+      tls_disable              = true
+      max_request_size         = 1048576
+      max_request_duration     = "30s"
+      http_read_header_timeout = "5s"
+      http_read_timeout        = 20
+    }
+    storage "redb" { path = "/var/lib/coffer" }
+    api_addr          = "https://coffer:8200"
+    cluster_addr      = "https://coffer:8201"
+    ui                = true
+    disable_mlock     = true
+    default_lease_ttl = 3600
+    max_lease_ttl     = "768h"
+    log_level         = "warn"
+    log_format        = "json"
+    pid_file          = "/run/coffer.pid"
+"#;
+
+#[test]
+fn a_whole_file() {
+    let expected = ServerConfig {
+        listeners: vec![
+            Listener {
+                address: "0.0.0.0:8200".to_owned(),
+                tls: Some(("/c.pem".into(), "/k.pem".into())),
+                only_tls13: true,
+                ..Listener::default()
+            },
+            Listener {
+                address: "127.0.0.1:8201".to_owned(),
+                max_request_size: Some(1 << 20),
+                max_request_duration: Some(30),
+                header_timeout: Some(5),
+                read_timeout: Some(20),
+                ..Listener::default()
+            },
+        ],
+        storage: Some(StorageConfig::Redb {
+            path: "/var/lib/coffer".into(),
+        }),
+        api_addr: Some("https://coffer:8200".to_owned()),
+        log_level: Some(LogLevel::Warn),
+        log_format: Some(LogFormat::Json),
+        default_lease_ttl: Some(3600),
+        max_lease_ttl: Some(768 * 3600),
+        pid_file: Some("/run/coffer.pid".into()),
+        warnings: vec![
+            "line 19: cluster_addr is accepted, and does nothing".to_owned(),
+            "line 20: ui is accepted, and does nothing".to_owned(),
+        ],
+    };
+    assert_eq!(parse("f", GOOD).unwrap(), expected);
+}
+
+#[test]
+fn good_files() {
+    #[rustfmt::skip]
+    let table = [
+        (r#"{"listener": [{"tcp": {"address": "a:1", "tls_disable": "true"}}], "storage": {"inmem": {}}}"#, 1),
+        (r#"{"listener": {"tcp": {"address": "a:1", "tls_disable": 1}}, "storage": {"inmem": {}}}"#, 1),
+        (r#"{"listener": {"tcp": [{"tls_disable": true}, {"tls_disable": true}]}, "storage": {"inmem": {}}}"#, 2),
+        ("listener \"tcp\" {\n tls_disable = 1 \n}\nstorage \"inmem\" {}", 1),
+        ("listener = { tcp = { tls_disable = true } }\nstorage = { inmem = {} }", 1),
+        ("backend \"inmem\" {}", 0),
+    ];
+    for (text, listeners) in table {
+        let config = parse("f", text).unwrap();
+        assert_eq!(
+            (config.listeners.len(), config.storage),
+            (listeners, Some(StorageConfig::Memory)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn bad_files_say_what_is_wrong_and_where() {
+    #[rustfmt::skip]
+    let table = [
+        ("nonsense = 1", "f:1: nonsense: there is no such setting"),
+        ("\n\nnonsense \"x\" {}", "f:3: nonsense: there is no such setting"),
+        ("{\n\"ui\": true,\n\"nonsense\": 1}", "f:3: nonsense: there is no such setting"),
+        (r#"storage "file" { path = "/x" }"#, "f:1: storage: there is no storage \"file\"; there are \"redb\" (a folder) and \"inmem\""),
+        (r#"storage "redb" {}"#, "storage: path is missing"),
+        (r#"storage "redb" { path = 3 }"#, "expected a text"),
+        ("storage \"redb\" {\n path = \"/x\"\n size = 3\n}", "f:3: storage: size: there is no such setting"),
+        ("storage \"inmem\" {}\nstorage \"inmem\" {}", "f:2: storage: there can be one"),
+        ("storage = \"inmem\"", "expected a block"),
+        (r#"listener "unix" {}"#, "there is no listener"),
+        (r#"listener "tcp" { address = "a" }"#, "tls_cert_file and tls_key_file"),
+        (r#"listener "tcp" { tls_cert_file = "a" }"#, "tls_cert_file and tls_key_file"),
+        ("listener \"tcp\" {\n\n port = 3\n}", "f:3: listener: port: there is no such setting"),
+        (r#"listener "tcp" { tls_min_version = "ssl" }"#, "tls_min_version: \"ssl\" is not"),
+        (r#"listener "tcp" { tls_client_ca_file = "x" }"#, "tls_client_ca_file: is not supported yet"),
+        (r#"listener "tcp" { tls_disable = "perhaps" }"#, "tls_disable: expected true or false"),
+        (r#"listener "tcp" { max_request_size = -1 }"#, "expected a"),
+        (r#"seal "transit" {}"#, "seal: is not supported yet"),
+        (r#"max_lease_ttl = "x""#, "f:1: max_lease_ttl: expected a duration"),
+        (r#"log_level = "loud""#, "log_level: \"loud\" is not trace"),
+        (r#"log_format = "xml""#, "log_format: \"xml\" is not standard"),
+        ("api_addr = some_variable", "f:1: expected a plain value"),
+        ("api_addr = \"${x}\"", "f:1: expected a plain value"),
+        ("{\"api_addr\": null}", "null is no setting"),
+        ("{\n\"api_addr\" }", "f:2: not JSON"),
+        ("ui = true\nlistener {", "f:2: not HCL"),
+    ];
+    for (text, reason) in table {
+        let error = parse("f", text).unwrap_err().to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+    }
+}

@@ -1,0 +1,75 @@
+//! What several paths read from their requests.
+
+use coffer_sdk::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use crate::limits;
+
+pub(crate) const CREDENTIAL_TYPE: Field<String> = Field::text(
+    "credential_type",
+    "What is made; only `password` is supported.",
+)
+.default_json("\"password\"");
+pub(crate) const CREDENTIAL_CONFIG: Field<BTreeMap<String, String>> = Field::text_map(
+    "credential_config",
+    "Configuration of the credential type; a password has none yet.",
+);
+
+/// A connection's or role's name in the path: as in Vault, anything else is no path of this engine.
+pub(crate) fn name(request: &Request, field: Field<String>) -> Result<String> {
+    let name = request.require(field)?;
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let plain = name.chars().all(|c| word(c) || c == '-' || c == '.');
+    if plain && name.starts_with(word) && name.ends_with(word) && name.len() <= limits::NAME {
+        return Ok(name);
+    }
+    Err(Error::not_found("unsupported path"))
+}
+
+/// Statements are a list; a text is a list of one, whatever commas are in it.
+pub(crate) fn statements(
+    request: &Request,
+    field: Field<Vec<String>>,
+) -> Result<Option<Vec<String>>> {
+    match request.data().get(field.name()) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
+        Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
+        Some(_) => request.get(field),
+    }
+}
+
+/// Refuses credentials other than passwords, and policies for these.
+pub(crate) fn credential_type(request: &Request) -> Result<()> {
+    match request.get(CREDENTIAL_TYPE)?.as_deref() {
+        None | Some("" | "password") => {}
+        Some(kind @ ("rsa_private_key" | "client_certificate")) => {
+            return Err(Error::invalid(format!(
+                "credential_type {kind:?} is not supported: only \"password\" is"
+            )));
+        }
+        Some(other) => return Err(Error::invalid(format!("invalid credential_type {other:?}"))),
+    }
+    for (name, value) in request.get(CREDENTIAL_CONFIG)?.unwrap_or_default() {
+        match name.as_str() {
+            "password_policy" => no_policy(&value)?,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "credential_config validation failed: {name:?} is unknown"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// There are no password policies yet, so none can be asked for.
+pub(crate) fn no_policy(policy: &str) -> Result<()> {
+    if policy.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "password_policy {policy:?} does not exist: password policies are not supported, leave it empty for the default"
+    )))
+}

@@ -1,0 +1,149 @@
+//! Rotation of a connection's own password: afterwards nobody knows it but this engine.
+//!
+//! The new password is stored before the database hears of it. If a rotation is interrupted, the next tick tries which of
+//! the two the database takes.
+
+use coffer_sdk::ErrorKind;
+use coffer_sdk::databases::{self, UserChange};
+use coffer_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::{input, limits, password};
+
+const NAME: Field<String> = Field::text("name", "Name of the connection.");
+
+pub(crate) const PATH: Path = Path::new(
+    "rotate-root/{name}",
+    "Gives the connection's own user a new password.",
+)
+.fields(&[NAME.decl()])
+.write(rotate);
+
+const WAL: &str = "wal/root/";
+
+fn wal_key(name: &str) -> String {
+    [WAL, name].concat()
+}
+
+/// A rotation that has begun.
+#[derive(Serialize, Deserialize)]
+struct Wal {
+    username: String,
+    new_password: String,
+    /// Milliseconds.
+    begun: u64,
+}
+
+impl Wal {
+    fn is_in_flight(&self, now: u64) -> bool {
+        now <= self.begun + limits::IN_FLIGHT * 1000
+    }
+}
+
+fn rotate(request: &Request) -> Result<Response> {
+    let name = input::name(request, NAME)?;
+    if let Some(wal) = storage::get_json::<Wal>(&wal_key(&name))? {
+        if wal.is_in_flight(clock::now()) {
+            return Err(Error::conflict(
+                "a rotation of this connection's password is under way",
+            ));
+        }
+        settle(&name, wal)?;
+    }
+    let config = Config::load(&name)?;
+    let missing = |what| {
+        Error::invalid(format!(
+            "unable to rotate root credentials: no {what} in configuration"
+        ))
+    };
+    if config.username().is_empty() {
+        return Err(missing("username"));
+    }
+    if config.password().is_empty() {
+        return Err(missing("password"));
+    }
+    if config.has_fixed_password() {
+        return Err(Error::invalid(
+            "unable to rotate root credentials: the password stands in connection_url itself; write {{password}} there",
+        ));
+    }
+    let new_password = password::generate();
+    let username = config.username().to_owned();
+    let wal = Wal {
+        username: username.clone(),
+        new_password: new_password.clone(),
+        begun: clock::now(),
+    };
+    storage::put_json(&wal_key(&name), &wal)?;
+    effects::prepare()?;
+    // Read again: if it is written while the database is at it, ours is not stored over that.
+    let config = Config::load(&name)?;
+
+    let change = UserChange {
+        username,
+        password: Some(new_password.clone()),
+        expires: None,
+        statements: config.root_credentials_rotate_statements.clone(),
+    };
+    match databases::update_user(&config.target(&name)?, &change) {
+        Ok(()) => adopt(&name, &config, &new_password)?,
+        Err(error) => {
+            // Unless it was cut off, the database has refused, and nothing has changed.
+            if error.kind != ErrorKind::Unavailable {
+                storage::delete(&wal_key(&name))?;
+                effects::prepare()?;
+            }
+            return Err(Error {
+                message: format!("failed to update user: {}", error.message),
+                ..error
+            });
+        }
+    }
+    Ok(Response::empty())
+}
+
+fn adopt(name: &str, config: &Config, password: &str) -> Result<()> {
+    config.with_password(password).store(name)?;
+    storage::delete(&wal_key(name))?;
+    databases::close(name);
+    Ok(())
+}
+
+/// Finds out which password holds.
+fn settle(name: &str, mut wal: Wal) -> Result<()> {
+    let config = match Config::find(name)? {
+        Some(config) if config.username() == wal.username => config,
+        // Deleted, or written anew: what was there before concerns nobody.
+        _ => return storage::delete(&wal_key(name)),
+    };
+    // Not again for a while, whatever comes of it.
+    wal.begun = clock::now();
+    storage::put_json(&wal_key(name), &wal)?;
+    effects::prepare()?;
+    let config = Config::find(name)?.unwrap_or(config);
+    if databases::ping(&config.with_password(&wal.new_password).target(name)?).is_ok() {
+        return adopt(name, &config, &wal.new_password);
+    }
+    databases::ping(&config.target(name)?)?;
+    storage::delete(&wal_key(name))
+}
+
+/// Finishes rotations that were interrupted.
+pub(crate) fn tick() -> Result<()> {
+    let now = clock::now();
+    for key in storage::scan(WAL, None, limits::ROOT_ROTATIONS)? {
+        let Some(wal) = storage::get_json::<Wal>(&key)?.filter(|wal| !wal.is_in_flight(now)) else {
+            continue;
+        };
+        let name = key.strip_prefix(WAL).unwrap_or_default();
+        if let Err(error) = settle(name, wal) {
+            log::error(&format!(
+                "which password connection {name:?} has is not known yet: {}",
+                error.message
+            ));
+        }
+        effects::prepare()?;
+    }
+    Ok(())
+}
