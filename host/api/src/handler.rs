@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
-use axum::http::{HeaderMap, Method as HttpMethod, Request as HttpRequest, Response as HttpResponse, StatusCode, Uri, header};
+use axum::http::{
+    HeaderMap, Method as HttpMethod, Request as HttpRequest, Response as HttpResponse, StatusCode,
+    Uri, header,
+};
 use bytes::Bytes;
 use coffer_core::{Body, Core, Method, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -20,33 +23,55 @@ fn refuse<T>(status: StatusCode, message: impl Into<String>) -> Result<T, Refusa
     Err(Refusal(status, message.into()))
 }
 
-pub(crate) async fn answer(core: Arc<Core>, limits: Limits, remote: SocketAddr, request: HttpRequest<HttpBody>) -> HttpResponse<HttpBody> {
+pub(crate) async fn answer(
+    core: Arc<Core>,
+    limits: Limits,
+    remote: SocketAddr,
+    request: HttpRequest<HttpBody>,
+) -> HttpResponse<HttpBody> {
     let head = request.method() == HttpMethod::HEAD;
     let response = match accept(limits, remote, request).await {
         Err(Refusal(status, message)) => error(status, &message),
-        Ok(request) => match tokio::time::timeout(limits.request_time, core.handle(request)).await {
-            Ok(response) => respond(response),
-            Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the request took too long and was given up"),
-        },
+        Ok(request) => {
+            match tokio::time::timeout(limits.request_time, core.handle(request)).await {
+                Ok(response) => respond(response),
+                Err(_) => error(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the request took too long and was given up",
+                ),
+            }
+        }
     };
-    if head { response.map(|_| HttpBody::empty()) } else { response }
+    if head {
+        response.map(|_| HttpBody::empty())
+    } else {
+        response
+    }
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse<HttpBody> {
     let messages: &[&str] = if message.is_empty() { &[] } else { &[message] };
     let body = serde_json::json!({ "errors": messages }).to_string();
-    respond(coffer_core::Response { status: status.as_u16(), body: Body::Json(body.into()), headers: Vec::new() })
+    respond(coffer_core::Response {
+        status: status.as_u16(),
+        body: Body::Json(body.into()),
+        headers: Vec::new(),
+    })
 }
 
 fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut builder = HttpResponse::builder().status(status).header(header::CACHE_CONTROL, "no-store");
+    let mut builder = HttpResponse::builder()
+        .status(status)
+        .header(header::CACHE_CONTROL, "no-store");
     for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
     let built = match response.body {
         Body::Empty => builder.body(HttpBody::empty()),
-        Body::Json(bytes) => builder.header(header::CONTENT_TYPE, "application/json").body(HttpBody::from(bytes)),
+        Body::Json(bytes) => builder
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(HttpBody::from(bytes)),
     };
     built.unwrap_or_else(|_| {
         let mut response = HttpResponse::new(HttpBody::empty());
@@ -55,7 +80,11 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
     })
 }
 
-async fn accept(limits: Limits, remote: SocketAddr, request: HttpRequest<HttpBody>) -> Result<Request, Refusal> {
+async fn accept(
+    limits: Limits,
+    remote: SocketAddr,
+    request: HttpRequest<HttpBody>,
+) -> Result<Request, Refusal> {
     let (parts, body) = request.into_parts();
     let path = path(&parts.uri)?;
     let query = query(&parts.uri)?;
@@ -66,12 +95,27 @@ async fn accept(limits: Limits, remote: SocketAddr, request: HttpRequest<HttpBod
     let wrap_ttl = text(headers, "x-vault-wrap-ttl")?;
     let body = read(limits, headers, body).await?;
     check_nesting(&body)?;
-    let query = query.into_iter().filter(|(name, _)| !(name == "list" && method == Method::List)).collect();
-    Ok(Request { method, path, query, body, token, namespace, wrap_ttl, remote, headers: parts.headers })
+    let query = query
+        .into_iter()
+        .filter(|(name, _)| !(name == "list" && method == Method::List))
+        .collect();
+    Ok(Request {
+        method,
+        path,
+        query,
+        body,
+        token,
+        namespace,
+        wrap_ttl,
+        remote,
+        headers: parts.headers,
+    })
 }
 
 fn method(method: &HttpMethod, query: &[(String, String)]) -> Result<Method, Refusal> {
-    let listed = query.iter().any(|(name, value)| name == "list" && matches!(value.as_str(), "true" | "1"));
+    let listed = query
+        .iter()
+        .any(|(name, value)| name == "list" && matches!(value.as_str(), "true" | "1"));
     Ok(match method.as_str() {
         "GET" if listed => Method::List,
         "GET" => Method::Get,
@@ -96,11 +140,16 @@ fn path(uri: &Uri) -> Result<String, Refusal> {
     if !valid_escapes(raw) {
         return invalid("it has a broken percent-encoding");
     }
-    let Ok(path) = percent_decode_str(raw).decode_utf8() else { return invalid("it is not UTF-8") };
+    let Ok(path) = percent_decode_str(raw).decode_utf8() else {
+        return invalid("it is not UTF-8");
+    };
     if path.contains('\0') {
         return invalid("it contains NUL");
     }
-    if path.split('/').any(|segment| segment == ".." || segment == ".") {
+    if path
+        .split('/')
+        .any(|segment| segment == ".." || segment == ".")
+    {
         return invalid("it contains a segment \".\" or \"..\"");
     }
     Ok(path.trim_start_matches('/').to_owned())
@@ -108,21 +157,34 @@ fn path(uri: &Uri) -> Result<String, Refusal> {
 
 fn valid_escapes(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
-        bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    })
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'%')
+        .all(|(at, _)| {
+            bytes
+                .get(at + 1..at + 3)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        })
 }
 
 fn query(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
-    let Some(query) = uri.query() else { return Ok(Vec::new()) };
-    Ok(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    let Some(query) = uri.query() else {
+        return Ok(Vec::new());
+    };
+    Ok(form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect())
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
     match headers.get(name).map(|value| value.to_str()) {
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value.to_owned())),
-        Some(Err(_)) => refuse(StatusCode::BAD_REQUEST, format!("the header {name} is not text")),
+        Some(Err(_)) => refuse(
+            StatusCode::BAD_REQUEST,
+            format!("the header {name} is not text"),
+        ),
     }
 }
 
@@ -133,13 +195,26 @@ fn token(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Refusal> {
     let bearer = text(headers, "authorization")?.map(Zeroizing::new);
     Ok(bearer.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Zeroizing::new(token.trim().to_owned()))
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| Zeroizing::new(token.trim().to_owned()))
     }))
 }
 
 async fn read(limits: Limits, headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Refusal> {
-    let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("http: request body too large; {} bytes are allowed", limits.body));
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u64>().ok());
+    let too_large = || {
+        refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "http: request body too large; {} bytes are allowed",
+                limits.body
+            ),
+        )
+    };
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limits.body as u64) {
         return too_large();
     }
@@ -147,7 +222,10 @@ async fn read(limits: Limits, headers: &HeaderMap, body: HttpBody) -> Result<Byt
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
         Ok(Err(_)) => refuse(StatusCode::BAD_REQUEST, "the request body was cut short"),
-        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
+        Err(_) => refuse(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request body took too long",
+        ),
     }
 }
 
@@ -162,7 +240,10 @@ fn check_nesting(body: &[u8]) -> Result<(), Refusal> {
             b'{' | b'[' if !in_text => {
                 depth += 1;
                 if depth > limits::NESTING {
-                    let message = format!("failed to parse JSON input: it is nested more than {} deep", limits::NESTING);
+                    let message = format!(
+                        "failed to parse JSON input: it is nested more than {} deep",
+                        limits::NESTING
+                    );
                     return refuse(StatusCode::BAD_REQUEST, message);
                 }
             }
@@ -193,7 +274,11 @@ mod tests {
         ];
         for (uri, expected) in table {
             let path = path(&uri.parse().unwrap()).map_err(|refusal| refusal.0.as_u16());
-            assert_eq!(path.as_deref(), expected.as_ref().copied().map_err(|status| status), "{uri}");
+            assert_eq!(
+                path.as_deref(),
+                expected.as_ref().copied().map_err(|status| status),
+                "{uri}"
+            );
         }
     }
 
@@ -202,6 +287,8 @@ mod tests {
         let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(check_nesting(deep(limits::NESTING).as_bytes()).is_ok());
         assert!(check_nesting(deep(limits::NESTING + 1).as_bytes()).is_err());
-        assert!(check_nesting(format!("{{\"a\": \"{}\\\"[\"}}", "[".repeat(1000)).as_bytes()).is_ok());
+        assert!(
+            check_nesting(format!("{{\"a\": \"{}\\\"[\"}}", "[".repeat(1000)).as_bytes()).is_ok()
+        );
     }
 }

@@ -79,11 +79,24 @@ impl Server {
     pub async fn bind(configs: &[ListenerConfig]) -> Result<Self, ServeError> {
         let mut bound = Vec::with_capacity(configs.len());
         for config in configs {
-            let refused = |reason| ServeError::Bind { address: config.address.clone(), reason };
-            let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?.map(TlsAcceptor::from);
+            let refused = |reason| ServeError::Bind {
+                address: config.address.clone(),
+                reason,
+            };
+            let tls = config
+                .tls
+                .as_ref()
+                .map(TlsFiles::load)
+                .transpose()?
+                .map(TlsAcceptor::from);
             let socket = TcpListener::bind(&config.address).await.map_err(refused)?;
             let address = socket.local_addr().map_err(refused)?;
-            bound.push(Bound { socket, address, tls, limits: config.limits });
+            bound.push(Bound {
+                socket,
+                address,
+                tls,
+                limits: config.limits,
+            });
         }
         Ok(Self(bound))
     }
@@ -129,7 +142,9 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
             match tls {
                 None => connection(&builder, watcher, service, stream).await,
                 Some(tls) => {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await {
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await
+                    {
                         connection(&builder, watcher, service, stream).await;
                     }
                 }
@@ -137,13 +152,23 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
         });
     }
     drop(bound.socket);
-    if tokio::time::timeout(bound.limits.drain, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(bound.limits.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("requests under way were cut off");
     }
 }
 
-async fn accept(socket: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+async fn accept(
+    socket: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     let (stream, remote) = socket.accept().await?;
     Ok((stream, remote, place))
 }
@@ -175,11 +200,17 @@ fn service(core: Arc<Core>, limits: Limits, remote: SocketAddr) -> Service {
     TowerToHyperService::new(router)
 }
 
-async fn connection<S>(builder: &Builder<TokioExecutor>, watcher: Watcher, service: Service, stream: S)
-where
+async fn connection<S>(
+    builder: &Builder<TokioExecutor>,
+    watcher: Watcher,
+    service: Service,
+    stream: S,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
     // How a client leaves is its own affair.
     let _ = watcher.watch(connection).await;
 }

@@ -24,12 +24,19 @@ pub struct TlsFiles {
 
 impl TlsFiles {
     pub(crate) fn load(&self) -> Result<Arc<ServerConfig>, ServeError> {
-        let failed = |path: &PathBuf, error: &dyn std::fmt::Display| ServeError::Tls(format!("{}: {error}", path.display()));
+        let failed = |path: &PathBuf, error: &dyn std::fmt::Display| {
+            ServeError::Tls(format!("{}: {error}", path.display()))
+        };
         let chain: Vec<_> = CertificateDer::pem_file_iter(&self.certificate)
             .and_then(Iterator::collect)
             .map_err(|error| failed(&self.certificate, &error))?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| failed(&self.key, &error))?;
-        let versions: &[_] = if self.only_tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
+        let key =
+            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| failed(&self.key, &error))?;
+        let versions: &[_] = if self.only_tls13 {
+            &[&TLS13]
+        } else {
+            &[&TLS13, &TLS12]
+        };
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(versions)
             .map_err(|error| failed(&self.certificate, &error))?

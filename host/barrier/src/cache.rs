@@ -29,7 +29,12 @@ struct Shard<V> {
 impl<V: Send + Sync + 'static> Cache<V> {
     pub(crate) fn new(storage: &dyn Storage, of: fn(&str) -> bool, capacity: usize) -> Self {
         let each = NonZeroUsize::new(capacity.div_ceil(CACHE_SHARDS)).unwrap_or(NonZeroUsize::MIN);
-        let shard = || Mutex::new(Shard { changed: 0, values: LruCache::new(each) });
+        let shard = || {
+            Mutex::new(Shard {
+                changed: 0,
+                values: LruCache::new(each),
+            })
+        };
         let inner = Arc::new(Inner {
             of,
             hasher: RandomState::new(),
@@ -65,7 +70,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Forgets everything.
     pub fn clear(&self) {
         for shard in &self.0.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).values.clear();
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values
+                .clear();
         }
     }
 }

@@ -29,7 +29,9 @@ impl Key {
     }
 
     fn aead(&self) -> Option<LessSafeKey> {
-        UnboundKey::new(&AES_256_GCM, &self.0).ok().map(LessSafeKey::new)
+        UnboundKey::new(&AES_256_GCM, &self.0)
+            .ok()
+            .map(LessSafeKey::new)
     }
 }
 
@@ -49,16 +51,25 @@ pub(crate) struct KeyRing {
 impl KeyRing {
     /// One new key, of term 1.
     pub(crate) fn generate(random: &Random) -> Option<Self> {
-        Self::of(vec![Term { term: 1, key: Key::random(random) }])
+        Self::of(vec![Term {
+            term: 1,
+            key: Key::random(random),
+        }])
     }
 
     /// A ring of one known key: what seals the key ring itself, and the root key.
     pub(crate) fn of_key(key: &Key) -> Option<Self> {
-        Self::of(vec![Term { term: 0, key: key.clone() }])
+        Self::of(vec![Term {
+            term: 0,
+            key: key.clone(),
+        }])
     }
 
     fn of(stored: Vec<Term>) -> Option<Self> {
-        let terms = stored.iter().map(|term| Some((term.term, term.key.aead()?))).collect::<Option<Vec<_>>>()?;
+        let terms = stored
+            .iter()
+            .map(|term| Some((term.term, term.key.aead()?)))
+            .collect::<Option<Vec<_>>>()?;
         (!terms.is_empty()).then_some(Self { terms, stored })
     }
 
@@ -71,7 +82,12 @@ impl KeyRing {
     }
 
     /// Seals a value that will be stored under `key`.
-    pub(crate) fn seal(&self, random: &Random, key: &str, value: &[u8]) -> Result<Vec<u8>, BarrierError> {
+    pub(crate) fn seal(
+        &self,
+        random: &Random,
+        key: &str,
+        value: &[u8],
+    ) -> Result<Vec<u8>, BarrierError> {
         let corrupt = || BarrierError::Corrupt(key.to_owned());
         let (term, aead) = self.terms.last().ok_or_else(corrupt)?;
         let nonce: [u8; NONCE_LEN] = random.bytes();
@@ -82,15 +98,24 @@ impl KeyRing {
         out.extend_from_slice(value);
         let (_, body) = out.split_at_mut(HEADER);
         let tag = aead
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(key.as_bytes()), body)
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(key.as_bytes()),
+                body,
+            )
             .map_err(|_| corrupt())?;
         out.extend_from_slice(tag.as_ref());
         Ok(out)
     }
 
     /// Opens what [`KeyRing::seal`] made for the same key.
-    pub(crate) fn open(&self, key: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
-        self.try_open(key, sealed).ok_or_else(|| BarrierError::Corrupt(key.to_owned()))
+    pub(crate) fn open(
+        &self,
+        key: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
+        self.try_open(key, sealed)
+            .ok_or_else(|| BarrierError::Corrupt(key.to_owned()))
     }
 
     fn try_open(&self, key: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -104,7 +129,10 @@ impl KeyRing {
         let (_, aead) = self.terms.iter().rev().find(|(have, _)| *have == term)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut plain = Zeroizing::new(body.to_vec());
-        let len = aead.open_in_place(nonce, Aad::from(key.as_bytes()), &mut plain).ok()?.len();
+        let len = aead
+            .open_in_place(nonce, Aad::from(key.as_bytes()), &mut plain)
+            .ok()?
+            .len();
         plain.truncate(len);
         Some(plain)
     }
@@ -121,7 +149,10 @@ mod tests {
         let ring = KeyRing::generate(&random).unwrap();
         let sealed = ring.seal(&random, "a/b", b"secret").unwrap();
         assert_eq!(&ring.open("a/b", &sealed).unwrap()[..], b"secret");
-        assert_eq!(ring.open("a/c", &sealed), Err(BarrierError::Corrupt("a/c".into())));
+        assert_eq!(
+            ring.open("a/c", &sealed),
+            Err(BarrierError::Corrupt("a/c".into()))
+        );
         for at in 0..sealed.len() {
             let mut bad = sealed.clone();
             bad[at] ^= 1;

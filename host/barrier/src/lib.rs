@@ -47,7 +47,11 @@ pub struct Barrier {
 impl Barrier {
     /// A sealed barrier.
     pub fn new(storage: Arc<dyn Storage>, random: Random) -> Arc<Self> {
-        Arc::new(Self { storage, random, ring: ArcSwapOption::empty() })
+        Arc::new(Self {
+            storage,
+            random,
+            ring: ArcSwapOption::empty(),
+        })
     }
 
     /// Whether nothing can be read.
@@ -70,7 +74,11 @@ impl Barrier {
     }
 
     /// A cache of decoded values, of the keys that `of` accepts.
-    pub fn cache<V: Send + Sync + 'static>(&self, of: fn(&str) -> bool, capacity: usize) -> Cache<V> {
+    pub fn cache<V: Send + Sync + 'static>(
+        &self,
+        of: fn(&str) -> bool,
+        capacity: usize,
+    ) -> Cache<V> {
         Cache::new(&*self.storage, of, capacity)
     }
 

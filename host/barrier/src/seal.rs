@@ -26,7 +26,11 @@ pub struct InitConfig {
 impl InitConfig {
     /// Checks what a caller asked for, with Vault's words.
     pub fn new(shares: u64, threshold: u64) -> Result<Self, BarrierError> {
-        let refuse = |text: &str| Err(BarrierError::InvalidConfig(format!("invalid seal configuration: {text}")));
+        let refuse = |text: &str| {
+            Err(BarrierError::InvalidConfig(format!(
+                "invalid seal configuration: {text}"
+            )))
+        };
         if shares == 0 {
             return refuse("shares must be at least one");
         }
@@ -82,7 +86,10 @@ pub struct Seal {
 impl Seal {
     /// The seal of this barrier.
     pub fn new(barrier: Arc<Barrier>) -> Self {
-        Self { barrier, attempt: Mutex::default() }
+        Self {
+            barrier,
+            attempt: Mutex::default(),
+        }
     }
 
     fn attempt(&self) -> MutexGuard<'_, Attempt> {
@@ -90,13 +97,23 @@ impl Seal {
     }
 
     async fn stored(&self, key: &str) -> Result<Option<Vec<u8>>, BarrierError> {
-        Ok(self.barrier.storage.snapshot()?.get(key).await?.map(|entry| entry.value.to_vec()))
+        Ok(self
+            .barrier
+            .storage
+            .snapshot()?
+            .get(key)
+            .await?
+            .map(|entry| entry.value.to_vec()))
     }
 
     async fn config(&self) -> Result<Option<InitConfig>, BarrierError> {
         let corrupt = || BarrierError::Corrupt(CONFIG.to_owned());
-        let Some(bytes) = self.stored(CONFIG).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| corrupt())
+        let Some(bytes) = self.stored(CONFIG).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|_| corrupt())
     }
 
     /// How far unsealing is.
@@ -135,11 +152,17 @@ impl Seal {
         let shares = split(config, &unseal_key);
 
         let wrapped_root = wrapping.seal(random, ROOT_KEY, root_key.bytes())?;
-        let sealed_ring = KeyRing::of_key(&root_key)
-            .ok_or_else(broken)?
-            .seal(random, KEYRING, &ring.encode().ok_or_else(broken)?)?;
+        let sealed_ring = KeyRing::of_key(&root_key).ok_or_else(broken)?.seal(
+            random,
+            KEYRING,
+            &ring.encode().ok_or_else(broken)?,
+        )?;
         // What nobody could open must not be stored.
-        let enough: Vec<_> = shares.iter().take(config.threshold.into()).cloned().collect();
+        let enough: Vec<_> = shares
+            .iter()
+            .take(config.threshold.into())
+            .cloned()
+            .collect();
         let recombined = combine(config, &enough)?;
         let opened = open_ring(&recombined, &wrapped_root, &sealed_ring)?;
 
@@ -185,8 +208,14 @@ impl Seal {
         if let Some(shares) = given {
             let key = combine(config, &shares)?;
             let corrupt = |key: &str| BarrierError::Corrupt(key.to_owned());
-            let root = self.stored(ROOT_KEY).await?.ok_or_else(|| corrupt(ROOT_KEY))?;
-            let ring = self.stored(KEYRING).await?.ok_or_else(|| corrupt(KEYRING))?;
+            let root = self
+                .stored(ROOT_KEY)
+                .await?
+                .ok_or_else(|| corrupt(ROOT_KEY))?;
+            let ring = self
+                .stored(KEYRING)
+                .await?
+                .ok_or_else(|| corrupt(KEYRING))?;
             self.barrier.open(Arc::new(open_ring(&key, &root, &ring)?));
         }
         self.status().await
@@ -210,7 +239,10 @@ fn split(config: InitConfig, key: &Key) -> Vec<Zeroizing<Vec<u8>>> {
         return vec![Zeroizing::new(key.bytes().to_vec())];
     }
     let dealer = Sharks(config.threshold).dealer(key.bytes());
-    dealer.take(config.shares.into()).map(|share| Zeroizing::new(Vec::from(&share))).collect()
+    dealer
+        .take(config.shares.into())
+        .map(|share| Zeroizing::new(Vec::from(&share)))
+        .collect()
 }
 
 /// A share is the key, or the key and its point.
@@ -233,19 +265,30 @@ fn combine(config: InitConfig, shares: &[Zeroizing<Vec<u8>>]) -> Result<Key, Bar
                 .map(|share| Share::try_from(share.as_slice()))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|reason| invalid(reason.to_string()))?;
-            Zeroizing::new(Sharks(config.threshold).recover(&parsed).map_err(|reason| invalid(reason.to_string()))?)
+            Zeroizing::new(
+                Sharks(config.threshold)
+                    .recover(&parsed)
+                    .map_err(|reason| invalid(reason.to_string()))?,
+            )
         }
     };
-    Key::from_slice(&secret).ok_or_else(|| invalid("the key shares have the wrong length".to_owned()))
+    Key::from_slice(&secret)
+        .ok_or_else(|| invalid("the key shares have the wrong length".to_owned()))
 }
 
-fn open_ring(unseal_key: &Key, wrapped_root: &[u8], sealed_ring: &[u8]) -> Result<KeyRing, BarrierError> {
+fn open_ring(
+    unseal_key: &Key,
+    wrapped_root: &[u8],
+    sealed_ring: &[u8],
+) -> Result<KeyRing, BarrierError> {
     let corrupt = |key: &str| BarrierError::Corrupt(key.to_owned());
     let wrapping = KeyRing::of_key(unseal_key).ok_or_else(|| corrupt(ROOT_KEY))?;
-    let root = wrapping
-        .open(ROOT_KEY, wrapped_root)
-        .map_err(|_| BarrierError::InvalidShares("the key shares do not fit this barrier".to_owned()))?;
+    let root = wrapping.open(ROOT_KEY, wrapped_root).map_err(|_| {
+        BarrierError::InvalidShares("the key shares do not fit this barrier".to_owned())
+    })?;
     let root = Key::from_slice(&root).ok_or_else(|| corrupt(ROOT_KEY))?;
-    let ring = KeyRing::of_key(&root).ok_or_else(|| corrupt(KEYRING))?.open(KEYRING, sealed_ring)?;
+    let ring = KeyRing::of_key(&root)
+        .ok_or_else(|| corrupt(KEYRING))?
+        .open(KEYRING, sealed_ring)?;
     KeyRing::decode(&ring).ok_or_else(|| corrupt(KEYRING))
 }

@@ -32,7 +32,11 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(crate) fn begin(storage: Arc<dyn Storage>, ring: Arc<KeyRing>, random: Random) -> Result<Self, BarrierError> {
+    pub(crate) fn begin(
+        storage: Arc<dyn Storage>,
+        ring: Arc<KeyRing>,
+        random: Random,
+    ) -> Result<Self, BarrierError> {
         let snapshot = storage.snapshot()?;
         Ok(Self {
             storage,
@@ -60,20 +64,30 @@ impl Transaction {
     }
 
     /// A key's value in the snapshot, and the commit that wrote it.
-    pub async fn get_versioned(&mut self, key: &str) -> Result<Option<(Index, Value)>, BarrierError> {
+    pub async fn get_versioned(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<(Index, Value)>, BarrierError> {
         let entry = self.snapshot.get(key).await?;
-        self.read.insert(key.to_owned(), entry.as_ref().map(|entry| entry.version));
-        entry.map(|entry| Ok((entry.version, self.ring.open(key, &entry.value)?))).transpose()
+        self.read
+            .insert(key.to_owned(), entry.as_ref().map(|entry| entry.version));
+        entry
+            .map(|entry| Ok((entry.version, self.ring.open(key, &entry.value)?)))
+            .transpose()
     }
 
     /// Sets a key.
     pub fn put(&mut self, key: impl Into<String>, value: impl Into<Vec<u8>>) {
-        self.written.insert(key.into(), Some(Zeroizing::new(value.into())));
+        self.written
+            .insert(key.into(), Some(Zeroizing::new(value.into())));
     }
 
     /// Sets a key to bytes that are sealed already, or need not be.
     pub(crate) fn put_unsealed(&mut self, key: &str, value: Vec<u8>) {
-        self.unsealed.push(Op::Put { key: key.to_owned(), value: Bytes::from(value) });
+        self.unsealed.push(Op::Put {
+            key: key.to_owned(),
+            value: Bytes::from(value),
+        });
     }
 
     /// Removes a key.
@@ -93,12 +107,20 @@ impl Transaction {
     }
 
     /// The keys that start with `prefix` and come after `after`, in order, at most `limit`.
-    pub async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, BarrierError> {
+    pub async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, BarrierError> {
         let mut keys = Vec::new();
         let mut stored_after = after.map(str::to_owned);
         while keys.len() < limit {
             let want = limit - keys.len();
-            let stored = self.snapshot.list(prefix, stored_after.as_deref(), want).await?;
+            let stored = self
+                .snapshot
+                .list(prefix, stored_after.as_deref(), want)
+                .await?;
             let exhausted = stored.len() < want;
             // Own writes are merged up to the last key that this page of the snapshot speaks for.
             let from = stored_after.as_deref();
@@ -107,9 +129,14 @@ impl Transaction {
                 .range::<str, _>((start(prefix, from), std::ops::Bound::Unbounded))
                 .take_while(|(key, _)| key.starts_with(prefix))
                 .take_while(|(key, _)| exhausted || stored.last().is_some_and(|last| *key <= last));
-            let mut page: BTreeMap<&str, bool> = stored.iter().map(|key| (key.as_str(), true)).collect();
+            let mut page: BTreeMap<&str, bool> =
+                stored.iter().map(|key| (key.as_str(), true)).collect();
             page.extend(own.map(|(key, value)| (key.as_str(), value.is_some())));
-            keys.extend(page.into_iter().filter(|(_, there)| *there).map(|(key, _)| key.to_owned()));
+            keys.extend(
+                page.into_iter()
+                    .filter(|(_, there)| *there)
+                    .map(|(key, _)| key.to_owned()),
+            );
             if exhausted {
                 break;
             }
@@ -131,7 +158,9 @@ impl Transaction {
         let mut from = after.map(|name| past(prefix, name));
         while names.len() < limit {
             // Leaves come in pages; at the first directory the rest of the page is skipped over.
-            let page = self.list(prefix, from.as_deref(), (limit - names.len()).min(64)).await?;
+            let page = self
+                .list(prefix, from.as_deref(), (limit - names.len()).min(64))
+                .await?;
             let Some(last) = page.last() else { break };
             let mut next = last.clone();
             for key in &page {
@@ -184,17 +213,24 @@ impl Transaction {
             self.read.clear();
             return Ok(None);
         }
-        let mut batch =
-            Batch { require: std::mem::take(&mut self.read).into_iter().collect(), ops: std::mem::take(&mut self.unsealed) };
+        let mut batch = Batch {
+            require: std::mem::take(&mut self.read).into_iter().collect(),
+            ops: std::mem::take(&mut self.unsealed),
+        };
         for (key, value) in std::mem::take(&mut self.written) {
             if key.len() > MAX_KEY {
-                return Err(BarrierError::TooLarge(format!("a storage key has {} bytes; {MAX_KEY} are allowed", key.len())));
+                return Err(BarrierError::TooLarge(format!(
+                    "a storage key has {} bytes; {MAX_KEY} are allowed",
+                    key.len()
+                )));
             }
             batch.ops.push(match value {
                 None => Op::Delete { key },
                 Some(value) if value.len() > MAX_VALUE => {
                     let len = value.len();
-                    return Err(BarrierError::TooLarge(format!("a value has {len} bytes; {MAX_VALUE} are allowed")));
+                    return Err(BarrierError::TooLarge(format!(
+                        "a value has {len} bytes; {MAX_VALUE} are allowed"
+                    )));
                 }
                 Some(value) => {
                     let value = Bytes::from(self.ring.seal(&self.random, &key, &value)?);
@@ -202,7 +238,11 @@ impl Transaction {
                 }
             });
         }
-        batch.ops.extend(std::mem::take(&mut self.added).into_iter().map(|(key, delta)| Op::Add { key, delta }));
+        batch.ops.extend(
+            std::mem::take(&mut self.added)
+                .into_iter()
+                .map(|(key, delta)| Op::Add { key, delta }),
+        );
         Ok(Some(self.storage.commit(batch).await?))
     }
 }

@@ -1,5 +1,11 @@
 //! The barrier through its public door.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +23,10 @@ fn sealed() -> (Arc<Barrier>, Seal) {
 
 async fn open() -> Arc<Barrier> {
     let (barrier, seal) = sealed();
-    let keys = seal.init(InitConfig::new(1, 1).unwrap(), |_| {}).await.unwrap();
+    let keys = seal
+        .init(InitConfig::new(1, 1).unwrap(), |_| {})
+        .await
+        .unwrap();
     assert!(!seal.unseal(&keys[0]).await.unwrap().sealed);
     barrier
 }
@@ -30,8 +39,21 @@ async fn put(barrier: &Barrier, key: &str, value: &str) {
 
 #[test]
 fn seal_configurations() {
-    for (shares, threshold, ok) in [(1, 1, true), (5, 3, true), (255, 255, true), (0, 0, false), (2, 1, false), (3, 4, false), (256, 3, false), (3, 0, false)] {
-        assert_eq!(InitConfig::new(shares, threshold).is_ok(), ok, "{shares}/{threshold}");
+    for (shares, threshold, ok) in [
+        (1, 1, true),
+        (5, 3, true),
+        (255, 255, true),
+        (0, 0, false),
+        (2, 1, false),
+        (3, 4, false),
+        (256, 3, false),
+        (3, 0, false),
+    ] {
+        assert_eq!(
+            InitConfig::new(shares, threshold).is_ok(),
+            ok,
+            "{shares}/{threshold}"
+        );
     }
 }
 
@@ -39,17 +61,46 @@ fn seal_configurations() {
 async fn shares_open_the_barrier_in_any_order() {
     let (barrier, seal) = sealed();
     assert_eq!(barrier.begin().map(|_| ()), Err(BarrierError::Sealed));
-    assert_eq!(seal.unseal(b"x").await.map(|_| ()), Err(BarrierError::NotInitialized));
-    let keys = seal.init(InitConfig::new(5, 3).unwrap(), |txn| txn.put("first", *b"1")).await.unwrap();
+    assert_eq!(
+        seal.unseal(b"x").await.map(|_| ()),
+        Err(BarrierError::NotInitialized)
+    );
+    let keys = seal
+        .init(InitConfig::new(5, 3).unwrap(), |txn| {
+            txn.put("first", *b"1")
+        })
+        .await
+        .unwrap();
     assert_eq!(keys.len(), 5);
-    assert_eq!(seal.init(InitConfig::new(1, 1).unwrap(), |_| {}).await.map(|_| ()), Err(BarrierError::AlreadyInitialized));
+    assert_eq!(
+        seal.init(InitConfig::new(1, 1).unwrap(), |_| {})
+            .await
+            .map(|_| ()),
+        Err(BarrierError::AlreadyInitialized)
+    );
 
     let status = seal.unseal(&keys[4]).await.unwrap();
-    assert_eq!((status.progress, status.sealed, status.nonce.is_empty()), (1, true, false));
-    assert_eq!(seal.unseal(&keys[4]).await.unwrap().progress, 1, "the same share again counts once");
+    assert_eq!(
+        (status.progress, status.sealed, status.nonce.is_empty()),
+        (1, true, false)
+    );
+    assert_eq!(
+        seal.unseal(&keys[4]).await.unwrap().progress,
+        1,
+        "the same share again counts once"
+    );
     seal.unseal(&keys[0]).await.unwrap();
     assert!(!seal.unseal(&keys[2]).await.unwrap().sealed);
-    assert_eq!(&barrier.begin().unwrap().get("first").await.unwrap().unwrap()[..], b"1");
+    assert_eq!(
+        &barrier
+            .begin()
+            .unwrap()
+            .get("first")
+            .await
+            .unwrap()
+            .unwrap()[..],
+        b"1"
+    );
 
     seal.seal();
     assert_eq!(barrier.begin().map(|_| ()), Err(BarrierError::Sealed));
@@ -58,8 +109,15 @@ async fn shares_open_the_barrier_in_any_order() {
     for share in [&keys[0][..], &keys[2][..]] {
         seal.unseal(share).await.unwrap();
     }
-    assert!(matches!(seal.unseal(&wrong).await, Err(BarrierError::InvalidShares(_))));
-    assert_eq!(seal.status().await.unwrap().progress, 0, "a failed attempt starts anew");
+    assert!(matches!(
+        seal.unseal(&wrong).await,
+        Err(BarrierError::InvalidShares(_))
+    ));
+    assert_eq!(
+        seal.status().await.unwrap().progress,
+        0,
+        "a failed attempt starts anew"
+    );
     seal.unseal(&keys[0]).await.unwrap();
     seal.reset();
     assert_eq!(seal.status().await.unwrap().progress, 0);
@@ -89,7 +147,10 @@ async fn what_was_read_is_a_condition() {
     txn.get("a").await.unwrap();
     txn.put("b", *b"x");
     put(&barrier, "a", "2").await;
-    assert_eq!(txn.commit().await, Err(BarrierError::Conflict { key: "a".into() }));
+    assert_eq!(
+        txn.commit().await,
+        Err(BarrierError::Conflict { key: "a".into() })
+    );
 
     let mut reader = barrier.begin().unwrap();
     reader.get("a").await.unwrap();
@@ -101,11 +162,32 @@ async fn what_was_read_is_a_condition() {
 async fn ciphertext_moved_to_another_key_does_not_open() {
     let barrier = open().await;
     put(&barrier, "a", "secret").await;
-    let stolen = barrier.storage().snapshot().unwrap().get("a").await.unwrap().unwrap().value;
+    let stolen = barrier
+        .storage()
+        .snapshot()
+        .unwrap()
+        .get("a")
+        .await
+        .unwrap()
+        .unwrap()
+        .value;
     assert!(!stolen.windows(6).any(|window| window == b"secret"));
-    let ops = vec![Op::Put { key: "b".into(), value: stolen }];
-    barrier.storage().commit(Batch { require: vec![], ops }).await.unwrap();
-    assert_eq!(barrier.begin().unwrap().get("b").await, Err(BarrierError::Corrupt("b".into())));
+    let ops = vec![Op::Put {
+        key: "b".into(),
+        value: stolen,
+    }];
+    barrier
+        .storage()
+        .commit(Batch {
+            require: vec![],
+            ops,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        barrier.begin().unwrap().get("b").await,
+        Err(BarrierError::Corrupt("b".into()))
+    );
 }
 
 #[tokio::test]
@@ -121,7 +203,10 @@ async fn a_slow_reader_cannot_put_back_what_was_replaced() {
     let mut now = barrier.begin().unwrap();
     let (version, _) = now.get_versioned("a").await.unwrap().unwrap();
     cache.insert("a", now.index(), version, Arc::new(2));
-    assert_eq!(cache.get("a").map(|(v, value)| (v, *value)), Some((version, 2)));
+    assert_eq!(
+        cache.get("a").map(|(v, value)| (v, *value)),
+        Some((version, 2))
+    );
     put(&barrier, "a", "3").await;
     assert!(cache.get("a").is_none());
 }
@@ -133,7 +218,10 @@ async fn a_listing_of_children_ends_even_for_odd_names() {
         put(&barrier, &format!("p/{key}"), "").await;
     }
     let txn = barrier.begin().unwrap();
-    assert_eq!(txn.children("p/", None, 100).await.unwrap(), ["d", "d/", "d0", "e/"]);
+    assert_eq!(
+        txn.children("p/", None, 100).await.unwrap(),
+        ["d", "d/", "d0", "e/"]
+    );
     assert_eq!(txn.children("p/", Some("d/"), 1).await.unwrap(), ["d0"]);
 }
 

@@ -7,14 +7,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// Milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 
 impl Add<Duration> for UnixMillis {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -63,7 +68,11 @@ impl Clock {
 
     /// One that stands still until its driver moves it.
     pub fn driven(start: UnixMillis) -> (Self, ClockDriver) {
-        let driven = Arc::new(Mutex::new(Driven { now: start, next_id: 0, sleepers: BTreeMap::new() }));
+        let driven = Arc::new(Mutex::new(Driven {
+            now: start,
+            next_id: 0,
+            sleepers: BTreeMap::new(),
+        }));
         (Self(Source::Driven(driven.clone())), ClockDriver(driven))
     }
 
@@ -72,7 +81,9 @@ impl Clock {
     pub fn now(&self) -> UnixMillis {
         match &self.0 {
             Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             Source::Driven(driven) => lock(driven).now,

@@ -40,11 +40,15 @@ impl Random {
     #[allow(clippy::expect_used)]
     pub fn fill(&self, buffer: &mut [u8]) {
         match &self.0 {
-            Source::System(random) => random.fill(buffer).expect("the operating system's randomness"),
+            Source::System(random) => random
+                .fill(buffer)
+                .expect("the operating system's randomness"),
             Source::Seeded(state) => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 for chunk in buffer.chunks_mut(32) {
-                    let block = Sha256::new().chain_update(state.0.to_le_bytes()).chain_update(state.1.to_le_bytes());
+                    let block = Sha256::new()
+                        .chain_update(state.0.to_le_bytes())
+                        .chain_update(state.1.to_le_bytes());
                     state.1 += 1;
                     for (to, from) in chunk.iter_mut().zip(block.finalize()) {
                         *to = from;
@@ -80,7 +84,9 @@ impl Random {
 
     /// A version 4 UUID (RFC 9562).
     pub fn uuid(&self) -> String {
-        uuid::Builder::from_random_bytes(self.bytes()).into_uuid().to_string()
+        uuid::Builder::from_random_bytes(self.bytes())
+            .into_uuid()
+            .to_string()
     }
 }
 

@@ -74,7 +74,13 @@ pub struct Core {
 
 impl Core {
     /// A sealed control plane over a storage.
-    pub fn new(storage: Arc<dyn Storage>, catalog: Arc<Catalog>, clock: Clock, random: Random, config: CoreConfig) -> Arc<Self> {
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        catalog: Arc<Catalog>,
+        clock: Clock,
+        random: Random,
+        config: CoreConfig,
+    ) -> Arc<Self> {
         let barrier = Barrier::new(storage.clone(), random.clone());
         let (router, reaper) = (Router::new(), Reaper::new());
         let (watching, waking) = (router.clone(), reaper.clone());
@@ -98,7 +104,9 @@ impl Core {
             plugins: Plugins::new(Arc::new(DatabasePools::new(catalog.clone()))),
             in_flight: InFlight::default(),
             mounts_changed,
-            queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1))).take(limits::CONFLICT_QUEUES).collect(),
+            queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1)))
+                .take(limits::CONFLICT_QUEUES)
+                .collect(),
             hasher: RandomState::new(),
             background: Mutex::default(),
             config,
@@ -122,9 +130,15 @@ impl Core {
     ///
     /// # Errors
     /// If it was done before.
-    pub async fn init(&self, config: InitConfig, root_token: Option<&str>, kv: bool) -> Result<Initialized, Error> {
+    pub async fn init(
+        &self,
+        config: InitConfig,
+        root_token: Option<&str>,
+        kv: bool,
+    ) -> Result<Initialized, Error> {
         let now = self.clock.now();
-        let root_token = root_token.map_or_else(|| self.tokens.new_id(), |id| Zeroizing::new(id.to_owned()));
+        let root_token =
+            root_token.map_or_else(|| self.tokens.new_id(), |id| Zeroizing::new(id.to_owned()));
         let keys = self
             .seal
             .init(config, |txn| {
@@ -151,7 +165,10 @@ impl Core {
     async fn start(self: &Arc<Self>) -> Result<(), Error> {
         let mut txn = self.barrier.begin()?;
         self.tokens.unseal(&mut txn).await?;
-        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut background = self
+            .background
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         background.spawn(self.reaper.clone().run(self.clone()));
         background.spawn(crate::invoke::tick_all(self.clone()));
         background.spawn(crate::invoke::sweep(self.clone()));
@@ -165,7 +182,10 @@ impl Core {
         self.policies.seal();
         self.router.seal();
         self.plugins.clear();
-        self.background.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.background
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abort_all();
     }
 
     /// Waits until storage has failed for good, and says why.
@@ -182,12 +202,17 @@ impl Core {
     pub(crate) fn namespace(name: &str) -> Result<&'static str, Error> {
         match name.trim_matches('/') {
             "" | "root" => Ok(ROOT_NS),
-            other => Err(Error::NotFound(format!("namespace {other:?} does not exist"))),
+            other => Err(Error::NotFound(format!(
+                "namespace {other:?} does not exist"
+            ))),
         }
     }
 
     /// Runs `work` in a transaction, which it gives back, until that commits. It must not touch anything outside.
-    pub(crate) async fn transact<T, F>(&self, mut work: impl FnMut(Transaction) -> F) -> Result<T, Error>
+    pub(crate) async fn transact<T, F>(
+        &self,
+        mut work: impl FnMut(Transaction) -> F,
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<(T, Transaction), Error>> + Send,
     {

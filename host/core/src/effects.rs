@@ -8,11 +8,11 @@ use coffer_barrier::{BarrierError, Transaction};
 use coffer_clock::{Clock, Random};
 use coffer_runtime::{Effects, EffectsError, LeaseGrant, LeaseRequest};
 
+use crate::Error;
 use crate::lease::Lease;
 use crate::mount::Mount;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
-use crate::Error;
 
 /// One request's way to a lease.
 pub(crate) struct RequestEffects {
@@ -27,7 +27,11 @@ pub(crate) struct RequestEffects {
 
 #[async_trait]
 impl Effects for RequestEffects {
-    async fn prepare(&self, txn: &mut Transaction, lease: Option<LeaseRequest>) -> Result<Option<LeaseGrant>, EffectsError> {
+    async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Option<LeaseGrant>, EffectsError> {
         let grant = match lease {
             Some(request) => Some(self.lease(txn, request)?),
             None => None,
@@ -36,13 +40,19 @@ impl Effects for RequestEffects {
             // A token that was revoked meanwhile gets nothing: nobody would end the lease with it.
             owner.require(txn);
         }
-        txn.commit_and_continue().await.map_err(EffectsError::Barrier)?;
+        txn.commit_and_continue()
+            .await
+            .map_err(EffectsError::Barrier)?;
         Ok(grant)
     }
 }
 
 impl RequestEffects {
-    fn lease(&self, txn: &mut Transaction, request: LeaseRequest) -> Result<LeaseGrant, EffectsError> {
+    fn lease(
+        &self,
+        txn: &mut Transaction,
+        request: LeaseRequest,
+    ) -> Result<LeaseGrant, EffectsError> {
         let now = self.clock.now();
         let input = TtlInput {
             ttl: request.ttl,
@@ -65,7 +75,12 @@ impl RequestEffects {
         let expires = now.plus_seconds(ttl);
         let lease = Lease {
             ns: entry.ns.clone(),
-            id: format!("{}{}/{}", entry.full_path(), self.path.trim_end_matches('/'), self.random.base62(24)),
+            id: format!(
+                "{}{}/{}",
+                entry.full_path(),
+                self.path.trim_end_matches('/'),
+                self.random.base62(24)
+            ),
             mount: entry.uuid.clone(),
             path: self.path.clone(),
             token,
@@ -85,6 +100,11 @@ impl RequestEffects {
             Error::Barrier(error) => EffectsError::Barrier(error),
             other => EffectsError::Barrier(BarrierError::Corrupt(other.to_string())),
         })?;
-        Ok(LeaseGrant { lease_id: lease.id, ttl, expires: expires.0, renewable: lease.renewable })
+        Ok(LeaseGrant {
+            lease_id: lease.id,
+            ttl,
+            expires: expires.0,
+            renewable: lease.renewable,
+        })
     }
 }

@@ -118,9 +118,13 @@ impl Error {
     fn messages(&self) -> Vec<String> {
         match self {
             Self::Nothing => Vec::new(),
-            Self::Denied | Self::UnsupportedPath | Self::UnsupportedOperation => vec![one(&self.to_string())],
+            Self::Denied | Self::UnsupportedPath | Self::UnsupportedOperation => {
+                vec![one(&self.to_string())]
+            }
             Self::Plugin(error) => match error.kind {
-                ErrorKind::NotFound | ErrorKind::UnsupportedOperation if error.message.starts_with("unsupported ") => {
+                ErrorKind::NotFound | ErrorKind::UnsupportedOperation
+                    if error.message.starts_with("unsupported ") =>
+                {
                     vec![one(&error.message)]
                 }
                 ErrorKind::NotFound if error.message.is_empty() => Vec::new(),
@@ -133,7 +137,11 @@ impl Error {
     /// As the client gets it.
     pub fn respond(&self) -> Response {
         let body = json!({ "errors": self.messages() });
-        Response { status: self.status(), body: Body::Json(body.to_string().into()), headers: Vec::new() }
+        Response {
+            status: self.status(),
+            body: Body::Json(body.to_string().into()),
+            headers: Vec::new(),
+        }
     }
 }
 

@@ -18,7 +18,10 @@ use crate::{Core, Error, limits};
 impl Mount {
     /// What serves it, or why nothing does.
     pub(crate) fn plugin(&self) -> Result<&PluginMount, Error> {
-        let unavailable = |reason: &str| Error::Unavailable { mount: self.entry.full_path(), reason: reason.to_owned() };
+        let unavailable = |reason: &str| Error::Unavailable {
+            mount: self.entry.full_path(),
+            reason: reason.to_owned(),
+        };
         match &self.backend {
             Backend::Plugin(plugin) => Ok(plugin),
             Backend::Unavailable(reason) => Err(unavailable(reason)),
@@ -33,10 +36,14 @@ impl Mount {
             Ok(Err(error)) => Err(Error::Plugin(error)),
             Err(CallError::Conflict(key)) if !outcome.touched => Err(Error::Conflict(key)),
             Err(CallError::Barrier(error)) => Err(error.into()),
-            Err(CallError::Load(error)) => {
-                Err(Error::Unavailable { mount: self.entry.full_path(), reason: error.to_string() })
-            }
-            Err(error) => Err(Error::Call { mount: self.entry.full_path(), error }),
+            Err(CallError::Load(error)) => Err(Error::Unavailable {
+                mount: self.entry.full_path(),
+                reason: error.to_string(),
+            }),
+            Err(error) => Err(Error::Call {
+                mount: self.entry.full_path(),
+                error,
+            }),
         }
     }
 }
@@ -68,10 +75,16 @@ impl Core {
         let mut txn = self.barrier.begin()?;
         let table = self.mounts(&mut txn).await?;
         let Some(mount) = table.by_uuid(&lease.mount) else {
-            return Err(Error::Unavailable { mount: lease.id.clone(), reason: "its mount is unknown".to_owned() });
+            return Err(Error::Unavailable {
+                mount: lease.id.clone(),
+                reason: "its mount is unknown".to_owned(),
+            });
         };
         let plugin = mount.plugin()?;
-        let outcome = self.plugins.revoke(&plugin.component, &plugin.context, txn, described(lease)).await;
+        let outcome = self
+            .plugins
+            .revoke(&plugin.component, &plugin.context, txn, described(lease))
+            .await;
         let ((), txn) = mount.settle(outcome)?;
         let mut txn = match txn {
             Some(txn) => txn,
@@ -85,12 +98,27 @@ impl Core {
     }
 
     /// Has the plugin prolong what a lease stands for. Returns what the role allows, and the transaction.
-    pub(crate) async fn call_renew(&self, lease: &Lease, increment: u64) -> Result<(Renewal, Transaction), Error> {
+    pub(crate) async fn call_renew(
+        &self,
+        lease: &Lease,
+        increment: u64,
+    ) -> Result<(Renewal, Transaction), Error> {
         let mut txn = self.barrier.begin()?;
         let table = self.mounts(&mut txn).await?;
-        let mount = table.by_uuid(&lease.mount).ok_or_else(|| Error::invalid("the lease's mount is gone"))?;
+        let mount = table
+            .by_uuid(&lease.mount)
+            .ok_or_else(|| Error::invalid("the lease's mount is gone"))?;
         let plugin = mount.plugin()?;
-        let outcome = self.plugins.renew(&plugin.component, &plugin.context, txn, described(lease), increment).await;
+        let outcome = self
+            .plugins
+            .renew(
+                &plugin.component,
+                &plugin.context,
+                txn,
+                described(lease),
+                increment,
+            )
+            .await;
         let (renewal, txn) = mount.settle(outcome)?;
         Ok((renewal, txn.map_or_else(|| self.barrier.begin(), Ok)?))
     }
@@ -108,12 +136,19 @@ impl Core {
         let lease = coffer_runtime::Lease {
             lease_id,
             kind: LeaseKind::Token,
-            path: entry.path.strip_prefix(&mount.entry.full_path()).unwrap_or(&entry.path).to_owned(),
+            path: entry
+                .path
+                .strip_prefix(&mount.entry.full_path())
+                .unwrap_or(&entry.path)
+                .to_owned(),
             internal: entry.internal.clone().unwrap_or_else(|| "null".to_owned()),
             issued: entry.created.0,
             expires: entry.expires.map_or(0, |expires| expires.0),
         };
-        let outcome = self.plugins.renew(&plugin.component, &plugin.context, txn, lease, increment).await;
+        let outcome = self
+            .plugins
+            .renew(&plugin.component, &plugin.context, txn, lease, increment)
+            .await;
         let (renewal, txn) = mount.settle(outcome)?;
         Ok((renewal, txn.map_or_else(|| self.barrier.begin(), Ok)?))
     }
@@ -124,7 +159,9 @@ pub(crate) async fn tick_all(core: Arc<Core>) {
     let mut due: HashMap<String, UnixMillis> = HashMap::new();
     loop {
         let changed = core.mounts_changed.notified();
-        let Ok(mut txn) = core.barrier.begin() else { return };
+        let Ok(mut txn) = core.barrier.begin() else {
+            return;
+        };
         let mounts = core.mounts(&mut txn).await;
         drop(txn);
         let now = core.clock.now();
@@ -133,12 +170,19 @@ pub(crate) async fn tick_all(core: Arc<Core>) {
             Ok(table) => {
                 due.retain(|uuid, _| table.by_uuid(uuid).is_some());
                 for mount in table.mounts() {
-                    let Backend::Plugin(plugin) = &mount.backend else { continue };
-                    let every = plugin.component.plugin().map_or(0, |description| description.tick);
+                    let Backend::Plugin(plugin) = &mount.backend else {
+                        continue;
+                    };
+                    let every = plugin
+                        .component
+                        .plugin()
+                        .map_or(0, |description| description.tick);
                     if every == 0 {
                         continue;
                     }
-                    let at = due.entry(mount.entry.uuid.clone()).or_insert_with(|| now.plus_seconds(every));
+                    let at = due
+                        .entry(mount.entry.uuid.clone())
+                        .or_insert_with(|| now.plus_seconds(every));
                     if *at <= now {
                         *at = now.plus_seconds(every);
                         if let Err(error) = tick(&core, mount, plugin).await {
@@ -170,7 +214,10 @@ async fn tick(core: &Core, mount: &Mount, plugin: &PluginMount) -> Result<(), Er
     let mut turn = Turn::default();
     loop {
         let txn = core.barrier.begin()?;
-        let outcome = core.plugins.tick(&plugin.component, &plugin.context, txn).await;
+        let outcome = core
+            .plugins
+            .tick(&plugin.component, &plugin.context, txn)
+            .await;
         let touched = outcome.touched;
         let lost = match mount.settle(outcome) {
             Ok(((), Some(txn))) => match txn.commit().await {

@@ -138,7 +138,13 @@ impl Due {
             _ => return None,
         };
         let id = parts.next()?.to_owned();
-        Some(Self { group, at, ns, kind, id })
+        Some(Self {
+            group,
+            at,
+            ns,
+            kind,
+            id,
+        })
     }
 }
 
@@ -173,7 +179,12 @@ mod tests {
         assert_eq!(Due::parse(&early.key()).unwrap(), early);
         assert!(early.key() < late.key());
         assert!(early.key().starts_with(&group_prefix("u-1")));
-        for bad in ["due/", "due/g/zz/root/l/x", "due/g/0/root/q/x", "ns/root/lease/x"] {
+        for bad in [
+            "due/",
+            "due/g/zz/root/l/x",
+            "due/g/0/root/q/x",
+            "ns/root/lease/x",
+        ] {
             assert_eq!(Due::parse(bad), None, "{bad}");
         }
     }

@@ -20,19 +20,29 @@ impl Params {
             match serde_json::from_slice(body) {
                 Ok(Value::Object(map)) => map,
                 Ok(Value::Null) => Map::new(),
-                Ok(_) => return Err(Error::invalid("failed to parse JSON input: the body must be an object")),
-                Err(error) => return Err(Error::invalid(format!("failed to parse JSON input: {error}"))),
+                Ok(_) => {
+                    return Err(Error::invalid(
+                        "failed to parse JSON input: the body must be an object",
+                    ));
+                }
+                Err(error) => {
+                    return Err(Error::invalid(format!(
+                        "failed to parse JSON input: {error}"
+                    )));
+                }
             }
         };
         for (name, value) in query {
-            map.entry(name).or_insert_with(|| Value::String(value.clone()));
+            map.entry(name)
+                .or_insert_with(|| Value::String(value.clone()));
         }
         Ok(Self(map))
     }
 
     /// What the path captured goes before what the body says.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.0.insert(name.to_owned(), Value::String(value.to_owned()));
+        self.0
+            .insert(name.to_owned(), Value::String(value.to_owned()));
     }
 
     /// The raw map.
@@ -87,8 +97,15 @@ impl Params {
     pub fn number(&self, name: &str) -> Result<Option<u64>, Error> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Number(n)) => n.as_u64().map(Some).ok_or_else(|| wrong(name, "a number that is not negative")),
-            Some(Value::String(s)) => s.trim().parse().map(Some).map_err(|_| wrong(name, "a number")),
+            Some(Value::Number(n)) => n
+                .as_u64()
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a number that is not negative")),
+            Some(Value::String(s)) => s
+                .trim()
+                .parse()
+                .map(Some)
+                .map_err(|_| wrong(name, "a number")),
             Some(_) => Err(wrong(name, "a number")),
         }
     }
@@ -97,10 +114,13 @@ impl Params {
     pub fn seconds(&self, name: &str) -> Result<Option<u64>, Error> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Number(n)) => {
-                n.as_u64().map(Some).ok_or_else(|| wrong(name, "a duration that is not negative, in whole seconds"))
-            }
-            Some(Value::String(s)) => parse_duration(s).map(Some).ok_or_else(|| wrong(name, "a duration")),
+            Some(Value::Number(n)) => n
+                .as_u64()
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a duration that is not negative, in whole seconds")),
+            Some(Value::String(s)) => parse_duration(s)
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a duration")),
             Some(_) => Err(wrong(name, "a duration")),
         }
     }
@@ -109,7 +129,9 @@ impl Params {
     pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
         let texts = match self.get(name) {
             None => return Ok(None),
-            Some(Value::String(text)) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            Some(Value::String(text)) => {
+                text.split(',').map(|part| part.trim().to_owned()).collect()
+            }
             Some(Value::Array(items)) => items
                 .iter()
                 .map(|item| match item {
@@ -120,7 +142,9 @@ impl Params {
                 .collect::<Result<Vec<_>, _>>()?,
             Some(_) => return Err(wrong(name, "a list of strings")),
         };
-        Ok(Some(texts.into_iter().filter(|text| !text.is_empty()).collect()))
+        Ok(Some(
+            texts.into_iter().filter(|text| !text.is_empty()).collect(),
+        ))
     }
 
     /// An object whose values are texts.
@@ -152,7 +176,9 @@ impl Params {
 }
 
 fn wrong(name: &str, expected: &str) -> Error {
-    Error::invalid(format!("error converting input for field {name:?}: expected {expected}"))
+    Error::invalid(format!(
+        "error converting input for field {name:?}: expected {expected}"
+    ))
 }
 
 /// Seconds; None if this is no duration.
@@ -161,7 +187,11 @@ pub fn parse_duration(text: &str) -> Option<u64> {
     if text.is_empty() {
         return Some(0);
     }
-    text.parse().ok().or_else(|| humantime::parse_duration(text).ok().map(|duration| duration.as_secs()))
+    text.parse().ok().or_else(|| {
+        humantime::parse_duration(text)
+            .ok()
+            .map(|duration| duration.as_secs())
+    })
 }
 
 #[cfg(test)]
@@ -171,8 +201,14 @@ mod tests {
 
     #[test]
     fn durations() {
-        let table =
-            [("90", Some(90)), ("1h30m", Some(5400)), ("7d", Some(604_800)), ("", Some(0)), ("x", None), ("-1s", None)];
+        let table = [
+            ("90", Some(90)),
+            ("1h30m", Some(5400)),
+            ("7d", Some(604_800)),
+            ("", Some(0)),
+            ("x", None),
+            ("-1s", None),
+        ];
         for (text, seconds) in table {
             assert_eq!(parse_duration(text), seconds, "{text:?}");
         }
@@ -190,7 +226,11 @@ mod tests {
         assert_eq!(params.texts("m").unwrap().unwrap()["k"], "1");
         assert_eq!(params.text("q").unwrap().unwrap(), "v");
         assert!(!params.has("null"));
-        assert!(params.number("b").is_err() && params.list("m").is_err() && params.boolean("l").is_err());
+        assert!(
+            params.number("b").is_err()
+                && params.list("m").is_err()
+                && params.boolean("l").is_err()
+        );
         for bad in [&b"{"[..], b"[1]", b"3"] {
             assert!(matches!(Params::parse(bad, &[]), Err(Error::Invalid(_))));
         }

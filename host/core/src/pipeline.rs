@@ -42,8 +42,14 @@ impl Core {
             return answer;
         }
         let ns = Self::namespace(&request.namespace)?;
-        if request.wrap_ttl.as_deref().is_some_and(|ttl| !ttl.is_empty() && ttl != "0") {
-            return Err(Error::invalid("response wrapping is not available in this version; nothing was done"));
+        if request
+            .wrap_ttl
+            .as_deref()
+            .is_some_and(|ttl| !ttl.is_empty() && ttl != "0")
+        {
+            return Err(Error::invalid(
+                "response wrapping is not available in this version; nothing was done",
+            ));
         }
         let mut turn = Turn::default();
         loop {
@@ -55,7 +61,11 @@ impl Core {
         }
     }
 
-    async fn attempt(self: &Arc<Self>, request: &Request, ns: &'static str) -> Result<Reply, Error> {
+    async fn attempt(
+        self: &Arc<Self>,
+        request: &Request,
+        ns: &'static str,
+    ) -> Result<Reply, Error> {
         let mut txn = self.barrier.begin()?;
         let table = self.mounts(&mut txn).await?;
         let Some((mount, path)) = table.route(&request.path) else {
@@ -64,7 +74,13 @@ impl Core {
             authorize(&caller, request, capability(request.method), false)?;
             return Err(Error::NoRoute(request.path.clone()));
         };
-        let mut attempt = Attempt { core: self, request, ns, mount, path };
+        let mut attempt = Attempt {
+            core: self,
+            request,
+            ns,
+            mount,
+            path,
+        };
         match &mount.backend {
             Backend::System => attempt.native(txn, sys::ROUTES).await,
             Backend::Token => attempt.native(txn, token::ROUTES).await,
@@ -73,11 +89,23 @@ impl Core {
     }
 
     /// The caller, if its token is good: known, not expired, used from where it may be.
-    async fn authenticate(&self, txn: &mut Transaction, ns: &str, request: &Request) -> Result<Authenticated, Error> {
+    async fn authenticate(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        request: &Request,
+    ) -> Result<Authenticated, Error> {
         let id = request.token.as_deref().ok_or(Error::InvalidToken)?;
-        let held = self.tokens.by_id(txn, ns, id).await?.ok_or(Error::InvalidToken)?;
+        let held = self
+            .tokens
+            .by_id(txn, ns, id)
+            .await?
+            .ok_or(Error::InvalidToken)?;
         let entry = &held.token.entry;
-        if entry.is_expired(self.clock.now()) || entry.ns != ns || !entry.allows(request.remote.ip().to_canonical()) {
+        if entry.is_expired(self.clock.now())
+            || entry.ns != ns
+            || !entry.allows(request.remote.ip().to_canonical())
+        {
             return Err(Error::InvalidToken);
         }
         if entry.kind == TokenKind::Batch
@@ -99,9 +127,14 @@ impl Core {
         }
         caller.held.require(txn);
         if entry.num_uses == 1 {
-            return self.tokens.revoke(txn, &token.hash, entry, false, self.clock.now());
+            return self
+                .tokens
+                .revoke(txn, &token.hash, entry, false, self.clock.now());
         }
-        let after = TokenEntry { num_uses: entry.num_uses - 1, ..entry.clone() };
+        let after = TokenEntry {
+            num_uses: entry.num_uses - 1,
+            ..entry.clone()
+        };
         self.tokens.update(txn, &token.hash, entry, &after)
     }
 }
@@ -117,19 +150,36 @@ fn capability(method: Method) -> Capability {
     }
 }
 
-fn authorize(caller: &Authenticated, request: &Request, capability: Capability, sudo: bool) -> Result<(), Error> {
+fn authorize(
+    caller: &Authenticated,
+    request: &Request,
+    capability: Capability,
+    sudo: bool,
+) -> Result<(), Error> {
     if caller.acl.is_root() {
         return Ok(());
     }
     let parsed = match capability {
-        Capability::Create | Capability::Update | Capability::Patch if caller.acl.needs_parameters(&request.path) => {
+        Capability::Create | Capability::Update | Capability::Patch
+            if caller.acl.needs_parameters(&request.path) =>
+        {
             Some(Params::parse(&request.body, &request.query)?)
         }
         _ => None,
     };
     let parameters = parsed.as_ref().map(Params::map);
-    let access = Access { path: &request.path, capability, sudo, parameters, wrap_ttl: None };
-    if caller.acl.allows(&access) { Ok(()) } else { Err(Error::Denied) }
+    let access = Access {
+        path: &request.path,
+        capability,
+        sudo,
+        parameters,
+        wrap_ttl: None,
+    };
+    if caller.acl.allows(&access) {
+        Ok(())
+    } else {
+        Err(Error::Denied)
+    }
 }
 
 /// A request on its way to a mount.
@@ -143,17 +193,36 @@ struct Attempt<'r> {
 }
 
 impl Attempt<'_> {
-    async fn native(&mut self, mut txn: Transaction, table: &'static [routes::Route]) -> Result<Reply, Error> {
+    async fn native(
+        &mut self,
+        mut txn: Transaction,
+        table: &'static [routes::Route],
+    ) -> Result<Reply, Error> {
         let found = routes::find(table, self.request.method, self.path);
-        let needs = found.as_ref().map_or(Needs::Token, |found| found.route.needs);
+        let needs = found
+            .as_ref()
+            .map_or(Needs::Token, |found| found.route.needs);
         // A path that needs no token still knows its caller if there is one.
         let caller = match needs {
             Needs::Nothing if self.request.token.is_none() => None,
-            Needs::Nothing => self.core.authenticate(&mut txn, self.ns, self.request).await.ok(),
-            Needs::Token | Needs::Sudo => Some(self.core.authenticate(&mut txn, self.ns, self.request).await?),
+            Needs::Nothing => self
+                .core
+                .authenticate(&mut txn, self.ns, self.request)
+                .await
+                .ok(),
+            Needs::Token | Needs::Sudo => Some(
+                self.core
+                    .authenticate(&mut txn, self.ns, self.request)
+                    .await?,
+            ),
         };
         if let Some(caller) = caller.as_ref().filter(|_| needs != Needs::Nothing) {
-            authorize(caller, self.request, capability(self.request.method), needs == Needs::Sudo)?;
+            authorize(
+                caller,
+                self.request,
+                capability(self.request.method),
+                needs == Needs::Sudo,
+            )?;
         }
         let found = found.ok_or(Error::UnsupportedPath)?;
         let handler = found.handler.ok_or(Error::UnsupportedOperation)?;
@@ -194,7 +263,10 @@ impl Attempt<'_> {
         let caller = if special.unauthenticated {
             None
         } else {
-            let caller = self.core.authenticate(&mut txn, self.ns, self.request).await?;
+            let caller = self
+                .core
+                .authenticate(&mut txn, self.ns, self.request)
+                .await?;
             let capability;
             (capability, txn) = self.capability(special, &caller, &data, txn).await?;
             authorize(&caller, self.request, capability, special.sudo)?;
@@ -209,17 +281,30 @@ impl Attempt<'_> {
             clock: self.core.clock.clone(),
             random: self.core.random.clone(),
         });
-        let (instance, request) = (isolation(caller.as_ref()), self.for_plugin(caller.as_ref(), data));
+        let (instance, request) = (
+            isolation(caller.as_ref()),
+            self.for_plugin(caller.as_ref(), data),
+        );
         let outcome = self
             .core
             .plugins
-            .handle(&plugin.component, &plugin.context, instance, txn, effects, request)
+            .handle(
+                &plugin.component,
+                &plugin.context,
+                instance,
+                txn,
+                effects,
+                request,
+            )
             .await;
         self.finish(outcome).await
     }
 
     /// Commits what the plugin and the host have written, and makes the reply.
-    async fn finish(&self, mut outcome: runtime::Outcome<runtime::Response>) -> Result<Reply, Error> {
+    async fn finish(
+        &self,
+        mut outcome: runtime::Outcome<runtime::Response>,
+    ) -> Result<Reply, Error> {
         let lease = outcome.lease.take();
         let touched = outcome.touched;
         let (response, txn) = match self.mount.settle(outcome) {
@@ -232,7 +317,9 @@ impl Attempt<'_> {
                 return Err(error);
             }
         };
-        let Some(mut txn) = txn else { return Err(Error::Corrupt(self.mount.entry.full_path())) };
+        let Some(mut txn) = txn else {
+            return Err(Error::Corrupt(self.mount.entry.full_path()));
+        };
         let reply = self.reply(&mut txn, response, lease)?;
         match txn.commit().await {
             Ok(_) => Ok(reply),
@@ -258,7 +345,8 @@ impl Attempt<'_> {
             tracing::error!(lease_id, %error, "a lease of a failed request stays until its time is over");
             return;
         }
-        let _ = tokio::time::timeout(limits::UNDO, lease::revoke_now(core, self.ns, lease_id)).await;
+        let _ =
+            tokio::time::timeout(limits::UNDO, lease::revoke_now(core, self.ns, lease_id)).await;
     }
 
     fn reply(
@@ -270,8 +358,10 @@ impl Attempt<'_> {
         let mut warnings = response.warnings;
         let data = response.data;
         if response.status.is_none() && response.auth.is_none() {
-            let empty_list = self.request.method == Method::List && data.as_ref().is_none_or(|data| is_empty_list(data));
-            let nothing = matches!(self.request.method, Method::Get | Method::Head) && data.is_none();
+            let empty_list = self.request.method == Method::List
+                && data.as_ref().is_none_or(|data| is_empty_list(data));
+            let nothing =
+                matches!(self.request.method, Method::Get | Method::Head) && data.is_none();
             if (empty_list || nothing) && warnings.is_empty() {
                 return Err(Error::Nothing);
             }
@@ -288,8 +378,15 @@ impl Attempt<'_> {
             status: response.status,
             data: data.map(Data::Raw),
             lease: lease.map_or_else(
-                || LeaseReply { duration: response.ttl, ..LeaseReply::default() },
-                |grant| LeaseReply { id: grant.lease_id, renewable: grant.renewable, duration: grant.ttl },
+                || LeaseReply {
+                    duration: response.ttl,
+                    ..LeaseReply::default()
+                },
+                |grant| LeaseReply {
+                    id: grant.lease_id,
+                    renewable: grant.renewable,
+                    duration: grant.ttl,
+                },
             ),
             auth,
             warnings,
@@ -299,15 +396,25 @@ impl Attempt<'_> {
     }
 
     /// Makes the token of a successful login.
-    fn login(&self, txn: &mut Transaction, auth: runtime::Auth) -> Result<(crate::reply::AuthReply, Vec<String>), Error> {
-        if auth.policies.iter().any(|policy| policy.trim().eq_ignore_ascii_case("root")) {
+    fn login(
+        &self,
+        txn: &mut Transaction,
+        auth: runtime::Auth,
+    ) -> Result<(crate::reply::AuthReply, Vec<String>), Error> {
+        if auth
+            .policies
+            .iter()
+            .any(|policy| policy.trim().eq_ignore_ascii_case("root"))
+        {
             return Err(Error::invalid("auth methods cannot create root tokens"));
         }
         let tuned = self.mount.entry.config.token_type.as_str();
         let batch = match auth.kind {
             runtime::TokenKind::Batch => true,
             runtime::TokenKind::Service => tuned == "batch",
-            runtime::TokenKind::Default | runtime::TokenKind::DefaultService => matches!(tuned, "batch" | "default-batch"),
+            runtime::TokenKind::Default | runtime::TokenKind::DefaultService => {
+                matches!(tuned, "batch" | "default-batch")
+            }
             runtime::TokenKind::DefaultBatch => tuned != "service",
         };
         let metadata: std::collections::BTreeMap<_, _> = auth.metadata.into_iter().collect();
@@ -316,13 +423,22 @@ impl Attempt<'_> {
             name: alias.name,
             metadata: alias.metadata.into_iter().collect(),
         });
-        let prefix = self.mount.entry.path.trim_end_matches('/').replace('/', "-");
+        let prefix = self
+            .mount
+            .entry
+            .path
+            .trim_end_matches('/')
+            .replace('/', "-");
         let display_name = match auth.display_name.as_str() {
             "" => prefix,
             name => format!("{prefix}-{name}"),
         };
         let request = TokenRequest {
-            path: format!("{}{}", self.mount.entry.full_path(), self.path.trim_end_matches('/')),
+            path: format!(
+                "{}{}",
+                self.mount.entry.full_path(),
+                self.path.trim_end_matches('/')
+            ),
             policies: auth.policies,
             no_default_policy: auth.no_default_policy,
             display_name,
@@ -339,7 +455,13 @@ impl Attempt<'_> {
             bound_cidrs: token::parse_cidrs(&auth.bound_cidrs)?,
             ..TokenRequest::default()
         };
-        token::create(&self.core.tokens, txn, self.mount, request, self.core.clock.now())
+        token::create(
+            &self.core.tokens,
+            txn,
+            self.mount,
+            request,
+            self.core.clock.now(),
+        )
     }
 
     /// Whether a write creates or updates matters only to policies that tell them apart: only then is the plugin asked.
@@ -358,10 +480,21 @@ impl Attempt<'_> {
         let plugin = self.mount.plugin()?;
         let request = self.for_plugin(Some(caller), data.to_owned());
         let caller = isolation(Some(caller));
-        let outcome = self.core.plugins.exists(&plugin.component, &plugin.context, caller, txn, request).await;
+        let outcome = self
+            .core
+            .plugins
+            .exists(&plugin.component, &plugin.context, caller, txn, request)
+            .await;
         let (exists, txn) = self.mount.settle(outcome)?;
-        let capability = if exists == Some(false) { Capability::Create } else { default };
-        Ok((capability, txn.map_or_else(|| self.core.barrier.begin(), Ok)?))
+        let capability = if exists == Some(false) {
+            Capability::Create
+        } else {
+            default
+        };
+        Ok((
+            capability,
+            txn.map_or_else(|| self.core.barrier.begin(), Ok)?,
+        ))
     }
 
     fn for_plugin(&self, caller: Option<&Authenticated>, data: String) -> runtime::Request {
@@ -383,7 +516,11 @@ impl Attempt<'_> {
                     token: caller.held.token.hash.clone(),
                     remote_address,
                 },
-                None => RequestCaller { display_name: String::new(), token: String::new(), remote_address },
+                None => RequestCaller {
+                    display_name: String::new(),
+                    token: String::new(),
+                    remote_address,
+                },
             },
         }
     }
@@ -395,28 +532,50 @@ impl Attempt<'_> {
             if self.request.query.is_empty() {
                 return Ok("{}".to_owned());
             }
-            let map: Map<_, _> = self.request.query.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            let map: Map<_, _> = self
+                .request
+                .query
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .collect();
             return Ok(serde_json::Value::Object(map).to_string());
         }
         if self.request.method == Method::Patch {
-            let kind = self.request.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let kind = self
+                .request
+                .headers
+                .get("content-type")
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
             let merge = "application/merge-patch+json";
-            if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(merge)) {
-                return Err(Error::MediaType(format!("PATCH requires Content-Type of {merge}, provided {kind}")));
+            if !kind
+                .split(';')
+                .next()
+                .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(merge))
+            {
+                return Err(Error::MediaType(format!(
+                    "PATCH requires Content-Type of {merge}, provided {kind}"
+                )));
             }
         }
-        let parse = |error: serde_json::Error| Error::invalid(format!("failed to parse JSON input: {error}"));
+        let parse = |error: serde_json::Error| {
+            Error::invalid(format!("failed to parse JSON input: {error}"))
+        };
         let raw: &RawValue = serde_json::from_slice(body).map_err(parse)?;
         match raw.get().trim_start().as_bytes().first() {
             Some(b'{') => Ok(raw.get().to_owned()),
             Some(b'n') => Ok("{}".to_owned()),
-            _ => Err(Error::invalid("failed to parse JSON input: the body must be an object")),
+            _ => Err(Error::invalid(
+                "failed to parse JSON input: the body must be an object",
+            )),
         }
     }
 }
 
 fn isolation(caller: Option<&Authenticated>) -> Caller {
-    caller.map_or(Caller::Anonymous, |caller| Caller::Token(caller.held.token.hash.as_str().into()))
+    caller.map_or(Caller::Anonymous, |caller| {
+        Caller::Token(caller.held.token.hash.as_str().into())
+    })
 }
 
 fn is_empty_list(data: &RawValue) -> bool {
@@ -425,5 +584,6 @@ fn is_empty_list(data: &RawValue) -> bool {
         #[serde(borrow)]
         keys: Option<Vec<&'a RawValue>>,
     }
-    serde_json::from_str::<Keys<'_>>(data.get()).is_ok_and(|list| list.keys.is_none_or(|keys| keys.is_empty()))
+    serde_json::from_str::<Keys<'_>>(data.get())
+        .is_ok_and(|list| list.keys.is_none_or(|keys| keys.is_empty()))
 }

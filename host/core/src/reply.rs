@@ -85,26 +85,43 @@ impl Reply {
             Value::Object(map) => Some(Data::Value(map)),
             _ => None,
         };
-        Self { data, ..Self::default() }
+        Self {
+            data,
+            ..Self::default()
+        }
     }
 
     /// An object that is also spread over the envelope.
     pub fn flat(value: Value) -> Self {
-        Self { flatten: true, ..Self::data(value) }
+        Self {
+            flatten: true,
+            ..Self::data(value)
+        }
     }
 
     /// An object without an envelope.
     pub fn bare(value: Value) -> Self {
-        Self { bare: true, ..Self::data(value) }
+        Self {
+            bare: true,
+            ..Self::data(value)
+        }
     }
 
     /// The answer to a list: nothing is a 404, as in Vault.
     pub fn list(keys: Vec<String>) -> Result<Self, crate::Error> {
-        if keys.is_empty() { Err(crate::Error::Nothing) } else { Ok(Self::data(serde_json::json!({ "keys": keys }))) }
+        if keys.is_empty() {
+            Err(crate::Error::Nothing)
+        } else {
+            Ok(Self::data(serde_json::json!({ "keys": keys })))
+        }
     }
 
     pub fn auth(auth: AuthReply, warnings: Vec<String>) -> Self {
-        Self { auth: Some(auth), warnings, ..Self::default() }
+        Self {
+            auth: Some(auth),
+            warnings,
+            ..Self::default()
+        }
     }
 
     pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
@@ -114,15 +131,23 @@ impl Reply {
 
     /// As the client gets it.
     pub fn respond(self, request_id: &str) -> Response {
-        let nothing = self.data.is_none() && self.auth.is_none() && self.warnings.is_empty() && self.lease.id.is_empty();
+        let nothing = self.data.is_none()
+            && self.auth.is_none()
+            && self.warnings.is_empty()
+            && self.lease.id.is_empty();
         if nothing {
-            return Response { status: self.status.unwrap_or(204), body: Body::Empty, headers: Vec::new() };
+            return Response {
+                status: self.status.unwrap_or(204),
+                body: Body::Empty,
+                headers: Vec::new(),
+            };
         }
         let body = match &self.data {
             Some(Data::Value(map)) if self.bare => serde_json::to_vec(map),
             Some(Data::Value(map)) if self.flatten => {
                 let mut all = map.clone();
-                if let Ok(Value::Object(envelope)) = serde_json::to_value(self.envelope(request_id)) {
+                if let Ok(Value::Object(envelope)) = serde_json::to_value(self.envelope(request_id))
+                {
                     all.extend(envelope);
                 }
                 serde_json::to_vec(&all)
@@ -131,7 +156,11 @@ impl Reply {
         };
         let mut body = body.unwrap_or_default();
         body.push(b'\n');
-        Response { status: self.status.unwrap_or(200), body: Body::Json(body.into()), headers: Vec::new() }
+        Response {
+            status: self.status.unwrap_or(200),
+            body: Body::Json(body.into()),
+            headers: Vec::new(),
+        }
     }
 
     fn envelope<'a>(&'a self, request_id: &'a str) -> Envelope<'a> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use coffer_barrier::Transaction;
 
 use crate::params::Params;
+use crate::policy::Acl;
 use crate::reply::Reply;
 use crate::request::{Method, Request};
 use crate::token::Held;
 use crate::{Core, Error};
-use crate::policy::Acl;
 
 /// What a path wants of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +109,26 @@ pub struct Found<'p> {
 /// Finds a path. The first route that fits and has the operation wins; else the first that fits.
 pub fn find<'p>(table: &'static [Route], method: Method, path: &'p str) -> Option<Found<'p>> {
     let path = path.trim_end_matches('/');
-    let method = if method == Method::Head { Method::Get } else { method };
+    let method = if method == Method::Head {
+        Method::Get
+    } else {
+        method
+    };
     let mut fallback = None;
     for route in table {
-        let Some(captures) = route.captures(path) else { continue };
-        let handler = route.operations.iter().find(|(have, _)| *have == method).map(|(_, handler)| *handler);
-        let found = Found { route, handler, captures };
+        let Some(captures) = route.captures(path) else {
+            continue;
+        };
+        let handler = route
+            .operations
+            .iter()
+            .find(|(have, _)| *have == method)
+            .map(|(_, handler)| *handler);
+        let found = Found {
+            route,
+            handler,
+            captures,
+        };
         if found.handler.is_some() {
             return Some(found);
         }

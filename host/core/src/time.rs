@@ -4,5 +4,6 @@ use coffer_clock::UnixMillis;
 
 /// RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: UnixMillis) -> String {
-    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.0)).to_string()
+    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.0))
+        .to_string()
 }

@@ -51,7 +51,10 @@ impl TtlInput {
             (period, u64::MAX)
         } else {
             let wanted = first_set([self.increment, self.ttl, self.mount_default]);
-            let max = [self.max_ttl].into_iter().filter(|s| *s > 0).fold(self.mount_max, u64::min);
+            let max = [self.max_ttl]
+                .into_iter()
+                .filter(|s| *s > 0)
+                .fold(self.mount_max, u64::min);
             (wanted, max)
         };
         if self.explicit_max_ttl > 0 {
@@ -66,9 +69,15 @@ impl TtlInput {
                     go(ceiling)
                 ));
             }
-            return Ttl { seconds: left, warnings };
+            return Ttl {
+                seconds: left,
+                warnings,
+            };
         }
-        Ttl { seconds: wanted, warnings }
+        Ttl {
+            seconds: wanted,
+            warnings,
+        }
     }
 }
 
@@ -94,7 +103,11 @@ mod tests {
 
     #[test]
     fn the_rules() {
-        let mount = TtlInput { mount_default: 10 * HOUR, mount_max: 100 * HOUR, ..TtlInput::default() };
+        let mount = TtlInput {
+            mount_default: 10 * HOUR,
+            mount_max: 100 * HOUR,
+            ..TtlInput::default()
+        };
         let issued = Some(UnixMillis(0));
         #[rustfmt::skip]
         let table = [
@@ -111,13 +124,23 @@ mod tests {
             ("period over mount max",    TtlInput { period: 500 * HOUR, ..mount }, 0, 100 * HOUR),
         ];
         for (name, input, now, expected) in table {
-            assert_eq!(input.calculate(UnixMillis(now * 1000)).seconds, expected, "{name}");
+            assert_eq!(
+                input.calculate(UnixMillis(now * 1000)).seconds,
+                expected,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn durations_read_as_in_go() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m0s"), (3600, "1h0m0s"), (90_061, "25h1m1s")] {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m0s"),
+            (3600, "1h0m0s"),
+            (90_061, "25h1m1s"),
+        ] {
             assert_eq!(go(seconds), text);
         }
     }

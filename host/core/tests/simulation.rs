@@ -23,7 +23,13 @@ fn ledger() -> Vec<u8> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("core-guests");
     let done = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--target",
+            "wasm32-unknown-unknown",
+        ])
         .current_dir(source)
         .env("CARGO_TARGET_DIR", &target)
         .env_remove("RUSTFLAGS")
@@ -32,7 +38,12 @@ fn ledger() -> Vec<u8> {
         .unwrap();
     assert!(done.success(), "the guest does not build");
     let module = std::fs::read(target.join("wasm32-unknown-unknown/release/ledger.wasm")).unwrap();
-    wit_component::ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    wit_component::ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .validate(true)
+        .encode()
+        .unwrap()
 }
 
 struct Simulation {
@@ -48,15 +59,37 @@ impl Simulation {
         let (clock, driver) = Clock::driven(UnixMillis(1_700_000_000_000));
         let random = Random::seeded(seed);
         let storage = Arc::new(MemoryStorage::new());
-        let environment = Environment { clock: clock.clone(), random: random.clone() };
+        let environment = Environment {
+            clock: clock.clone(),
+            random: random.clone(),
+        };
         let mut catalog = Catalog::new(Engine::new().unwrap(), environment, &[]);
         catalog.insert("ledger", ledger());
-        let config = CoreConfig { max_lease_ttl: 2 * MONTH, ..CoreConfig::default() };
-        let core = Core::new(storage.clone(), Arc::new(catalog), clock.clone(), random, config);
-        let made = core.init(InitConfig::new(1, 1).unwrap(), Some("root"), false).await.unwrap();
+        let config = CoreConfig {
+            max_lease_ttl: 2 * MONTH,
+            ..CoreConfig::default()
+        };
+        let core = Core::new(
+            storage.clone(),
+            Arc::new(catalog),
+            clock.clone(),
+            random,
+            config,
+        );
+        let made = core
+            .init(InitConfig::new(1, 1).unwrap(), Some("root"), false)
+            .await
+            .unwrap();
         core.unseal(made.keys.first().unwrap()).await.unwrap();
-        let this = Self { core, storage, driver, clock, keys: made.keys };
-        this.call("sys/mounts/ledger", json!({"type": "ledger"})).await;
+        let this = Self {
+            core,
+            storage,
+            driver,
+            clock,
+            keys: made.keys,
+        };
+        this.call("sys/mounts/ledger", json!({"type": "ledger"}))
+            .await;
         this
     }
 
@@ -110,12 +143,19 @@ impl Simulation {
     /// Through the barrier: what the ledger has written.
     async fn ledger(&self) -> Vec<(u64, u64)> {
         let barrier = Barrier::new(self.storage.clone(), Random::system());
-        Seal::new(barrier.clone()).unseal(self.keys.first().unwrap()).await.unwrap();
+        Seal::new(barrier.clone())
+            .unseal(self.keys.first().unwrap())
+            .await
+            .unwrap();
         let mut txn = barrier.begin().unwrap();
         let mut entries = Vec::new();
         let mounts = txn.children("ns/root/data/", None, 10).await.unwrap();
         for mount in mounts {
-            for key in txn.list(&format!("ns/root/data/{mount}revoked/"), None, 1_000_000).await.unwrap() {
+            for key in txn
+                .list(&format!("ns/root/data/{mount}revoked/"), None, 1_000_000)
+                .await
+                .unwrap()
+            {
                 let value = txn.get(&key).await.unwrap().unwrap();
                 entries.push(serde_json::from_slice(&value).unwrap());
             }
@@ -126,7 +166,10 @@ impl Simulation {
 
 #[tokio::test]
 async fn a_month_of_leases() {
-    let seed = std::env::var("COFFER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101);
+    let seed = std::env::var("COFFER_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(20_260_101);
     println!("seed {seed} (set COFFER_SEED to run it again)");
     let simulation = Simulation::new(seed).await;
     let dice = Random::seeded(seed);
@@ -135,12 +178,18 @@ async fn a_month_of_leases() {
         let roll = u64::from_le_bytes(dice.bytes());
         let group = if roll % 4 == 0 { "sick" } else { "well" };
         let ttl = roll / 4 % MONTH + 1;
-        simulation.call("ledger/issue", json!({"n": n, "ttl": ttl, "group": group})).await;
+        simulation
+            .call("ledger/issue", json!({"n": n, "ttl": ttl, "group": group}))
+            .await;
     }
     simulation.run_until(start.plus_seconds(OUTAGE.start)).await;
-    simulation.call("ledger/group/sick", json!({"down": true})).await;
+    simulation
+        .call("ledger/group/sick", json!({"down": true}))
+        .await;
     simulation.run_until(start.plus_seconds(OUTAGE.end)).await;
-    simulation.call("ledger/group/sick", json!({"down": false})).await;
+    simulation
+        .call("ledger/group/sick", json!({"down": false}))
+        .await;
     simulation.run_until(start.plus_seconds(MONTH + DAY)).await;
 
     // The ledger refuses a second revocation, so each entry is one that happened once.
@@ -149,10 +198,15 @@ async fn a_month_of_leases() {
     let outage_end = start.plus_seconds(OUTAGE.end).0;
     let mut held_up = 0;
     for (expires, revoked) in ledger {
-        assert!(revoked >= expires, "revoked {} ms before its time", expires - revoked);
+        assert!(
+            revoked >= expires,
+            "revoked {} ms before its time",
+            expires - revoked
+        );
         if revoked > expires + 5_000 {
             held_up += 1;
-            let by_outage = expires < outage_end && revoked >= outage_end && revoked < outage_end + 90_000;
+            let by_outage =
+                expires < outage_end && revoked >= outage_end && revoked < outage_end + 90_000;
             assert!(by_outage, "revoked {} s late", (revoked - expires) / 1000);
         }
     }
@@ -160,6 +214,9 @@ async fn a_month_of_leases() {
     assert!(held_up > 100, "the outage held something up");
     let snapshot = simulation.storage.snapshot().unwrap();
     for left in ["ns/root/lease/", "ns/root/owned/", "due/"] {
-        assert!(snapshot.list(left, None, 1).await.unwrap().is_empty(), "nothing is left at {left}");
+        assert!(
+            snapshot.list(left, None, 1).await.unwrap().is_empty(),
+            "nothing is left at {left}"
+        );
     }
 }

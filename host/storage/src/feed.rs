@@ -24,7 +24,10 @@ pub(crate) struct Feed(RwLock<Vec<Subscriber>>);
 
 impl Feed {
     pub(crate) fn subscribe(&self, subscriber: Subscriber) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(subscriber);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(subscriber);
     }
 
     pub(crate) fn publish(&self, index: Index, batch: &Batch) {

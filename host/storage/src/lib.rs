@@ -120,7 +120,12 @@ pub trait Snapshot: Send + Sync {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StorageError>;
 
     /// The keys that start with `prefix` and come after `after`, in byte order, at most `limit`.
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError>;
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError>;
 }
 
 /// The first key of a listing, and whether that key itself belongs to it.
@@ -133,6 +138,8 @@ fn list_start<'a>(prefix: &'a str, after: Option<&'a str>) -> std::ops::Bound<&'
 
 /// A counter's new value.
 fn add(current: Option<&[u8]>, delta: i64) -> [u8; 8] {
-    let current = current.and_then(|bytes| bytes.try_into().ok()).map_or(0, i64::from_le_bytes);
+    let current = current
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, i64::from_le_bytes);
     current.saturating_add(delta).to_le_bytes()
 }

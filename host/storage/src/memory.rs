@@ -9,7 +9,9 @@ use bytes::Bytes;
 use imbl::OrdMap;
 
 use crate::feed::Feed;
-use crate::{Batch, Entry, Index, Op, Snapshot, Storage, StorageError, Subscriber, add, list_start};
+use crate::{
+    Batch, Entry, Index, Op, Snapshot, Storage, StorageError, Subscriber, add, list_start,
+};
 
 #[derive(Clone, Default)]
 struct State {
@@ -52,14 +54,26 @@ impl Storage for MemoryStorage {
         for op in &batch.ops {
             match op {
                 Op::Put { key, value } => {
-                    state.map.insert(key.clone(), Entry { version, value: value.clone() });
+                    state.map.insert(
+                        key.clone(),
+                        Entry {
+                            version,
+                            value: value.clone(),
+                        },
+                    );
                 }
                 Op::Delete { key } => {
                     state.map.remove(key);
                 }
                 Op::Add { key, delta } => {
                     let value = add(state.map.get(key).map(|entry| &entry.value[..]), *delta);
-                    state.map.insert(key.clone(), Entry { version, value: Bytes::copy_from_slice(&value) });
+                    state.map.insert(
+                        key.clone(),
+                        Entry {
+                            version,
+                            value: Bytes::copy_from_slice(&value),
+                        },
+                    );
                 }
             }
         }
@@ -91,7 +105,12 @@ impl Snapshot for State {
         Ok(self.map.get(key).cloned())
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
         Ok(self
             .map
             .range::<_, str>((list_start(prefix, after), Bound::Unbounded))

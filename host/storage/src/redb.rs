@@ -15,7 +15,9 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::feed::Feed;
@@ -37,7 +39,9 @@ pub struct RedbOptions {
 
 impl Default for RedbOptions {
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20 }
+        Self {
+            cache_bytes: 32 << 20,
+        }
     }
 }
 
@@ -65,12 +69,17 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError::Io`] if it cannot be opened, is no such file, or another process has it open.
     pub fn open(path: &Path, options: RedbOptions) -> Result<Self, StorageError> {
-        let place = |error: &dyn std::fmt::Display| StorageError::Io(format!("{}: {error}", path.display()));
+        let place = |error: &dyn std::fmt::Display| {
+            StorageError::Io(format!("{}: {error}", path.display()))
+        };
         let file = open_private(path).map_err(|error| place(&error))?;
-        let database =
-            FileBackend::new(file)
-                .and_then(|backend| Builder::new().set_cache_size(options.cache_bytes).create_with_backend(backend))
-                .map_err(|error| place(&error))?;
+        let database = FileBackend::new(file)
+            .and_then(|backend| {
+                Builder::new()
+                    .set_cache_size(options.cache_bytes)
+                    .create_with_backend(backend)
+            })
+            .map_err(|error| place(&error))?;
         let latest = prepare(&database).map_err(|error| place(&error))?;
         let shared = Arc::new(Shared {
             latest: ArcSwap::from_pointee(latest),
@@ -165,12 +174,23 @@ impl Snapshot for RedbSnapshot {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, StorageError> {
-        let Some(guard) = self.table.get(key).map_err(io)? else { return Ok(None) };
-        let (version, value) = split(guard.value()).ok_or_else(|| io(format!("the entry {key:?} is cut short")))?;
-        Ok(Some(Entry { version, value: Bytes::copy_from_slice(value) }))
+        let Some(guard) = self.table.get(key).map_err(io)? else {
+            return Ok(None);
+        };
+        let (version, value) =
+            split(guard.value()).ok_or_else(|| io(format!("the entry {key:?} is cut short")))?;
+        Ok(Some(Entry {
+            version,
+            value: Bytes::copy_from_slice(value),
+        }))
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
         let range = (list_start(prefix, after), std::ops::Bound::Unbounded);
         let mut keys = Vec::new();
         for item in self.table.range::<&str>(range).map_err(io)?.take(limit) {

@@ -21,22 +21,34 @@ async fn each<F: Future<Output = ()>>(test: impl Fn(Arc<dyn Storage>) -> F) {
 }
 
 fn put(key: &str, value: &str) -> Op {
-    Op::Put { key: key.into(), value: Bytes::copy_from_slice(value.as_bytes()) }
+    Op::Put {
+        key: key.into(),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+    }
 }
 
 fn batch(ops: Vec<Op>) -> Batch {
-    Batch { require: Vec::new(), ops }
+    Batch {
+        require: Vec::new(),
+        ops,
+    }
 }
 
 async fn read(storage: &dyn Storage, key: &str) -> Option<(u64, String)> {
     let entry = storage.snapshot().unwrap().get(key).await.unwrap()?;
-    Some((entry.version, String::from_utf8(entry.value.to_vec()).unwrap()))
+    Some((
+        entry.version,
+        String::from_utf8(entry.value.to_vec()).unwrap(),
+    ))
 }
 
 #[tokio::test]
 async fn batches_are_atomic_and_versioned() {
     each(|storage| async move {
-        let first = storage.commit(batch(vec![put("a", "1"), put("b", "1"), put("a", "2")])).await.unwrap();
+        let first = storage
+            .commit(batch(vec![put("a", "1"), put("b", "1"), put("a", "2")]))
+            .await
+            .unwrap();
         assert_eq!(read(&*storage, "a").await.unwrap(), (first, "2".into()));
         let before = storage.snapshot().unwrap();
         let second = storage
@@ -50,9 +62,20 @@ async fn batches_are_atomic_and_versioned() {
         assert_eq!(read(&*storage, "b").await, None);
         assert!(before.get("b").await.unwrap().is_some(), "a snapshot stays");
         assert_eq!(before.index(), first);
-        for (key, version) in [("a", Some(second)), ("a", None), ("nope", Some(1)), ("z", None)] {
-            let lost = Batch { require: vec![(key.into(), version)], ops: vec![put("a", "lost")] };
-            assert_eq!(storage.commit(lost).await, Err(StorageError::Conflict { key: key.into() }));
+        for (key, version) in [
+            ("a", Some(second)),
+            ("a", None),
+            ("nope", Some(1)),
+            ("z", None),
+        ] {
+            let lost = Batch {
+                require: vec![(key.into(), version)],
+                ops: vec![put("a", "lost")],
+            };
+            assert_eq!(
+                storage.commit(lost).await,
+                Err(StorageError::Conflict { key: key.into() })
+            );
         }
         assert_eq!(read(&*storage, "a").await.unwrap().1, "2");
     })
@@ -66,7 +89,13 @@ async fn counters_never_conflict() {
             .map(|n| {
                 let storage = storage.clone();
                 tokio::spawn(async move {
-                    storage.commit(batch(vec![Op::Add { key: "n".into(), delta: n - 5 }])).await.unwrap();
+                    storage
+                        .commit(batch(vec![Op::Add {
+                            key: "n".into(),
+                            delta: n - 5,
+                        }]))
+                        .await
+                        .unwrap();
                 })
             })
             .collect();
@@ -85,11 +114,19 @@ async fn the_feed_is_ahead_of_the_answer() {
         let seen: Arc<Mutex<Vec<(u64, Vec<String>)>>> = Arc::default();
         let log = seen.clone();
         storage.subscribe(Arc::new(move |change| {
-            log.lock().unwrap().push((change.index, change.keys().map(str::to_owned).collect()));
+            log.lock()
+                .unwrap()
+                .push((change.index, change.keys().map(str::to_owned).collect()));
         }));
         for n in 0..5 {
-            let index = storage.commit(batch(vec![put(&format!("k{n}"), "x")])).await.unwrap();
-            assert_eq!(seen.lock().unwrap().last().unwrap(), &(index, vec![format!("k{n}")]));
+            let index = storage
+                .commit(batch(vec![put(&format!("k{n}"), "x")]))
+                .await
+                .unwrap();
+            assert_eq!(
+                seen.lock().unwrap().last().unwrap(),
+                &(index, vec![format!("k{n}")])
+            );
         }
     })
     .await;
@@ -103,7 +140,12 @@ async fn commits_that_wait_are_written_together() {
     let tasks: Vec<_> = (0..200)
         .map(|n| {
             let storage = storage.clone();
-            tokio::spawn(async move { storage.commit(batch(vec![put(&format!("k{n}"), "x")])).await.unwrap() })
+            tokio::spawn(async move {
+                storage
+                    .commit(batch(vec![put(&format!("k{n}"), "x")]))
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     for task in tasks {
@@ -122,7 +164,10 @@ async fn a_file_keeps_what_was_committed() {
     };
     let storage = redb(&dir);
     assert_eq!(read(&*storage, "a").await.unwrap(), (index, "1".into()));
-    assert_eq!(storage.commit(batch(vec![put("b", "1")])).await.unwrap(), index + 1);
+    assert_eq!(
+        storage.commit(batch(vec![put("b", "1")])).await.unwrap(),
+        index + 1
+    );
     let again = RedbStorage::open(&dir.path().join("db"), RedbOptions::default());
     assert!(matches!(again.map(|_| ()), Err(StorageError::Io(reason)) if reason.contains("open")));
 }

@@ -32,37 +32,59 @@ pub static APPROLE: Plugin = Plugin::auth("approle", env!("CARGO_PKG_VERSION"), 
             .fields(&[p::ROLE.decl(), p::ROLE_ID.decl()])
             .read(role::read_role_id)
             .write(role::write_role_id),
-        Path::new("role/{role_name}/local-secret-ids", "Whether the role's secret ids stay on this cluster.")
-            .fields(&[p::ROLE.decl()])
-            .read(role::read_local_secret_ids),
-        Path::new("role/{role_name}/secret-id", "Makes a secret id, or lists the accessors of those that there are.")
-            .fields(p::SECRET_ID_FIELDS)
-            .write(secret_id::generate)
-            .list(secret_id::list),
-        Path::new("role/{role_name}/custom-secret-id", "Takes a secret id that the caller chose.")
-            .fields(p::SECRET_ID_FIELDS)
-            .write(secret_id::custom),
-        Path::new("role/{role_name}/secret-id/lookup", "What is known of a secret id.")
-            .fields(&[p::ROLE.decl(), p::SECRET_ID.decl()])
-            .write(secret_id::lookup),
+        Path::new(
+            "role/{role_name}/local-secret-ids",
+            "Whether the role's secret ids stay on this cluster.",
+        )
+        .fields(&[p::ROLE.decl()])
+        .read(role::read_local_secret_ids),
+        Path::new(
+            "role/{role_name}/secret-id",
+            "Makes a secret id, or lists the accessors of those that there are.",
+        )
+        .fields(p::SECRET_ID_FIELDS)
+        .write(secret_id::generate)
+        .list(secret_id::list),
+        Path::new(
+            "role/{role_name}/custom-secret-id",
+            "Takes a secret id that the caller chose.",
+        )
+        .fields(p::SECRET_ID_FIELDS)
+        .write(secret_id::custom),
+        Path::new(
+            "role/{role_name}/secret-id/lookup",
+            "What is known of a secret id.",
+        )
+        .fields(&[p::ROLE.decl(), p::SECRET_ID.decl()])
+        .write(secret_id::lookup),
         Path::new("role/{role_name}/secret-id/destroy", "Removes a secret id.")
             .fields(&[p::ROLE.decl(), p::SECRET_ID.decl()])
             .write(secret_id::destroy)
             .delete(secret_id::destroy),
-        Path::new("role/{role_name}/secret-id-accessor/lookup", "What is known of a secret id, by its accessor.")
-            .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
-            .write(secret_id::lookup_accessor),
-        Path::new("role/{role_name}/secret-id-accessor/destroy", "Removes a secret id, by its accessor.")
-            .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
-            .write(secret_id::destroy_accessor)
-            .delete(secret_id::destroy_accessor),
+        Path::new(
+            "role/{role_name}/secret-id-accessor/lookup",
+            "What is known of a secret id, by its accessor.",
+        )
+        .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
+        .write(secret_id::lookup_accessor),
+        Path::new(
+            "role/{role_name}/secret-id-accessor/destroy",
+            "Removes a secret id, by its accessor.",
+        )
+        .fields(&[p::ROLE.decl(), p::ACCESSOR.decl()])
+        .write(secret_id::destroy_accessor)
+        .delete(secret_id::destroy_accessor),
         // Each setting of a role has a path of its own; `role::SETTINGS` says which.
         Path::new("role/{role_name}/{setting}", "One setting of the role.")
             .fields(p::SETTING_FIELDS)
             .read(role::read_setting)
             .write(role::write_setting)
             .delete(role::delete_setting),
-        Path::new("tidy/secret-id", "Removes what is left of secret ids that have expired.").write(tidy::tidy),
+        Path::new(
+            "tidy/secret-id",
+            "Removes what is left of secret ids that have expired.",
+        )
+        .write(tidy::tidy),
     ]);
 
 coffer_sdk::export_plugin!(APPROLE);

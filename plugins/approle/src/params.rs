@@ -9,39 +9,69 @@ pub(crate) const ROLE: Field<String> = Field::text("role_name", "The role's name
 pub(crate) const SETTING: Field<String> = Field::text("setting", "The setting's name.");
 pub(crate) const ROLE_ID: Field<String> = Field::text("role_id", "The id of the role.");
 pub(crate) const SECRET_ID: Field<String> = Field::text("secret_id", "The secret id.");
-pub(crate) const ACCESSOR: Field<String> = Field::text("secret_id_accessor", "The accessor of a secret id.");
+pub(crate) const ACCESSOR: Field<String> =
+    Field::text("secret_id_accessor", "The accessor of a secret id.");
 
 pub(crate) const BIND_SECRET_ID: Field<bool> =
     Field::boolean("bind_secret_id", "Whether a login needs a secret id.").default_json("true");
-pub(crate) const SECRET_ID_CIDRS: Field<Vec<String>> =
-    Field::text_list("secret_id_bound_cidrs", "From where secret ids may be used.");
+pub(crate) const SECRET_ID_CIDRS: Field<Vec<String>> = Field::text_list(
+    "secret_id_bound_cidrs",
+    "From where secret ids may be used.",
+);
 pub(crate) const OLD_CIDRS: Field<Vec<String>> =
     Field::text_list("bound_cidr_list", "The same as secret_id_bound_cidrs.").deprecated();
-pub(crate) const SECRET_ID_NUM_USES: Field<i64> =
-    Field::integer("secret_id_num_uses", "How often a secret id may be used; 0 for ever.");
-pub(crate) const SECRET_ID_TTL: Field<Seconds> =
-    Field::duration("secret_id_ttl", "How long a secret id may be used; 0 for ever.");
-pub(crate) const LOCAL: Field<bool> =
-    Field::boolean("local_secret_ids", "Whether the secret ids stay on this cluster. Only when the role is made.");
-pub(crate) const POLICIES: Field<Vec<String>> = Field::text_list("token_policies", "The policies of the tokens.");
-pub(crate) const OLD_POLICIES: Field<Vec<String>> = Field::text_list("policies", "The same as token_policies.").deprecated();
-pub(crate) const TTL: Field<Seconds> = Field::duration("token_ttl", "How long a token lives at first.");
-pub(crate) const MAX_TTL: Field<Seconds> = Field::duration("token_max_ttl", "How long a token can live.");
-pub(crate) const EXPLICIT_MAX_TTL: Field<Seconds> =
-    Field::duration("token_explicit_max_ttl", "How long a token can live, whatever else says so.");
-pub(crate) const PERIOD: Field<Seconds> =
-    Field::duration("token_period", "With a period a token can be renewed for ever, this much each time.");
-pub(crate) const OLD_PERIOD: Field<Seconds> = Field::duration("period", "The same as token_period.").deprecated();
-pub(crate) const NUM_USES: Field<i64> = Field::integer("token_num_uses", "How often a token may be used; 0 for ever.");
-pub(crate) const NO_DEFAULT: Field<bool> =
-    Field::boolean("token_no_default_policy", "Whether tokens do without the policy \"default\".");
+pub(crate) const SECRET_ID_NUM_USES: Field<i64> = Field::integer(
+    "secret_id_num_uses",
+    "How often a secret id may be used; 0 for ever.",
+);
+pub(crate) const SECRET_ID_TTL: Field<Seconds> = Field::duration(
+    "secret_id_ttl",
+    "How long a secret id may be used; 0 for ever.",
+);
+pub(crate) const LOCAL: Field<bool> = Field::boolean(
+    "local_secret_ids",
+    "Whether the secret ids stay on this cluster. Only when the role is made.",
+);
+pub(crate) const POLICIES: Field<Vec<String>> =
+    Field::text_list("token_policies", "The policies of the tokens.");
+pub(crate) const OLD_POLICIES: Field<Vec<String>> =
+    Field::text_list("policies", "The same as token_policies.").deprecated();
+pub(crate) const TTL: Field<Seconds> =
+    Field::duration("token_ttl", "How long a token lives at first.");
+pub(crate) const MAX_TTL: Field<Seconds> =
+    Field::duration("token_max_ttl", "How long a token can live.");
+pub(crate) const EXPLICIT_MAX_TTL: Field<Seconds> = Field::duration(
+    "token_explicit_max_ttl",
+    "How long a token can live, whatever else says so.",
+);
+pub(crate) const PERIOD: Field<Seconds> = Field::duration(
+    "token_period",
+    "With a period a token can be renewed for ever, this much each time.",
+);
+pub(crate) const OLD_PERIOD: Field<Seconds> =
+    Field::duration("period", "The same as token_period.").deprecated();
+pub(crate) const NUM_USES: Field<i64> = Field::integer(
+    "token_num_uses",
+    "How often a token may be used; 0 for ever.",
+);
+pub(crate) const NO_DEFAULT: Field<bool> = Field::boolean(
+    "token_no_default_policy",
+    "Whether tokens do without the policy \"default\".",
+);
 pub(crate) const TYPE: Field<String> = Field::text("token_type", "service, batch or default.");
-pub(crate) const TOKEN_CIDRS: Field<Vec<String>> = Field::text_list("token_bound_cidrs", "From where tokens may be used.");
+pub(crate) const TOKEN_CIDRS: Field<Vec<String>> =
+    Field::text_list("token_bound_cidrs", "From where tokens may be used.");
 
-pub(crate) const METADATA: Field<String> = Field::text("metadata", "A JSON object of strings, kept with the tokens.");
-pub(crate) const CIDRS: Field<Vec<String>> = Field::text_list("cidr_list", "From where this secret id may be used.");
-pub(crate) const USES: Field<i64> = Field::integer("num_uses", "How often this secret id may be used.");
-pub(crate) const LIFE: Field<Seconds> = Field::duration("ttl", "How long this secret id may be used.");
+pub(crate) const METADATA: Field<String> = Field::text(
+    "metadata",
+    "A JSON object of strings, kept with the tokens.",
+);
+pub(crate) const CIDRS: Field<Vec<String>> =
+    Field::text_list("cidr_list", "From where this secret id may be used.");
+pub(crate) const USES: Field<i64> =
+    Field::integer("num_uses", "How often this secret id may be used.");
+pub(crate) const LIFE: Field<Seconds> =
+    Field::duration("ttl", "How long this secret id may be used.");
 /// The object form of the metadata.
 pub(crate) const METADATA_MAP: Field<BTreeMap<String, String>> = Field::text_map("metadata", "");
 
@@ -58,5 +88,12 @@ macro_rules! role_fields {
 
 pub(crate) static ROLE_FIELDS: &[Decl] = role_fields!(ROLE_ID.decl());
 pub(crate) static SETTING_FIELDS: &[Decl] = role_fields!(SETTING.decl());
-pub(crate) static SECRET_ID_FIELDS: &[Decl] =
-    &[ROLE.decl(), SECRET_ID.decl(), METADATA.decl(), CIDRS.decl(), TOKEN_CIDRS.decl(), USES.decl(), LIFE.decl()];
+pub(crate) static SECRET_ID_FIELDS: &[Decl] = &[
+    ROLE.decl(),
+    SECRET_ID.decl(),
+    METADATA.decl(),
+    CIDRS.decl(),
+    TOKEN_CIDRS.decl(),
+    USES.decl(),
+    LIFE.decl(),
+];

@@ -56,18 +56,30 @@ impl Role {
 
     /// What must hold of a role as a whole.
     fn check(&self) -> Result<()> {
-        if !self.bind_secret_id && self.secret_id_bound_cidrs.is_empty() && self.token_bound_cidrs.is_empty() {
-            return Err(Error::invalid("at least one constraint should be enabled on the role"));
+        if !self.bind_secret_id
+            && self.secret_id_bound_cidrs.is_empty()
+            && self.token_bound_cidrs.is_empty()
+        {
+            return Err(Error::invalid(
+                "at least one constraint should be enabled on the role",
+            ));
         }
         let max = mount::info().max_lease_ttl;
         if self.token_ttl.0 > 0 && self.token_max_ttl.0 > 0 && self.token_ttl > self.token_max_ttl {
-            return Err(Error::invalid("'token_ttl' cannot be greater than 'token_max_ttl'"));
+            return Err(Error::invalid(
+                "'token_ttl' cannot be greater than 'token_max_ttl'",
+            ));
         }
         if self.token_period.0 > max {
-            return Err(Error::invalid(format!("token period {}s is greater than the backend's maximum lease TTL of {max}s", self.token_period.0)));
+            return Err(Error::invalid(format!(
+                "token period {}s is greater than the backend's maximum lease TTL of {max}s",
+                self.token_period.0
+            )));
         }
         if self.token_type == "batch" && (self.token_period.0 > 0 || self.token_num_uses > 0) {
-            return Err(Error::invalid("'token_type' cannot be 'batch' when 'token_period' or 'token_num_uses' is set"));
+            return Err(Error::invalid(
+                "'token_type' cannot be 'batch' when 'token_period' or 'token_num_uses' is set",
+            ));
         }
         Ok(())
     }
@@ -93,7 +105,8 @@ pub(crate) fn load(name: &str) -> Result<Option<Role>> {
 /// The role that a path is about, with its name.
 pub(crate) fn required(request: &Request) -> Result<(String, Role)> {
     let name = name(request)?;
-    let role = load(&name)?.ok_or_else(|| Error::not_found(format!("role {name:?} does not exist")))?;
+    let role =
+        load(&name)?.ok_or_else(|| Error::not_found(format!("role {name:?} does not exist")))?;
     Ok((name, role))
 }
 
@@ -111,8 +124,14 @@ pub(crate) fn exists(request: &Request) -> Result<bool> {
 }
 
 pub(crate) fn read(request: &Request) -> Result<Response> {
-    let Some(role) = load(&name(request)?)? else { return Ok(Response::empty()) };
-    let mut data: Map<String, Value> = SETTINGS.iter().filter(|s| !s.alias).map(|s| (s.field.to_owned(), (s.read)(&role))).collect();
+    let Some(role) = load(&name(request)?)? else {
+        return Ok(Response::empty());
+    };
+    let mut data: Map<String, Value> = SETTINGS
+        .iter()
+        .filter(|s| !s.alias)
+        .map(|s| (s.field.to_owned(), (s.read)(&role)))
+        .collect();
     data.insert("local_secret_ids".to_owned(), role.local_secret_ids.into());
     Ok(Response::data(Value::Object(data)))
 }
@@ -122,12 +141,21 @@ pub(crate) fn write(request: &Request) -> Result<Response> {
     let before = load(&name)?;
     let mut role = before.clone().unwrap_or_else(Role::new);
     // Old names first: where both are given the new one goes.
-    for setting in SETTINGS.iter().filter(|s| s.alias).chain(SETTINGS.iter().filter(|s| !s.alias)) {
+    for setting in SETTINGS
+        .iter()
+        .filter(|s| s.alias)
+        .chain(SETTINGS.iter().filter(|s| !s.alias))
+    {
         (setting.write)(&mut role, request)?;
     }
     if let Some(local) = request.get(p::LOCAL)? {
-        if before.as_ref().is_some_and(|before| before.local_secret_ids != local) {
-            return Err(Error::invalid("local_secret_ids can only be modified during role creation"));
+        if before
+            .as_ref()
+            .is_some_and(|before| before.local_secret_ids != local)
+        {
+            return Err(Error::invalid(
+                "local_secret_ids can only be modified during role creation",
+            ));
         }
         role.local_secret_ids = local;
     }
@@ -147,7 +175,9 @@ fn store(name: &str, before: Option<&Role>, role: &Role) -> Result<()> {
     role.check()?;
     if before.is_none_or(|before| before.role_id != role.role_id) {
         if let Some(other) = by_id(&role.role_id)? {
-            return Err(Error::invalid(format!("role_id already in use by role {other:?}")));
+            return Err(Error::invalid(format!(
+                "role_id already in use by role {other:?}"
+            )));
         }
         if let Some(before) = before {
             storage::delete(&index(&before.role_id))?;
@@ -169,19 +199,26 @@ pub(crate) fn delete(request: &Request) -> Result<Response> {
 
 pub(crate) fn read_role_id(request: &Request) -> Result<Response> {
     let role = load(&name(request)?)?;
-    Ok(role.map_or_else(Response::empty, |role| Response::data(json!({ "role_id": role.role_id }))))
+    Ok(role.map_or_else(Response::empty, |role| {
+        Response::data(json!({ "role_id": role.role_id }))
+    }))
 }
 
 pub(crate) fn write_role_id(request: &Request) -> Result<Response> {
     let (name, before) = required(request)?;
-    let role = Role { role_id: request.require(p::ROLE_ID)?, ..before.clone() };
+    let role = Role {
+        role_id: request.require(p::ROLE_ID)?,
+        ..before.clone()
+    };
     store(&name, Some(&before), &role)?;
     Ok(Response::empty())
 }
 
 pub(crate) fn read_local_secret_ids(request: &Request) -> Result<Response> {
     let role = load(&name(request)?)?;
-    Ok(role.map_or_else(Response::empty, |role| Response::data(json!({ "local_secret_ids": role.local_secret_ids }))))
+    Ok(role.map_or_else(Response::empty, |role| {
+        Response::data(json!({ "local_secret_ids": role.local_secret_ids }))
+    }))
 }
 
 /// A setting: its path below the role, its field, and how it is read, written and reset.
@@ -222,7 +259,10 @@ fn count(value: i64) -> Result<u32> {
 }
 
 fn policies(value: Vec<String>) -> Result<Vec<String>> {
-    let mut policies: Vec<String> = value.into_iter().map(|policy| policy.to_lowercase()).collect();
+    let mut policies: Vec<String> = value
+        .into_iter()
+        .map(|policy| policy.to_lowercase())
+        .collect();
     policies.sort();
     policies.dedup();
     Ok(policies)
@@ -230,9 +270,15 @@ fn policies(value: Vec<String>) -> Result<Vec<String>> {
 
 fn token_type(value: String) -> Result<String> {
     match value.as_str() {
-        "" | "default" | "default-service" | "default-batch" => Ok(if value.is_empty() { "default".to_owned() } else { value }),
+        "" | "default" | "default-service" | "default-batch" => Ok(if value.is_empty() {
+            "default".to_owned()
+        } else {
+            value
+        }),
         "service" | "batch" => Ok(value),
-        other => Err(Error::invalid(format!("invalid 'token_type' value {other:?}"))),
+        other => Err(Error::invalid(format!(
+            "invalid 'token_type' value {other:?}"
+        ))),
     }
 }
 
@@ -248,7 +294,10 @@ pub(crate) fn cidrs(value: Vec<String>) -> Result<Vec<String>> {
 
 /// As Vault shows them: one address without its length.
 fn token_cidrs(value: Vec<String>) -> Result<Vec<String>> {
-    let bare = |text: String| match text.strip_suffix("/32").or_else(|| text.strip_suffix("/128")) {
+    let bare = |text: String| match text
+        .strip_suffix("/32")
+        .or_else(|| text.strip_suffix("/128"))
+    {
         Some(address) if address.parse::<IpAddr>().is_ok() => address.to_owned(),
         _ => text,
     };
@@ -277,21 +326,36 @@ static SETTINGS: &[Setting] = &[
 
 fn settings(request: &Request) -> Result<Vec<&'static Setting>> {
     let path = request.require(p::SETTING)?;
-    let found: Vec<_> = SETTINGS.iter().filter(|setting| setting.path == path).collect();
-    if found.is_empty() { Err(Error::not_found("unsupported path")) } else { Ok(found) }
+    let found: Vec<_> = SETTINGS
+        .iter()
+        .filter(|setting| setting.path == path)
+        .collect();
+    if found.is_empty() {
+        Err(Error::not_found("unsupported path"))
+    } else {
+        Ok(found)
+    }
 }
 
 pub(crate) fn read_setting(request: &Request) -> Result<Response> {
     let settings = settings(request)?;
-    let Some(role) = load(&name(request)?)? else { return Ok(Response::empty()) };
-    let data: Map<String, Value> = settings.iter().map(|setting| (setting.field.to_owned(), (setting.read)(&role))).collect();
+    let Some(role) = load(&name(request)?)? else {
+        return Ok(Response::empty());
+    };
+    let data: Map<String, Value> = settings
+        .iter()
+        .map(|setting| (setting.field.to_owned(), (setting.read)(&role)))
+        .collect();
     Ok(Response::data(Value::Object(data)))
 }
 
 pub(crate) fn write_setting(request: &Request) -> Result<Response> {
     let settings = settings(request)?;
     let (name, before) = required(request)?;
-    if !settings.iter().any(|setting| request.data().contains_key(setting.field)) {
+    if !settings
+        .iter()
+        .any(|setting| request.data().contains_key(setting.field))
+    {
         let field = settings.first().map_or("", |setting| setting.field);
         return Err(Error::invalid(format!("missing {field}")));
     }
@@ -306,7 +370,9 @@ pub(crate) fn write_setting(request: &Request) -> Result<Response> {
 pub(crate) fn delete_setting(request: &Request) -> Result<Response> {
     let settings = settings(request)?;
     let name = name(request)?;
-    let Some(before) = load(&name)? else { return Ok(Response::empty()) };
+    let Some(before) = load(&name)? else {
+        return Ok(Response::empty());
+    };
     let mut role = before.clone();
     for setting in settings {
         (setting.reset)(&mut role);

@@ -53,7 +53,8 @@ pub(crate) fn digest(text: &str) -> String {
 
 /// What a secret id is stored under.
 pub(crate) fn hash(role: &Role, secret_id: &str) -> Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(role.hmac_key.as_bytes()).map_err(Error::internal)?;
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(role.hmac_key.as_bytes()).map_err(Error::internal)?;
     mac.update(secret_id.as_bytes());
     Ok(hex(&mac.finalize().into_bytes()))
 }
@@ -98,15 +99,24 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
     if !role.bind_secret_id {
         return Err(Error::invalid("bind_secret_id is not set on the role"));
     }
-    let cidr_list = within(request.get(p::CIDRS)?.unwrap_or_default(), &role.secret_id_bound_cidrs)?;
-    let token_bound_cidrs = within(request.get(p::TOKEN_CIDRS)?.unwrap_or_default(), &role.token_bound_cidrs)?;
+    let cidr_list = within(
+        request.get(p::CIDRS)?.unwrap_or_default(),
+        &role.secret_id_bound_cidrs,
+    )?;
+    let token_bound_cidrs = within(
+        request.get(p::TOKEN_CIDRS)?.unwrap_or_default(),
+        &role.token_bound_cidrs,
+    )?;
     let num_uses = match request.get(p::USES)? {
         None => role.secret_id_num_uses,
         Some(uses) => {
-            let uses = u32::try_from(uses).map_err(|_| Error::invalid("num_uses cannot be negative"))?;
+            let uses =
+                u32::try_from(uses).map_err(|_| Error::invalid("num_uses cannot be negative"))?;
             // 0 is for ever, so it is more than any other number.
             if role.secret_id_num_uses > 0 && (uses == 0 || uses > role.secret_id_num_uses) {
-                return Err(Error::invalid("num_uses cannot be higher than the role's secret_id_num_uses"));
+                return Err(Error::invalid(
+                    "num_uses cannot be higher than the role's secret_id_num_uses",
+                ));
             }
             uses
         }
@@ -114,7 +124,9 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
     let ttl = match request.get(p::LIFE)? {
         None => role.secret_id_ttl,
         Some(ttl) if role.secret_id_ttl.0 > 0 && (ttl.0 == 0 || ttl > role.secret_id_ttl) => {
-            return Err(Error::invalid("ttl cannot be longer than the role's secret_id_ttl"));
+            return Err(Error::invalid(
+                "ttl cannot be longer than the role's secret_id_ttl",
+            ));
         }
         Some(ttl) => ttl,
     };
@@ -135,7 +147,10 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
         token_bound_cidrs,
     };
     storage::put_json(&key(&name, &hash), &secret)?;
-    storage::put_json(&accessor_key(&secret.accessor), &Target { role: name, hash })?;
+    storage::put_json(
+        &accessor_key(&secret.accessor),
+        &Target { role: name, hash },
+    )?;
     Ok(Response::data(json!({
         "secret_id": secret_id,
         "secret_id_accessor": secret.accessor,
@@ -146,19 +161,23 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
 
 /// A JSON object of strings, in a text; or the object itself.
 fn metadata(request: &Request) -> Result<BTreeMap<String, String>> {
-    if matches!(request.data().get(p::METADATA.name()), Some(Value::Object(_))) {
+    if matches!(
+        request.data().get(p::METADATA.name()),
+        Some(Value::Object(_))
+    ) {
         return Ok(request.get(p::METADATA_MAP)?.unwrap_or_default());
     }
     match request.get(p::METADATA)? {
-        Some(text) if !text.is_empty() => {
-            serde_json::from_str(&text).map_err(|_| Error::invalid("metadata must be a JSON object of strings"))
-        }
+        Some(text) if !text.is_empty() => serde_json::from_str(&text)
+            .map_err(|_| Error::invalid("metadata must be a JSON object of strings")),
         _ => Ok(BTreeMap::new()),
     }
 }
 
 fn block(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// Checks that each block lies in one of the role's, if that has any.
@@ -166,9 +185,12 @@ fn within(blocks: Vec<String>, of_role: &[String]) -> Result<Vec<String>> {
     let blocks = role::cidrs(blocks)?;
     let outer: Vec<IpNet> = of_role.iter().filter_map(|text| block(text)).collect();
     for text in &blocks {
-        let inside = block(text).is_some_and(|inner| outer.iter().any(|outer| outer.contains(&inner)));
+        let inside =
+            block(text).is_some_and(|inner| outer.iter().any(|outer| outer.contains(&inner)));
         if !outer.is_empty() && !inside {
-            return Err(Error::invalid(format!("failed to verify subset relationship between CIDR blocks on the role {of_role:?} and CIDR blocks on the secret ID {blocks:?}")));
+            return Err(Error::invalid(format!(
+                "failed to verify subset relationship between CIDR blocks on the role {of_role:?} and CIDR blocks on the secret ID {blocks:?}"
+            )));
         }
     }
     Ok(blocks)
@@ -177,14 +199,23 @@ fn within(blocks: Vec<String>, of_role: &[String]) -> Result<Vec<String>> {
 /// Whether an address lies in one of the blocks; no blocks allow all.
 pub(crate) fn allows(blocks: &[String], address: &str) -> bool {
     blocks.is_empty()
-        || address.parse::<IpAddr>().is_ok_and(|address| blocks.iter().filter_map(|text| block(text)).any(|block| block.contains(&address)))
+        || address.parse::<IpAddr>().is_ok_and(|address| {
+            blocks
+                .iter()
+                .filter_map(|text| block(text))
+                .any(|block| block.contains(&address))
+        })
 }
 
 pub(crate) fn list(request: &Request) -> Result<Response> {
     let (name, _) = role::required(request)?;
     let mut accessors = Vec::new();
     for hash in storage::list(&key(&name, ""))? {
-        accessors.extend(load(&name, &hash)?.filter(|secret| !secret.is_expired()).map(|secret| secret.accessor));
+        accessors.extend(
+            load(&name, &hash)?
+                .filter(|secret| !secret.is_expired())
+                .map(|secret| secret.accessor),
+        );
     }
     Ok(Response::list(accessors))
 }
@@ -226,7 +257,11 @@ pub(crate) fn destroy(request: &Request) -> Result<Response> {
 fn by_accessor(request: &Request) -> Result<(String, String, SecretId)> {
     let (name, _) = role::required(request)?;
     let accessor = request.require(p::ACCESSOR)?;
-    let unknown = || Error::not_found(format!("failed to find accessor entry for secret_id_accessor: {accessor:?}"));
+    let unknown = || {
+        Error::not_found(format!(
+            "failed to find accessor entry for secret_id_accessor: {accessor:?}"
+        ))
+    };
     let target: Target = storage::get_json(&accessor_key(&accessor))?.ok_or_else(unknown)?;
     if target.role != name {
         return Err(unknown());

@@ -11,8 +11,17 @@ fn role(host: &Host, settings: Value) -> String {
     text(host, Read, "role/app/role-id", json!({}), "role_id")
 }
 
-fn text(host: &Host, operation: coffer_sdk::Operation, path: &str, data: Value, field: &str) -> String {
-    host.call(&APPROLE, operation, path, data).unwrap().value()[field].as_str().unwrap().to_owned()
+fn text(
+    host: &Host,
+    operation: coffer_sdk::Operation,
+    path: &str,
+    data: Value,
+    field: &str,
+) -> String {
+    host.call(&APPROLE, operation, path, data).unwrap().value()[field]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn secret(host: &Host, data: Value) -> String {
@@ -25,29 +34,53 @@ fn login(host: &Host, role_id: &str, secret_id: &str) -> Result<Auth> {
 
 fn login_from(host: &Host, role_id: &str, secret_id: &str, from: &str) -> Result<Auth> {
     let data = json!({ "role_id": role_id, "secret_id": secret_id });
-    Ok(host.call_from(&APPROLE, Write, "login", data, from)?.auth.unwrap())
+    Ok(host
+        .call_from(&APPROLE, Write, "login", data, from)?
+        .auth
+        .unwrap())
 }
 
 #[test]
 fn a_login_gives_what_the_role_says() {
     let host = Host::new();
-    let id = role(&host, json!({"token_policies": "b,a,A", "token_ttl": "20m", "token_max_ttl": 3600, "token_num_uses": 5, "token_type": "service"}));
+    let id = role(
+        &host,
+        json!({"token_policies": "b,a,A", "token_ttl": "20m", "token_max_ttl": 3600, "token_num_uses": 5, "token_type": "service"}),
+    );
     let secret_id = secret(&host, json!({"metadata": "{\"k\":\"v\"}"}));
     let before = host.keys();
     let auth = login(&host, &id, &secret_id).unwrap();
     assert_eq!(auth.policies, ["a", "b"]);
-    assert_eq!((auth.ttl, auth.max_ttl, auth.num_uses, auth.kind), (1200, 3600, 5, TokenKind::Service));
-    assert_eq!(auth.metadata, [("k".to_owned(), "v".to_owned()), ("role_name".to_owned(), "app".to_owned())]);
+    assert_eq!(
+        (auth.ttl, auth.max_ttl, auth.num_uses, auth.kind),
+        (1200, 3600, 5, TokenKind::Service)
+    );
+    assert_eq!(
+        auth.metadata,
+        [
+            ("k".to_owned(), "v".to_owned()),
+            ("role_name".to_owned(), "app".to_owned())
+        ]
+    );
     assert_eq!(auth.alias.unwrap().name, id);
     assert_eq!(host.keys(), before, "a login without limits writes nothing");
-    assert!(!host.keys().iter().any(|key| key.contains(&secret_id) || key.contains(&id)), "no id stands in a key");
+    assert!(
+        !host
+            .keys()
+            .iter()
+            .any(|key| key.contains(&secret_id) || key.contains(&id)),
+        "no id stands in a key"
+    );
     for (role_id, secret_id, message) in [
         (id.as_str(), "wrong", "invalid role or secret ID"),
         ("wrong", secret_id.as_str(), "invalid role or secret ID"),
         ("", secret_id.as_str(), "missing role_id"),
         (id.as_str(), "", "missing secret_id"),
     ] {
-        assert_eq!(login(&host, role_id, secret_id).unwrap_err().message, message);
+        assert_eq!(
+            login(&host, role_id, secret_id).unwrap_err().message,
+            message
+        );
     }
 }
 
@@ -59,14 +92,27 @@ fn uses_and_times_end() {
     for ok in [true, true, false] {
         assert_eq!(login(&host, &id, &secret_id).is_ok(), ok);
     }
-    assert!(!host.keys().iter().any(|key| key.starts_with("secret-id/") || key.starts_with("accessor/")), "nothing is left of it");
+    assert!(
+        !host
+            .keys()
+            .iter()
+            .any(|key| key.starts_with("secret-id/") || key.starts_with("accessor/")),
+        "nothing is left of it"
+    );
     let secret_id = secret(&host, json!({"ttl": 10}));
     host.advance(11);
     assert!(login(&host, &id, &secret_id).is_err());
     tidy::tick().unwrap();
     assert!(!host.keys().iter().any(|key| key.starts_with("secret-id/")));
-    for (data, message) in [(json!({"num_uses": 3}), "num_uses"), (json!({"num_uses": 0}), "num_uses"), (json!({"ttl": 61}), "ttl"), (json!({"ttl": 0}), "ttl")] {
-        let error = host.call(&APPROLE, Write, "role/app/secret-id", data).unwrap_err();
+    for (data, message) in [
+        (json!({"num_uses": 3}), "num_uses"),
+        (json!({"num_uses": 0}), "num_uses"),
+        (json!({"ttl": 61}), "ttl"),
+        (json!({"ttl": 0}), "ttl"),
+    ] {
+        let error = host
+            .call(&APPROLE, Write, "role/app/secret-id", data)
+            .unwrap_err();
         assert!(error.message.starts_with(message), "{error:?}");
     }
 }
@@ -74,13 +120,39 @@ fn uses_and_times_end() {
 #[test]
 fn addresses() {
     let host = Host::new();
-    let id = role(&host, json!({"secret_id_bound_cidrs": "10.0.0.0/8", "token_bound_cidrs": ["10.0.0.0/8"]}));
+    let id = role(
+        &host,
+        json!({"secret_id_bound_cidrs": "10.0.0.0/8", "token_bound_cidrs": ["10.0.0.0/8"]}),
+    );
     let inside = secret(&host, json!({"cidr_list": "10.1.0.0/16"}));
-    for (from, ok) in [("10.1.2.3", true), ("10.2.0.1", false), ("192.168.0.1", false), ("", false)] {
+    for (from, ok) in [
+        ("10.1.2.3", true),
+        ("10.2.0.1", false),
+        ("192.168.0.1", false),
+        ("", false),
+    ] {
         assert_eq!(login_from(&host, &id, &inside, from).is_ok(), ok, "{from}");
     }
-    assert!(host.call(&APPROLE, Write, "role/app/secret-id", json!({"cidr_list": "11.0.0.0/8"})).unwrap_err().message.contains("subset"));
-    assert!(host.call(&APPROLE, Write, "role/app", json!({"token_bound_cidrs": "nonsense"})).is_err());
+    assert!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/app/secret-id",
+            json!({"cidr_list": "11.0.0.0/8"})
+        )
+        .unwrap_err()
+        .message
+        .contains("subset")
+    );
+    assert!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/app",
+            json!({"token_bound_cidrs": "nonsense"})
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -105,31 +177,97 @@ fn every_setting_has_a_path() {
     ];
     for (path, field, value, default) in table {
         let path = format!("role/app/{path}");
-        host.call(&APPROLE, Write, &path, json!({ field: value })).unwrap();
-        assert_eq!(host.call(&APPROLE, Read, &path, json!({})).unwrap().value()[field], value, "{path}");
+        host.call(&APPROLE, Write, &path, json!({ field: value }))
+            .unwrap();
+        assert_eq!(
+            host.call(&APPROLE, Read, &path, json!({})).unwrap().value()[field],
+            value,
+            "{path}"
+        );
         host.call(&APPROLE, Delete, &path, json!({})).unwrap();
-        assert_eq!(host.call(&APPROLE, Read, &path, json!({})).unwrap().value()[field], default, "{path}");
-        assert!(host.call(&APPROLE, Write, &path, json!({})).is_err(), "{path} without a value");
+        assert_eq!(
+            host.call(&APPROLE, Read, &path, json!({})).unwrap().value()[field],
+            default,
+            "{path}"
+        );
+        assert!(
+            host.call(&APPROLE, Write, &path, json!({})).is_err(),
+            "{path} without a value"
+        );
     }
-    assert_eq!(host.call(&APPROLE, Read, "role/app/nonsense", json!({})).unwrap_err().message, "unsupported path");
+    assert_eq!(
+        host.call(&APPROLE, Read, "role/app/nonsense", json!({}))
+            .unwrap_err()
+            .message,
+        "unsupported path"
+    );
 }
 
 #[test]
 fn accessors_and_deletion() {
     let host = Host::new();
     let id = role(&host, json!({}));
-    let made = host.call(&APPROLE, Write, "role/app/custom-secret-id", json!({"secret_id": "mine"})).unwrap().value();
+    let made = host
+        .call(
+            &APPROLE,
+            Write,
+            "role/app/custom-secret-id",
+            json!({"secret_id": "mine"}),
+        )
+        .unwrap()
+        .value();
     let accessor = json!({"secret_id_accessor": made["secret_id_accessor"]});
-    assert_eq!(host.call(&APPROLE, List, "role/app/secret-id", json!({})).unwrap().value()["keys"], json!([made["secret_id_accessor"]]));
-    assert_eq!(host.call(&APPROLE, Write, "role/app/secret-id-accessor/lookup", accessor.clone()).unwrap().value()["secret_id_accessor"], made["secret_id_accessor"]);
-    assert!(host.call(&APPROLE, Write, "role/app/secret-id/lookup", json!({"secret_id": "mine"})).unwrap().data.is_some());
+    assert_eq!(
+        host.call(&APPROLE, List, "role/app/secret-id", json!({}))
+            .unwrap()
+            .value()["keys"],
+        json!([made["secret_id_accessor"]])
+    );
+    assert_eq!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/app/secret-id-accessor/lookup",
+            accessor.clone()
+        )
+        .unwrap()
+        .value()["secret_id_accessor"],
+        made["secret_id_accessor"]
+    );
+    assert!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/app/secret-id/lookup",
+            json!({"secret_id": "mine"})
+        )
+        .unwrap()
+        .data
+        .is_some()
+    );
     host.call(&APPROLE, Write, "role/other", json!({})).unwrap();
-    assert!(host.call(&APPROLE, Write, "role/other/secret-id-accessor/lookup", accessor.clone()).is_err(), "another role's");
-    host.call(&APPROLE, Write, "role/app/secret-id-accessor/destroy", accessor).unwrap();
+    assert!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/other/secret-id-accessor/lookup",
+            accessor.clone()
+        )
+        .is_err(),
+        "another role's"
+    );
+    host.call(
+        &APPROLE,
+        Write,
+        "role/app/secret-id-accessor/destroy",
+        accessor,
+    )
+    .unwrap();
     assert!(login(&host, &id, "mine").is_err());
     secret(&host, json!({}));
     host.call(&APPROLE, Delete, "role/app", json!({})).unwrap();
-    host.call(&APPROLE, Delete, "role/other", json!({})).unwrap();
+    host.call(&APPROLE, Delete, "role/other", json!({}))
+        .unwrap();
     assert_eq!(host.keys(), Vec::<String>::new(), "nothing is left");
 }
 
@@ -147,9 +285,21 @@ fn bad_roles() {
         json!({"token_period": "9000h"}),
         json!({"token_ttl": {}}),
     ] {
-        assert!(host.call(&APPROLE, Write, "role/new", data.clone()).is_err(), "{data}");
+        assert!(
+            host.call(&APPROLE, Write, "role/new", data.clone())
+                .is_err(),
+            "{data}"
+        );
     }
-    assert!(host.call(&APPROLE, Write, "role/app", json!({"local_secret_ids": true})).is_err());
+    assert!(
+        host.call(
+            &APPROLE,
+            Write,
+            "role/app",
+            json!({"local_secret_ids": true})
+        )
+        .is_err()
+    );
 }
 
 #[test]

@@ -22,9 +22,13 @@ pub(crate) fn tick() -> Result<()> {
     let cursor = storage::get(CURSOR)?.and_then(|bytes| String::from_utf8(bytes).ok());
     let accessors = storage::scan("accessor/", cursor.as_deref(), PAGE)?;
     for key in &accessors {
-        let Some(target) = storage::get_json::<Target>(key)? else { continue };
+        let Some(target) = storage::get_json::<Target>(key)? else {
+            continue;
+        };
         match secret_id::load(&target.role, &target.hash)? {
-            Some(secret) if secret.is_expired() => secret_id::remove(&target.role, &target.hash, &secret)?,
+            Some(secret) if secret.is_expired() => {
+                secret_id::remove(&target.role, &target.hash, &secret)?
+            }
             Some(_) => {}
             None => storage::delete(key)?,
         }

@@ -5,13 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::go_duration;
 
-pub(crate) const MAX_VERSIONS: Field<i64> = Field::integer("max_versions", "How many versions of a secret are kept; 0 means 10.");
-pub(crate) const CAS_REQUIRED: Field<bool> = Field::boolean("cas_required", "Whether every write must say which version it replaces.");
-pub(crate) const DELETE_AFTER: Field<String> =
-    Field::text("delete_version_after", "After this time a version counts as deleted; 0s means never.");
+pub(crate) const MAX_VERSIONS: Field<i64> = Field::integer(
+    "max_versions",
+    "How many versions of a secret are kept; 0 means 10.",
+);
+pub(crate) const CAS_REQUIRED: Field<bool> = Field::boolean(
+    "cas_required",
+    "Whether every write must say which version it replaces.",
+);
+pub(crate) const DELETE_AFTER: Field<String> = Field::text(
+    "delete_version_after",
+    "After this time a version counts as deleted; 0s means never.",
+);
 
 pub(crate) const PATH: Path = Path::new("config", "What holds for all secrets of this mount.")
-    .fields(&[MAX_VERSIONS.decl(), CAS_REQUIRED.decl(), DELETE_AFTER.decl()])
+    .fields(&[
+        MAX_VERSIONS.decl(),
+        CAS_REQUIRED.decl(),
+        DELETE_AFTER.decl(),
+    ])
     .exists(|_| Ok(storage::get(KEY)?.is_some()))
     .read(read)
     .write(write);
@@ -42,7 +54,9 @@ pub(crate) fn max_versions(request: &Request) -> Result<Option<u32>> {
 
 /// Seconds; negative means off.
 pub(crate) fn delete_after(request: &Request) -> Result<Option<i64>> {
-    let Some(text) = request.get(DELETE_AFTER)? else { return Ok(None) };
+    let Some(text) = request.get(DELETE_AFTER)? else {
+        return Ok(None);
+    };
     let (sign, text) = match text.strip_prefix('-') {
         Some(text) => (-1, text),
         None => (1, text.as_str()),

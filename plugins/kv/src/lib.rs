@@ -12,10 +12,16 @@ use coffer_sdk::prelude::*;
 const HELP: &str = "Key-value secrets, with or without versions.";
 
 /// The secret engine.
-pub static KV: Plugin = Plugin::secret("kv", env!("CARGO_PKG_VERSION"), HELP).paths(ALL).choose(paths);
+pub static KV: Plugin = Plugin::secret("kv", env!("CARGO_PKG_VERSION"), HELP)
+    .paths(ALL)
+    .choose(paths);
 
 fn paths() -> &'static [Path] {
-    if mount::option("version").as_deref() == Some("2") { V2 } else { V1 }
+    if mount::option("version").as_deref() == Some("2") {
+        V2
+    } else {
+        V1
+    }
 }
 
 static ALL: &[Path] = V2;

@@ -8,22 +8,39 @@ use serde_json::{Map, Value};
 use crate::config::{self, CAS_REQUIRED, DELETE_AFTER, MAX_VERSIONS};
 use crate::secret::{self, PATH as SECRET_PATH, Secret, go_duration};
 
-const CUSTOM: Field<Map<String, Value>> = Field::object("custom_metadata", "What the operator wants to say of the secret.");
+const CUSTOM: Field<Map<String, Value>> = Field::object(
+    "custom_metadata",
+    "What the operator wants to say of the secret.",
+);
 const AFTER: Field<String> = Field::text("after", "List what comes after this.");
 const LIMIT: Field<i64> = Field::integer("limit", "List at most so many.");
 
-pub(crate) const PATH: Path = Path::new("metadata/{path*}", "Reads, writes and lists what is known of secrets.")
-    .fields(&[SECRET_PATH.decl(), MAX_VERSIONS.decl(), CAS_REQUIRED.decl(), DELETE_AFTER.decl(), CUSTOM.decl(), AFTER.decl(), LIMIT.decl()])
-    .exists(secret::exists)
-    .read(read)
-    .write(write)
-    .patch(patch)
-    .delete(delete)
-    .list(list);
+pub(crate) const PATH: Path = Path::new(
+    "metadata/{path*}",
+    "Reads, writes and lists what is known of secrets.",
+)
+.fields(&[
+    SECRET_PATH.decl(),
+    MAX_VERSIONS.decl(),
+    CAS_REQUIRED.decl(),
+    DELETE_AFTER.decl(),
+    CUSTOM.decl(),
+    AFTER.decl(),
+    LIMIT.decl(),
+])
+.exists(secret::exists)
+.read(read)
+.write(write)
+.patch(patch)
+.delete(delete)
+.list(list);
 
-pub(crate) const DETAILED: Path = Path::new("detailed-metadata/{path*}", "Lists secrets with their metadata.")
-    .fields(&[SECRET_PATH.decl(), AFTER.decl(), LIMIT.decl()])
-    .list(detailed);
+pub(crate) const DETAILED: Path = Path::new(
+    "detailed-metadata/{path*}",
+    "Lists secrets with their metadata.",
+)
+.fields(&[SECRET_PATH.decl(), AFTER.decl(), LIMIT.decl()])
+.list(detailed);
 
 fn describe(secret: &Secret) -> Value {
     let versions: Map<String, Value> = secret
@@ -69,14 +86,23 @@ fn write(request: &Request) -> Result<Response> {
 
 fn patch(request: &Request) -> Result<Response> {
     let path = secret::path(request)?;
-    let Some(mut secret) = secret::load(&path)? else { return Err(Error::not_found("")) };
+    let Some(mut secret) = secret::load(&path)? else {
+        return Err(Error::not_found(""));
+    };
     change(request, &mut secret)?;
     if let Some(patch) = request.get(CUSTOM)? {
         let have = secret.custom_metadata.take().unwrap_or_default();
-        let mut merged: Map<String, Value> = have.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+        let mut merged: Map<String, Value> = have
+            .into_iter()
+            .map(|(name, value)| (name, Value::String(value)))
+            .collect();
         secret::merge(&mut merged, &patch);
         secret.custom_metadata = Some(texts(&merged)?);
-    } else if request.data().get("custom_metadata").is_some_and(Value::is_null) {
+    } else if request
+        .data()
+        .get("custom_metadata")
+        .is_some_and(Value::is_null)
+    {
         secret.custom_metadata = None;
     }
     secret.store(&path)?;
@@ -98,21 +124,38 @@ fn change(request: &Request, secret: &mut Secret) -> Result<()> {
 
 /// Vault's limits: 64 names of 128 bytes with values of 512 bytes.
 fn texts(map: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
-    let refuse = |why: String| Err(Error::invalid(format!("custom_metadata validation failed: {why}")));
+    let refuse = |why: String| {
+        Err(Error::invalid(format!(
+            "custom_metadata validation failed: {why}"
+        )))
+    };
     if map.len() > 64 {
-        return refuse(format!("payload must contain at most 64 keys, provided {}", map.len()));
+        return refuse(format!(
+            "payload must contain at most 64 keys, provided {}",
+            map.len()
+        ));
     }
     let mut texts = BTreeMap::new();
     for (name, value) in map {
-        let Value::String(value) = value else { return refuse(format!("the value of {name:?} is not a string")) };
+        let Value::String(value) = value else {
+            return refuse(format!("the value of {name:?} is not a string"));
+        };
         if name.is_empty() || name.len() > 128 {
-            return refuse(format!("length of key {name:?} is {} but must be 0 < len(key) <= 128", name.len()));
+            return refuse(format!(
+                "length of key {name:?} is {} but must be 0 < len(key) <= 128",
+                name.len()
+            ));
         }
         if value.is_empty() || value.len() > 512 {
-            return refuse(format!("length of value for key {name:?} is {} but must be 0 < len(value) <= 512", value.len()));
+            return refuse(format!(
+                "length of value for key {name:?} is {} but must be 0 < len(value) <= 512",
+                value.len()
+            ));
         }
         if name.chars().chain(value.chars()).any(char::is_control) {
-            return refuse(format!("key {name:?} or its value contains unprintable characters"));
+            return refuse(format!(
+                "key {name:?} or its value contains unprintable characters"
+            ));
         }
         texts.insert(name.clone(), value.clone());
     }
@@ -133,9 +176,16 @@ fn names(request: &Request) -> Result<(String, Vec<String>)> {
     if !path.is_empty() && !path.ends_with('/') {
         path.push('/');
     }
-    let limit = request.get(LIMIT)?.filter(|limit| *limit > 0).and_then(|limit| u32::try_from(limit).ok());
+    let limit = request
+        .get(LIMIT)?
+        .filter(|limit| *limit > 0)
+        .and_then(|limit| u32::try_from(limit).ok());
     let after = request.get(AFTER)?.filter(|after| !after.is_empty());
-    let names = storage::children(&format!("meta/{path}"), after.as_deref(), limit.unwrap_or(100_000))?;
+    let names = storage::children(
+        &format!("meta/{path}"),
+        after.as_deref(),
+        limit.unwrap_or(100_000),
+    )?;
     Ok((path, names))
 }
 

@@ -79,7 +79,11 @@ pub(crate) fn exists(request: &Request) -> Result<bool> {
 impl Secret {
     pub(crate) fn new() -> Self {
         let now = clock::now();
-        Self { created: now, updated: now, ..Self::default() }
+        Self {
+            created: now,
+            updated: now,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn store(&self, path: &str) -> Result<()> {
@@ -111,31 +115,50 @@ impl Secret {
     /// Refuses a write that does not say which version it replaces although it must, or names another one.
     pub(crate) fn check_and_set(&self, cas: Option<u64>, config: &Config) -> Result<()> {
         match cas {
-            None if self.cas_required || config.cas_required => {
-                Err(Error::invalid("check-and-set parameter required for this call"))
-            }
-            Some(cas) if cas != self.current => {
-                Err(Error::invalid("check-and-set parameter did not match the current version"))
-            }
+            None if self.cas_required || config.cas_required => Err(Error::invalid(
+                "check-and-set parameter required for this call",
+            )),
+            Some(cas) if cas != self.current => Err(Error::invalid(
+                "check-and-set parameter did not match the current version",
+            )),
             _ => Ok(()),
         }
     }
 
     /// Adds a version, and drops those that are too many. Returns its number.
-    pub(crate) fn add(&mut self, path: &str, data: &Map<String, Value>, config: &Config) -> Result<u64> {
+    pub(crate) fn add(
+        &mut self,
+        path: &str,
+        data: &Map<String, Value>,
+        config: &Config,
+    ) -> Result<u64> {
         let now = clock::now();
         self.current += 1;
         self.updated = now;
         let deletion = self.deletion(config).map(|seconds| now + seconds * 1000);
-        self.versions.insert(self.current, Version { created: now, deletion, destroyed: false });
+        self.versions.insert(
+            self.current,
+            Version {
+                created: now,
+                deletion,
+                destroyed: false,
+            },
+        );
         storage::put_json(&version_key(path, self.current), data)?;
-        let max = [self.max_versions, config.max_versions].into_iter().find(|n| *n > 0).unwrap_or(DEFAULT_VERSIONS);
+        let max = [self.max_versions, config.max_versions]
+            .into_iter()
+            .find(|n| *n > 0)
+            .unwrap_or(DEFAULT_VERSIONS);
         let keep_from = self.current.saturating_sub(max.into()) + 1;
         let kept = self.versions.split_off(&keep_from);
         for (number, _) in std::mem::replace(&mut self.versions, kept) {
             storage::delete(&version_key(path, number))?;
         }
-        self.oldest = if self.current > max.into() { keep_from } else { 0 };
+        self.oldest = if self.current > max.into() {
+            keep_from
+        } else {
+            0
+        };
         Ok(self.current)
     }
 
@@ -145,7 +168,11 @@ impl Secret {
             return None;
         }
         let given = [self.delete_version_after, config.delete_version_after];
-        given.into_iter().filter(|seconds| *seconds > 0).min().and_then(|seconds| u64::try_from(seconds).ok())
+        given
+            .into_iter()
+            .filter(|seconds| *seconds > 0)
+            .min()
+            .and_then(|seconds| u64::try_from(seconds).ok())
     }
 
     /// Removes a version's data for good.

@@ -8,14 +8,19 @@ use crate::secret::PATH as SECRET_PATH;
 
 const DEPTH: Field<i64> = Field::integer("depth", "How deep to look; 0 means all the way.");
 
-pub(crate) const PATH: Path = Path::new("subkeys/{path*}", "Reads the keys of a secret, with null for every value.")
-    .fields(&[SECRET_PATH.decl(), VERSION.decl(), DEPTH.decl()])
-    .read(read);
+pub(crate) const PATH: Path = Path::new(
+    "subkeys/{path*}",
+    "Reads the keys of a secret, with null for every value.",
+)
+.fields(&[SECRET_PATH.decl(), VERSION.decl(), DEPTH.decl()])
+.read(read);
 
 fn read(request: &Request) -> Result<Response> {
     let depth = request.get(DEPTH)?.unwrap_or(0);
     let depth = usize::try_from(depth).map_err(|_| Error::invalid("depth must not be negative"))?;
-    let Some((metadata, data)) = data::fetch(request)? else { return Ok(Response::empty()) };
+    let Some((metadata, data)) = data::fetch(request)? else {
+        return Ok(Response::empty());
+    };
     let gone = data.is_none();
     let subkeys = data.map(|data| strip(&data, 1, depth));
     let response = Response::data(json!({ "metadata": metadata, "subkeys": subkeys }));
@@ -25,7 +30,9 @@ fn read(request: &Request) -> Result<Response> {
 fn strip(data: &Map<String, Value>, level: usize, depth: usize) -> Value {
     let stripped = data.iter().map(|(name, value)| {
         let inner = match value {
-            Value::Object(inner) if !inner.is_empty() && (depth == 0 || level < depth) => strip(inner, level + 1, depth),
+            Value::Object(inner) if !inner.is_empty() && (depth == 0 || level < depth) => {
+                strip(inner, level + 1, depth)
+            }
             _ => Value::Null,
         };
         (name.clone(), inner)

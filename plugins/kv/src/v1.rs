@@ -3,12 +3,19 @@
 use coffer_sdk::prelude::*;
 use serde_json::{Map, Value};
 
-pub(crate) const PATH: Path =
-    Path::new("{*}", "Reads and writes a secret.").exists(exists).read(read).write(write).delete(delete).list(list);
+pub(crate) const PATH: Path = Path::new("{*}", "Reads and writes a secret.")
+    .exists(exists)
+    .read(read)
+    .write(write)
+    .delete(delete)
+    .list(list);
 
 /// What version 2 says where version 1 would have a secret.
-pub(crate) const UNVERSIONED: Path =
-    Path::new("{*}", "Nothing: see data/ and metadata/.").read(unversioned).write(unversioned).delete(unversioned).list(unversioned);
+pub(crate) const UNVERSIONED: Path = Path::new("{*}", "Nothing: see data/ and metadata/.")
+    .read(unversioned)
+    .write(unversioned)
+    .delete(unversioned)
+    .list(unversioned);
 
 fn unversioned(_: &Request) -> Result<Response> {
     Ok(Response::empty().status(404).warning(
@@ -30,15 +37,21 @@ fn exists(request: &Request) -> Result<bool> {
 }
 
 fn read(request: &Request) -> Result<Response> {
-    let Some(data) = storage::get_json::<Map<String, Value>>(&key(request)?)? else { return Ok(Response::empty()) };
+    let Some(data) = storage::get_json::<Map<String, Value>>(&key(request)?)? else {
+        return Ok(Response::empty());
+    };
     // A secret may say how long it wants to be kept.
-    let ttl = ["ttl", "lease"].into_iter().find_map(|name| match data.get(name)? {
-        Value::String(text) => coffer_sdk::parse_duration(text),
-        Value::Number(number) => number.as_u64(),
-        _ => None,
-    });
+    let ttl = ["ttl", "lease"]
+        .into_iter()
+        .find_map(|name| match data.get(name)? {
+            Value::String(text) => coffer_sdk::parse_duration(text),
+            Value::Number(number) => number.as_u64(),
+            _ => None,
+        });
     let mut response = Response::json(&data)?;
-    response.ttl = ttl.filter(|ttl| *ttl > 0).unwrap_or_else(|| mount::info().default_lease_ttl);
+    response.ttl = ttl
+        .filter(|ttl| *ttl > 0)
+        .unwrap_or_else(|| mount::info().default_lease_ttl);
     Ok(response)
 }
 

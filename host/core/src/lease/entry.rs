@@ -92,7 +92,11 @@ impl Lease {
 
     /// Makes its revocation due at `at`.
     pub fn reschedule(&self, txn: &mut Transaction, at: UnixMillis) -> Result<(), Error> {
-        Self { due: at, ..self.clone() }.replace(txn, self)
+        Self {
+            due: at,
+            ..self.clone()
+        }
+        .replace(txn, self)
     }
 
     /// Removes it with its indexes.
@@ -127,10 +131,14 @@ impl Lease {
 /// What this lease id names, if anything.
 pub async fn load(txn: &mut Transaction, ns: &str, id: &str) -> Result<Option<Leased>, Error> {
     let key = Ns(ns).lease(id);
-    let Some(value) = txn.get(&key).await? else { return Ok(None) };
+    let Some(value) = txn.get(&key).await? else {
+        return Ok(None);
+    };
     if value.first() == Some(&b'{') {
         let lease = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key))?;
         return Ok(Some(Leased::Secret(lease)));
     }
-    String::from_utf8(value.to_vec()).map(|hash| Some(Leased::Token(hash))).map_err(|_| Error::Corrupt(key))
+    String::from_utf8(value.to_vec())
+        .map(|hash| Some(Leased::Token(hash)))
+        .map_err(|_| Error::Corrupt(key))
 }

@@ -35,8 +35,20 @@ pub enum Progress {
 
 impl Job {
     /// Stores it, due now. The same `id` is the same job.
-    pub fn schedule(&self, txn: &mut Transaction, ns: &str, id: &str, now: UnixMillis) -> Result<(), Error> {
-        let due = Due { group: JOB_GROUP.into(), at: now, ns: ns.to_owned(), kind: DueKind::Job, id: id.to_owned() };
+    pub fn schedule(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        id: &str,
+        now: UnixMillis,
+    ) -> Result<(), Error> {
+        let due = Due {
+            group: JOB_GROUP.into(),
+            at: now,
+            ns: ns.to_owned(),
+            kind: DueKind::Job,
+            id: id.to_owned(),
+        };
         let value = serde_json::to_vec(self).map_err(|_| Error::Corrupt(due.key()))?;
         txn.put(due.key(), value);
         Ok(())
@@ -44,8 +56,12 @@ impl Job {
 
     /// Reads the one under this key.
     pub async fn load(txn: &mut Transaction, key: &str) -> Result<Option<Self>, Error> {
-        let Some(value) = txn.get(key).await? else { return Ok(None) };
-        serde_json::from_slice(&value).map(Some).map_err(|_| Error::Corrupt(key.to_owned()))
+        let Some(value) = txn.get(key).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&value)
+            .map(Some)
+            .map_err(|_| Error::Corrupt(key.to_owned()))
     }
 
     /// One page of it.
@@ -57,8 +73,12 @@ impl Job {
         now: UnixMillis,
     ) -> Result<Progress, Error> {
         match self {
-            Self::Token { hash, orphan } => revoke_family(txn, tokens, ns, hash, *orphan, now).await,
-            Self::Prefix { prefix, until } => revoke_prefix(txn, tokens, ns, prefix, *until, now).await,
+            Self::Token { hash, orphan } => {
+                revoke_family(txn, tokens, ns, hash, *orphan, now).await
+            }
+            Self::Prefix { prefix, until } => {
+                revoke_prefix(txn, tokens, ns, prefix, *until, now).await
+            }
             Self::Unmount { uuid } => unmount(txn, tokens, ns, uuid, now).await,
         }
     }
@@ -80,7 +100,12 @@ async fn revoke_family(
             Some(Leased::Secret(lease)) => {
                 // Its owner is gone: without the index entry this page is not seen again.
                 txn.delete(key.clone());
-                Lease { token: None, due: lease.due.min(now), ..(*lease).clone() }.replace(txn, &lease)?;
+                Lease {
+                    token: None,
+                    due: lease.due.min(now),
+                    ..(*lease).clone()
+                }
+                .replace(txn, &lease)?;
             }
             _ => txn.delete(key.clone()),
         }
@@ -90,9 +115,14 @@ async fn revoke_family(
     for key in &children {
         txn.delete(key.clone());
         let child = key.strip_prefix(&family).unwrap_or_default();
-        let Some((_, before)) = token::read_entry(txn, &Ns(ns).token(child)).await? else { continue };
+        let Some((_, before)) = token::read_entry(txn, &Ns(ns).token(child)).await? else {
+            continue;
+        };
         if orphan {
-            let after = token::TokenEntry { parent: None, ..before.clone() };
+            let after = token::TokenEntry {
+                parent: None,
+                ..before.clone()
+            };
             tokens.update(txn, child, &before, &after)?;
         } else {
             tokens.revoke(txn, child, &before, false, now)?;
@@ -120,7 +150,9 @@ async fn revoke_prefix(
             let id = key.strip_prefix(&root).unwrap_or_default();
             match entry::load(txn, ns, id).await? {
                 // What is due already needs no second look: it is being revoked, or waits after a failure.
-                Some(Leased::Secret(lease)) if lease.issued <= until && lease.due > now && lease.attempts == 0 => {
+                Some(Leased::Secret(lease))
+                    if lease.issued <= until && lease.due > now && lease.attempts == 0 =>
+                {
                     lease.reschedule(txn, now)?;
                     changed += 1;
                 }
@@ -156,7 +188,9 @@ async fn unmount(
     let mut after: Option<String> = None;
     let mut waiting = false;
     loop {
-        let page = txn.list(&prefix, after.as_deref(), limits::JOB_PAGE).await?;
+        let page = txn
+            .list(&prefix, after.as_deref(), limits::JOB_PAGE)
+            .await?;
         let mut changed = false;
         for due in page.iter().filter_map(|key| Due::parse(key)) {
             match due.kind {

@@ -78,13 +78,19 @@ impl Reaper {
     }
 
     /// Starts work on every group that has something due and is not held back, and returns when to look again.
-    async fn scan(self: &Arc<Self>, core: &Arc<Core>, workers: &mut JoinSet<()>) -> Result<UnixMillis, Error> {
+    async fn scan(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        workers: &mut JoinSet<()>,
+    ) -> Result<UnixMillis, Error> {
         let mut txn = core.barrier.begin()?;
         let now = core.clock.now();
         let mut next = now + limits::REAPER_NAP;
         let mut after: Option<String> = None;
         loop {
-            let groups = txn.children("due/", after.as_deref(), limits::REAPER_PAGE).await?;
+            let groups = txn
+                .children("due/", after.as_deref(), limits::REAPER_PAGE)
+                .await?;
             for name in &groups {
                 let group = name.trim_end_matches('/');
                 let failures = match lock(&self.groups).get(group).copied() {
@@ -96,7 +102,9 @@ impl Reaper {
                     Some(GroupState::Down { failures, .. }) => failures,
                     None => 0,
                 };
-                let Some(due) = first_due(&mut txn, group).await? else { continue };
+                let Some(due) = first_due(&mut txn, group).await? else {
+                    continue;
+                };
                 if due > now {
                     next = next.min(due);
                 } else if workers.len() < limits::REAPER_GROUPS {
@@ -128,14 +136,26 @@ impl Reaper {
                 let wait = backoff(failures, limits::GROUP_BACKOFF_MAX);
                 warn!(group, failures = failures + 1, retry_in = ?wait, reason, "revocations wait for their backend");
                 let until = core.clock.now() + wait;
-                groups.insert(group, GroupState::Down { until, failures: failures.saturating_add(1) });
+                groups.insert(
+                    group,
+                    GroupState::Down {
+                        until,
+                        failures: failures.saturating_add(1),
+                    },
+                );
             }
             Err(error) => {
                 if !matches!(error, Error::Sealed) {
                     warn!(group, %error, "revoking expired leases failed");
                 }
                 let until = core.clock.now() + backoff(failures, limits::GROUP_BACKOFF_MAX);
-                groups.insert(group, GroupState::Down { until, failures: failures.saturating_add(1) });
+                groups.insert(
+                    group,
+                    GroupState::Down {
+                        until,
+                        failures: failures.saturating_add(1),
+                    },
+                );
             }
         }
     }
@@ -147,12 +167,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Doubles with every failure.
 pub(super) fn backoff(failures: u32, max: Duration) -> Duration {
-    limits::REVOKE_BACKOFF_MIN.saturating_mul(1 << failures.min(20)).min(max)
+    limits::REVOKE_BACKOFF_MIN
+        .saturating_mul(1 << failures.min(20))
+        .min(max)
 }
 
-async fn first_due(txn: &mut coffer_barrier::Transaction, group: &str) -> Result<Option<UnixMillis>, Error> {
+async fn first_due(
+    txn: &mut coffer_barrier::Transaction,
+    group: &str,
+) -> Result<Option<UnixMillis>, Error> {
     let first = txn.list(&format!("due/{group}/"), None, 1).await?;
-    Ok(first.first().and_then(|key| Due::parse(key)).map(|due| due.at))
+    Ok(first
+        .first()
+        .and_then(|key| Due::parse(key))
+        .map(|due| due.at))
 }
 
 enum Drained {
@@ -168,11 +196,25 @@ async fn drain(core: &Arc<Core>, group: &str) -> Result<Drained, Error> {
     loop {
         let now = core.clock.now();
         let txn = core.barrier.begin()?;
-        let page = txn.list(&format!("due/{group}/"), after.as_deref(), limits::REAPER_PAGE).await?;
+        let page = txn
+            .list(
+                &format!("due/{group}/"),
+                after.as_deref(),
+                limits::REAPER_PAGE,
+            )
+            .await?;
         drop(txn);
-        let due: Vec<Due> = page.iter().filter_map(|key| Due::parse(key)).take_while(|due| due.at <= now).collect();
+        let due: Vec<Due> = page
+            .iter()
+            .filter_map(|key| Due::parse(key))
+            .take_while(|due| due.at <= now)
+            .collect();
         if due.is_empty() {
-            return Ok(if waiting { Drained::Waiting } else { Drained::Empty });
+            return Ok(if waiting {
+                Drained::Waiting
+            } else {
+                Drained::Empty
+            });
         }
         let mut running = JoinSet::new();
         let mut queue = due.into_iter();
@@ -187,7 +229,9 @@ async fn drain(core: &Arc<Core>, group: &str) -> Result<Drained, Error> {
                 let core = core.clone();
                 running.spawn(async move { reap(&core, &due).await });
             }
-            let Some(finished) = running.join_next().await else { break };
+            let Some(finished) = running.join_next().await else {
+                break;
+            };
             match finished {
                 Ok(Ok(Reaped::Done)) => {}
                 Ok(Ok(Reaped::Waiting)) => waiting = true,
@@ -242,8 +286,12 @@ async fn run_job(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
     let key = key.as_str();
     loop {
         let step = core.transact(|mut txn| async move {
-            let Some(job) = Job::load(&mut txn, key).await? else { return Ok((Progress::Done, txn)) };
-            let progress = job.step(&mut txn, &core.tokens, &due.ns, core.clock.now()).await?;
+            let Some(job) = Job::load(&mut txn, key).await? else {
+                return Ok((Progress::Done, txn));
+            };
+            let progress = job
+                .step(&mut txn, &core.tokens, &due.ns, core.clock.now())
+                .await?;
             if progress == Progress::Done {
                 txn.delete(key);
                 if let Job::Unmount { uuid } = &job {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use super::entry::{Lease, Leased, load};
 use crate::keys::Ns;
 use crate::mount::{Backend, RoutingTable};
@@ -17,7 +16,11 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
     let mut txn = core.barrier.begin()?;
     let lease = match load(&mut txn, ns, id).await? {
         Some(Leased::Secret(lease)) => *lease,
-        Some(Leased::Token(_)) => return Err(Error::invalid("tokens cannot be renewed through this endpoint")),
+        Some(Leased::Token(_)) => {
+            return Err(Error::invalid(
+                "tokens cannot be renewed through this endpoint",
+            ));
+        }
         None => return Err(Error::invalid("lease not found")),
     };
     let now = core.clock.now();
@@ -33,7 +36,11 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
     let (renewal, mut txn) = core.call_renew(&lease, increment).await?;
     let input = TtlInput {
         increment,
-        ttl: if renewal.ttl > 0 { renewal.ttl } else { lease.ttl },
+        ttl: if renewal.ttl > 0 {
+            renewal.ttl
+        } else {
+            lease.ttl
+        },
         max_ttl: renewal.max_ttl,
         period: renewal.period,
         mount_default: default,
@@ -56,11 +63,20 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
     if before.due < before.expires {
         return Err(Error::invalid("lease expired"));
     }
-    let after = Lease { renewed: Some(now), expires, due: expires, ..(*before).clone() };
+    let after = Lease {
+        renewed: Some(now),
+        expires,
+        due: expires,
+        ..(*before).clone()
+    };
     after.replace(&mut txn, &before)?;
     txn.commit().await?;
     Ok(Reply {
-        lease: LeaseReply { id: id.to_owned(), renewable: true, duration: granted.seconds },
+        lease: LeaseReply {
+            id: id.to_owned(),
+            renewable: true,
+            duration: granted.seconds,
+        },
         data: None,
         warnings: granted.warnings,
         ..Reply::default()
@@ -68,7 +84,13 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
 }
 
 /// Renews a token. `id` is what the caller gets back: empty where it gave only the accessor.
-pub async fn renew_token(core: &Arc<Core>, ns: &str, hash: &str, id: Zeroizing<String>, increment: u64) -> Result<Reply, Error> {
+pub async fn renew_token(
+    core: &Arc<Core>,
+    ns: &str,
+    hash: &str,
+    id: Zeroizing<String>,
+    increment: u64,
+) -> Result<Reply, Error> {
     let key = Ns(ns).token(hash);
     let mut txn = core.barrier.begin()?;
     let Some((_, entry)) = token::read_entry(&mut txn, &key).await? else {
@@ -93,25 +115,43 @@ pub async fn renew_token(core: &Arc<Core>, ns: &str, hash: &str, id: Zeroizing<S
         mount_max: max,
         issued: Some(entry.created),
     };
-    let made_by = table.by_uuid(&entry.mount).filter(|mount| matches!(mount.backend, Backend::Plugin(_) | Backend::Unavailable(_)));
+    let made_by = table
+        .by_uuid(&entry.mount)
+        .filter(|mount| matches!(mount.backend, Backend::Plugin(_) | Backend::Unavailable(_)));
     if let Some(mount) = made_by {
         let lease_id = format!("{}/h{hash}", entry.path);
-        let (renewal, after) = core.call_renew_token(mount, &entry, lease_id, increment, txn).await?;
+        let (renewal, after) = core
+            .call_renew_token(mount, &entry, lease_id, increment, txn)
+            .await?;
         txn = after;
-        input = TtlInput { ttl: renewal.ttl, max_ttl: renewal.max_ttl, period: renewal.period, ..input };
+        input = TtlInput {
+            ttl: renewal.ttl,
+            max_ttl: renewal.max_ttl,
+            period: renewal.period,
+            ..input
+        };
     }
     let granted = input.calculate(now);
     let Some((_, before)) = token::read_entry(&mut txn, &key).await? else {
         return Err(Error::invalid("token not found"));
     };
     let expires = Some(now.plus_seconds(granted.seconds));
-    let after = TokenEntry { expires, renewed: Some(now), period: input.period, ..before.clone() };
+    let after = TokenEntry {
+        expires,
+        renewed: Some(now),
+        period: input.period,
+        ..before.clone()
+    };
     core.tokens.update(&mut txn, hash, &before, &after)?;
     txn.commit().await?;
-    Ok(Reply::auth(AuthReply::new(id, &after, granted.seconds), granted.warnings))
+    Ok(Reply::auth(
+        AuthReply::new(id, &after, granted.seconds),
+        granted.warnings,
+    ))
 }
 
 fn times(table: &RoutingTable, mount: &str) -> (u64, u64) {
-    table.by_uuid(mount).map_or((0, 0), |mount| (mount.default_lease_ttl, mount.max_lease_ttl))
+    table.by_uuid(mount).map_or((0, 0), |mount| {
+        (mount.default_lease_ttl, mount.max_lease_ttl)
+    })
 }
-

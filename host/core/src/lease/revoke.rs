@@ -43,7 +43,12 @@ impl InFlight {
     async fn claim<'a>(&'a self, id: &'a str) -> Claim<'a> {
         loop {
             let finished = self.finished.notified();
-            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
+            if self
+                .ids
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id.to_owned())
+            {
                 return Claim { all: self, id };
             }
             finished.await;
@@ -53,13 +58,22 @@ impl InFlight {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.all.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(self.id);
+        self.all
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(self.id);
         self.all.finished.notify_waiters();
     }
 }
 
 /// Revokes a lease because its due entry says so. An entry that the lease no longer agrees with is dropped.
-pub(super) async fn revoke_due(core: &Arc<Core>, ns: &str, id: &str, due: &Due) -> Result<(), Failure> {
+pub(super) async fn revoke_due(
+    core: &Arc<Core>,
+    ns: &str,
+    id: &str,
+    due: &Due,
+) -> Result<(), Failure> {
     let _claim = core.in_flight.claim(id).await;
     match current(core, ns, id).await? {
         Some(lease) if lease.due == due.at => revoke(core, &lease).await,
@@ -89,12 +103,18 @@ pub async fn revoke_now(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Fail
 /// Forgets a lease, even if the plugin cannot undo what it stands for.
 pub async fn force(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Error> {
     let _claim = core.in_flight.claim(id).await;
-    let Some(lease) = current(core, ns, id).await? else { return Ok(()) };
+    let Some(lease) = current(core, ns, id).await? else {
+        return Ok(());
+    };
     match revoke(core, &lease).await {
         Ok(()) => Ok(()),
         Err(Failure::Host(error @ Error::Sealed)) => Err(error),
         Err(failure) => {
-            warn!(lease = id, ?failure, "a lease is forgotten by force; what it stood for may still exist");
+            warn!(
+                lease = id,
+                ?failure,
+                "a lease is forgotten by force; what it stood for may still exist"
+            );
             forget(core, &lease).await
         }
     }
@@ -112,7 +132,9 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
     match core.call_revoke(lease).await {
         Ok(()) => Ok(()),
         Err(error) => match &error {
-            Error::Plugin(answer) if answer.kind == ErrorKind::Unavailable => Err(Failure::Unavailable(answer.message.clone())),
+            Error::Plugin(answer) if answer.kind == ErrorKind::Unavailable => {
+                Err(Failure::Unavailable(answer.message.clone()))
+            }
             Error::Unavailable { .. } => Err(Failure::Unavailable(error.to_string())),
             Error::Plugin(_) | Error::Call { .. } => record(core, lease, error.to_string()).await,
             _ => Err(Failure::Host(error)),
@@ -134,12 +156,23 @@ async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
 /// Notes the failure and tries again later.
 async fn record(core: &Arc<Core>, lease: &Lease, reason: String) -> Result<(), Failure> {
     let attempts = lease.attempts.saturating_add(1);
-    warn!(lease = lease.id, attempts, irrevocable = attempts >= limits::IRREVOCABLE_AFTER, reason, "a lease could not be revoked");
+    warn!(
+        lease = lease.id,
+        attempts,
+        irrevocable = attempts >= limits::IRREVOCABLE_AFTER,
+        reason,
+        "a lease could not be revoked"
+    );
     let why = reason.as_str();
     core.transact(|mut txn| async move {
         if let Some(Leased::Secret(before)) = entry::load(&mut txn, &lease.ns, &lease.id).await? {
             let due = core.clock.now() + backoff(lease.attempts, limits::LEASE_BACKOFF_MAX);
-            let after = Lease { attempts, due, last_error: Some(why.to_owned()), ..(*before).clone() };
+            let after = Lease {
+                attempts,
+                due,
+                last_error: Some(why.to_owned()),
+                ..(*before).clone()
+            };
             after.replace(&mut txn, &before)?;
         }
         Ok(((), txn))

@@ -135,7 +135,9 @@ impl MountEntry {
 
     /// As `tune` shows it: with the times in force.
     pub fn describe_tuning(&self, default_ttl: u64, max_ttl: u64) -> Map<String, Value> {
-        let Value::Object(mut map) = self.describe_config() else { return Map::new() };
+        let Value::Object(mut map) = self.describe_config() else {
+            return Map::new();
+        };
         map.insert("default_lease_ttl".into(), default_ttl.into());
         map.insert("max_lease_ttl".into(), max_ttl.into());
         map.insert("description".into(), self.description.clone().into());
@@ -160,8 +162,12 @@ mod tests {
         let entry: MountEntry = serde_json::from_str(text).unwrap();
         assert_eq!(entry.full_path(), "kv/");
         assert!(!entry.is_native() && !entry.is_listed());
-        let again: MountEntry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
+        let again: MountEntry =
+            serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
         assert_eq!(again, entry);
-        assert_eq!(entry.describe("v1", "")["config"], json!({"default_lease_ttl":0,"force_no_cache":false,"max_lease_ttl":0}));
+        assert_eq!(
+            entry.describe("v1", "")["config"],
+            json!({"default_lease_ttl":0,"force_no_cache":false,"max_lease_ttl":0})
+        );
     }
 }

@@ -45,8 +45,14 @@ pub struct PluginMount {
 impl PluginMount {
     /// What the component says of a path, if anything is special about it.
     pub fn special(&self, path: &str) -> Special {
-        let paths = self.component.plugin().map_or(&[][..], |description| &description.paths);
-        paths.iter().find(|declared| matches(&declared.pattern, path)).map_or_else(Special::default, Special::from)
+        let paths = self
+            .component
+            .plugin()
+            .map_or(&[][..], |description| &description.paths);
+        paths
+            .iter()
+            .find(|declared| matches(&declared.pattern, path))
+            .map_or_else(Special::default, Special::from)
     }
 }
 
@@ -60,7 +66,11 @@ pub struct Special {
 
 impl From<&PathDescription> for Special {
     fn from(path: &PathDescription) -> Self {
-        Self { unauthenticated: path.unauthenticated, sudo: path.sudo, checks_existence: path.checks_existence }
+        Self {
+            unauthenticated: path.unauthenticated,
+            sudo: path.sudo,
+            checks_existence: path.checks_existence,
+        }
     }
 }
 
@@ -97,7 +107,8 @@ impl MountLoader {
     pub async fn load(&self, entry: MountEntry, version: Index) -> Mount {
         let set = |tuned: u64, server: u64| if tuned > 0 { tuned } else { server };
         let max_lease_ttl = set(entry.config.max_lease_ttl, self.max_lease_ttl);
-        let default_lease_ttl = set(entry.config.default_lease_ttl, self.default_lease_ttl).min(max_lease_ttl);
+        let default_lease_ttl =
+            set(entry.config.default_lease_ttl, self.default_lease_ttl).min(max_lease_ttl);
         let backend = match entry.kind.as_str() {
             SYSTEM => Backend::System,
             TOKEN => Backend::Token,
@@ -111,7 +122,10 @@ impl MountLoader {
                             accessor: entry.accessor.clone(),
                             default_lease_ttl,
                             max_lease_ttl,
-                            options: serde_json::to_string(&entry.options.clone().unwrap_or_default()).unwrap_or_default(),
+                            options: serde_json::to_string(
+                                &entry.options.clone().unwrap_or_default(),
+                            )
+                            .unwrap_or_default(),
                         },
                         deadline: coffer_runtime::DEADLINE,
                         memory: coffer_runtime::MEMORY,
@@ -119,14 +133,22 @@ impl MountLoader {
                     });
                     Backend::Plugin(PluginMount { component, context })
                 }
-                Ok(_) => Backend::Unavailable(format!("plugin {kind:?} is not a secret engine or auth method")),
+                Ok(_) => Backend::Unavailable(format!(
+                    "plugin {kind:?} is not a secret engine or auth method"
+                )),
                 Err(error) => {
                     tracing::error!(mount = entry.full_path(), %error, "the mount is unavailable");
                     Backend::Unavailable(error.to_string())
                 }
             },
         };
-        Mount { entry, version, backend, default_lease_ttl, max_lease_ttl }
+        Mount {
+            entry,
+            version,
+            backend,
+            default_lease_ttl,
+            max_lease_ttl,
+        }
     }
 }
 
@@ -134,8 +156,13 @@ impl Mount {
     /// The version and hash of what runs there.
     pub fn running(&self) -> (String, &str) {
         match &self.backend {
-            Backend::Plugin(plugin) => (format!("v{}", plugin.component.version()), &plugin.component.sha256),
-            Backend::System | Backend::Token => (format!("v{}+builtin", env!("CARGO_PKG_VERSION")), ""),
+            Backend::Plugin(plugin) => (
+                format!("v{}", plugin.component.version()),
+                &plugin.component.sha256,
+            ),
+            Backend::System | Backend::Token => {
+                (format!("v{}+builtin", env!("CARGO_PKG_VERSION")), "")
+            }
             Backend::Unavailable(_) => (String::new(), ""),
         }
     }

@@ -54,7 +54,10 @@ impl RoutingTable {
 
     /// A mount that a new one at `path` would collide with: at the same path, above it, or below it.
     pub fn collision(&self, path: &str) -> Option<&Arc<Mount>> {
-        self.by_path.iter().find(|(have, _)| have.starts_with(path) || path.starts_with(have.as_str())).map(|(_, m)| m)
+        self.by_path
+            .iter()
+            .find(|(have, _)| have.starts_with(path) || path.starts_with(have.as_str()))
+            .map(|(_, m)| m)
     }
 }
 
@@ -66,7 +69,10 @@ pub struct Router {
 
 impl Router {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { table: ArcSwap::default(), changed: AtomicU64::new(0) })
+        Arc::new(Self {
+            table: ArcSwap::default(),
+            changed: AtomicU64::new(0),
+        })
     }
 
     /// Watches the change feed. Returns whether a mount has changed.
@@ -83,24 +89,45 @@ impl Router {
     }
 
     /// The table as this transaction sees it, or newer.
-    pub async fn table(&self, txn: &mut Transaction, loader: &MountLoader) -> Result<Arc<RoutingTable>, Error> {
+    pub async fn table(
+        &self,
+        txn: &mut Transaction,
+        loader: &MountLoader,
+    ) -> Result<Arc<RoutingTable>, Error> {
         let table = self.table.load_full();
         if table.loaded && table.index >= self.changed.load(Ordering::Acquire) {
             return Ok(table);
         }
         let fresh = Arc::new(load(txn, &table, loader).await?);
-        self.table.rcu(|current| if current.index > fresh.index { current.clone() } else { fresh.clone() });
+        self.table.rcu(|current| {
+            if current.index > fresh.index {
+                current.clone()
+            } else {
+                fresh.clone()
+            }
+        });
         Ok(fresh)
     }
 }
 
-async fn load(txn: &mut Transaction, old: &RoutingTable, loader: &MountLoader) -> Result<RoutingTable, Error> {
-    let mut table = RoutingTable { index: txn.index(), loaded: true, ..RoutingTable::default() };
+async fn load(
+    txn: &mut Transaction,
+    old: &RoutingTable,
+    loader: &MountLoader,
+) -> Result<RoutingTable, Error> {
+    let mut table = RoutingTable {
+        index: txn.index(),
+        loaded: true,
+        ..RoutingTable::default()
+    };
     let ns = Ns(ROOT_NS);
     for (prefix, in_force) in [(ns.mount(""), true), (ns.unmounted(""), false)] {
         for key in txn.list(&prefix, None, limits::MAX_MOUNTS).await? {
-            let Some((version, value)) = txn.get_versioned(&key).await? else { continue };
-            let entry: MountEntry = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
+            let Some((version, value)) = txn.get_versioned(&key).await? else {
+                continue;
+            };
+            let entry: MountEntry =
+                serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
             let mount = match old.by_uuid.get(&entry.uuid) {
                 Some(mount) if mount.version == version => mount.clone(),
                 _ => Arc::new(loader.load(entry, version).await),

@@ -58,19 +58,30 @@ pub struct Acl {
 
 impl Acl {
     /// The merged policies of a token. The policy named `root` allows everything.
-    pub fn new<'p>(policies: impl IntoIterator<Item = &'p Arc<Policy>>, root: bool, subject: Subject<'_>) -> Self {
-        let mut acl = Self { root, ..Self::default() };
+    pub fn new<'p>(
+        policies: impl IntoIterator<Item = &'p Arc<Policy>>,
+        root: bool,
+        subject: Subject<'_>,
+    ) -> Self {
+        let mut acl = Self {
+            root,
+            ..Self::default()
+        };
         for policy in policies {
             for rule in &policy.rules {
                 let filled;
                 let pattern = if rule.path.contains("{{") {
-                    let Some(path) = subject.fill(&rule.path) else { continue };
+                    let Some(path) = subject.fill(&rule.path) else {
+                        continue;
+                    };
                     filled = path;
                     &filled
                 } else {
                     &rule.path
                 };
-                acl.rules.entry(pattern, Rules::default).merge(rule, &policy.name);
+                acl.rules
+                    .entry(pattern, Rules::default)
+                    .merge(rule, &policy.name);
                 if !rule.capabilities.contains(Capability::Deny) {
                     acl.granting.push(pattern.clone());
                 }
@@ -118,14 +129,25 @@ impl Acl {
             return true;
         }
         let listing = matches!(access.capability, Capability::List | Capability::Scan);
-        self.find(access.path, listing).is_some_and(|pattern| pattern.value.check(access).is_ok())
+        self.find(access.path, listing)
+            .is_some_and(|pattern| pattern.value.check(access).is_ok())
     }
 
     /// The same, with the reason.
     pub fn decide(&self, access: &Access<'_>) -> Decision {
-        let decided = |allowed, rule, policies, reason: &str| Decision { allowed, rule, policies, reason: reason.to_owned() };
+        let decided = |allowed, rule, policies, reason: &str| Decision {
+            allowed,
+            rule,
+            policies,
+            reason: reason.to_owned(),
+        };
         if self.root {
-            return decided(true, None, vec!["root".to_owned()], "the root policy allows everything");
+            return decided(
+                true,
+                None,
+                vec!["root".to_owned()],
+                "the root policy allows everything",
+            );
         }
         let listing = matches!(access.capability, Capability::List | Capability::Scan);
         match self.find(access.path, listing) {
@@ -135,7 +157,12 @@ impl Acl {
                     Ok(()) => (true, "the rule grants it"),
                     Err(reason) => (false, reason),
                 };
-                decided(allowed, Some(pattern.text.clone()), pattern.value.policies.clone(), reason)
+                decided(
+                    allowed,
+                    Some(pattern.text.clone()),
+                    pattern.value.policies.clone(),
+                    reason,
+                )
             }
         }
     }
@@ -151,7 +178,10 @@ impl Acl {
             return vec!["root"];
         }
         let found = self.find(path, path.ends_with('/'));
-        found.map_or_else(|| vec!["deny"], |pattern| pattern.value.capabilities.names())
+        found.map_or_else(
+            || vec!["deny"],
+            |pattern| pattern.value.capabilities.names(),
+        )
     }
 }
 
@@ -182,29 +212,52 @@ impl Rules {
         if access.sudo && !has(Capability::Sudo) {
             return Err("the path needs sudo, which the rule does not grant");
         }
-        if self.max_wrapping_ttl > 0 && access.wrap_ttl.is_none_or(|ttl| ttl > self.max_wrapping_ttl) {
+        if self.max_wrapping_ttl > 0
+            && access
+                .wrap_ttl
+                .is_none_or(|ttl| ttl > self.max_wrapping_ttl)
+        {
             return Err("the rule wants a wrapped response of at most max_wrapping_ttl");
         }
-        if self.min_wrapping_ttl > 0 && access.wrap_ttl.is_none_or(|ttl| ttl < self.min_wrapping_ttl) {
+        if self.min_wrapping_ttl > 0
+            && access
+                .wrap_ttl
+                .is_none_or(|ttl| ttl < self.min_wrapping_ttl)
+        {
             return Err("the rule wants a wrapped response of at least min_wrapping_ttl");
         }
         match access.capability {
-            Capability::Create | Capability::Update | Capability::Patch => self.check_parameters(access.parameters),
+            Capability::Create | Capability::Update | Capability::Patch => {
+                self.check_parameters(access.parameters)
+            }
             _ => Ok(()),
         }
     }
 
-    fn check_parameters(&self, parameters: Option<&Map<String, Value>>) -> Result<(), &'static str> {
-        let given: Vec<(String, &Value)> =
-            parameters.into_iter().flatten().map(|(name, value)| (name.to_lowercase(), value)).collect();
-        if !self.required.iter().all(|name| given.iter().any(|(have, _)| *have == name.to_lowercase())) {
+    fn check_parameters(
+        &self,
+        parameters: Option<&Map<String, Value>>,
+    ) -> Result<(), &'static str> {
+        let given: Vec<(String, &Value)> = parameters
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.to_lowercase(), value))
+            .collect();
+        if !self
+            .required
+            .iter()
+            .all(|name| given.iter().any(|(have, _)| *have == name.to_lowercase()))
+        {
             return Err("a required parameter is missing");
         }
         if let Some(denied) = &self.denied {
             if denied.contains_key("*") && !given.is_empty() {
                 return Err("the rule denies all parameters");
             }
-            if given.iter().any(|(name, value)| denied.get(name).is_some_and(|values| listed(value, values))) {
+            if given
+                .iter()
+                .any(|(name, value)| denied.get(name).is_some_and(|values| listed(value, values)))
+            {
                 return Err("a parameter is denied");
             }
         }
@@ -263,7 +316,13 @@ fn merge(into: &mut Option<Parameters>, from: Option<&Parameters>) {
     for (name, values) in from {
         match into.get_mut(name) {
             Some(have) if have.is_empty() || values.is_empty() => have.clear(),
-            Some(have) => have.extend(values.iter().filter(|v| !have.contains(v)).cloned().collect::<Vec<_>>()),
+            Some(have) => have.extend(
+                values
+                    .iter()
+                    .filter(|v| !have.contains(v))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            ),
             None => {
                 into.insert(name.clone(), values.clone());
             }

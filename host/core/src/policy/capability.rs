@@ -31,7 +31,9 @@ const ALL: [(Capability, &str); 11] = [
 
 impl Capability {
     pub fn parse(name: &str) -> Option<Self> {
-        ALL.iter().find(|(_, have)| *have == name).map(|(capability, _)| *capability)
+        ALL.iter()
+            .find(|(_, have)| *have == name)
+            .map(|(capability, _)| *capability)
     }
 }
 
@@ -52,7 +54,11 @@ impl Capabilities {
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         let all = Self(self.0 | other.0);
-        if all.contains(Capability::Deny) { Self(Capability::Deny as u16) } else { all }
+        if all.contains(Capability::Deny) {
+            Self(Capability::Deny as u16)
+        } else {
+            all
+        }
     }
 
     /// By name, sorted; `deny` if there are none.
@@ -60,6 +66,9 @@ impl Capabilities {
         if self.0 == 0 || self.contains(Capability::Deny) {
             return vec!["deny"];
         }
-        ALL.iter().filter(|(capability, _)| self.contains(*capability)).map(|(_, name)| *name).collect()
+        ALL.iter()
+            .filter(|(capability, _)| self.contains(*capability))
+            .map(|(_, name)| *name)
+            .collect()
     }
 }

@@ -53,21 +53,37 @@ impl Policy {
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
         let fail = |message: String| Err(PolicyError(message));
         if text.len() > MAX_POLICY {
-            return fail(format!("it has {} bytes; {MAX_POLICY} are allowed", text.len()));
+            return fail(format!(
+                "it has {} bytes; {MAX_POLICY} are allowed",
+                text.len()
+            ));
         }
         if nesting(text) > MAX_NESTING {
             return fail(format!("it is nested more than {MAX_NESTING} deep"));
         }
-        let paths = if text.trim_start().starts_with('{') { json_paths(text)? } else { hcl_paths(text)? };
+        let paths = if text.trim_start().starts_with('{') {
+            json_paths(text)?
+        } else {
+            hcl_paths(text)?
+        };
         if paths.len() > MAX_RULES {
-            return fail(format!("it has {} paths; {MAX_RULES} are allowed", paths.len()));
+            return fail(format!(
+                "it has {} paths; {MAX_RULES} are allowed",
+                paths.len()
+            ));
         }
         let rules = paths
             .into_iter()
-            .map(|(path, body)| rule(&path, &body).map_err(|reason| PolicyError(format!("path {path:?}: {reason}"))))
+            .map(|(path, body)| {
+                rule(&path, &body).map_err(|reason| PolicyError(format!("path {path:?}: {reason}")))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let templated = rules.iter().any(|rule| rule.path.contains("{{"));
-        Ok(Self { name: name.to_owned(), rules, templated })
+        Ok(Self {
+            name: name.to_owned(),
+            rules,
+            templated,
+        })
     }
 }
 
@@ -89,15 +105,20 @@ type Paths = Vec<(String, Map<String, Value>)>;
 
 fn json_paths(text: &str) -> Result<Paths, PolicyError> {
     let fail = |message: &str| Err(PolicyError(message.to_owned()));
-    let value: Value = serde_json::from_str(text).map_err(|error| PolicyError(error.to_string()))?;
-    let Value::Object(root) = value else { return fail("expected an object") };
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| PolicyError(error.to_string()))?;
+    let Value::Object(root) = value else {
+        return fail("expected an object");
+    };
     let mut paths = Vec::new();
     for (key, value) in root {
         match (key.as_str(), value) {
             ("path", Value::Object(map)) => collect(&mut paths, map)?,
             ("path", Value::Array(list)) => {
                 for item in list {
-                    let Value::Object(map) = item else { return fail("\"path\" must hold objects") };
+                    let Value::Object(map) = item else {
+                        return fail("\"path\" must hold objects");
+                    };
                     collect(&mut paths, map)?;
                 }
             }
@@ -141,9 +162,17 @@ fn hcl_paths(text: &str) -> Result<Paths, PolicyError> {
                 paths.push((path, body));
             }
             hcl::Structure::Attribute(attribute) if attribute.key.as_str() == "name" => {}
-            hcl::Structure::Block(block) => return Err(PolicyError(format!("invalid key {:?}", block.identifier.as_str()))),
+            hcl::Structure::Block(block) => {
+                return Err(PolicyError(format!(
+                    "invalid key {:?}",
+                    block.identifier.as_str()
+                )));
+            }
             hcl::Structure::Attribute(attribute) => {
-                return Err(PolicyError(format!("invalid key {:?}", attribute.key.as_str())));
+                return Err(PolicyError(format!(
+                    "invalid key {:?}",
+                    attribute.key.as_str()
+                )));
             }
         }
     }
@@ -201,20 +230,30 @@ fn old_policy(set: &mut Capabilities, value: &Value) -> Result<(), String> {
         Some("sudo") => &[Create, Read, Update, Delete, List, Sudo],
         _ => return Err(format!("invalid policy {value}")),
     };
-    granted.iter().for_each(|capability| set.insert(*capability));
+    granted
+        .iter()
+        .for_each(|capability| set.insert(*capability));
     Ok(())
 }
 
 fn texts(key: &str, value: &Value) -> Result<Vec<String>, String> {
-    let Value::Array(items) = value else { return Err(format!("{key} must be a list of strings")) };
+    let Value::Array(items) = value else {
+        return Err(format!("{key} must be a list of strings"));
+    };
     items
         .iter()
-        .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| format!("{key} must be a list of strings")))
+        .map(|item| {
+            item.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("{key} must be a list of strings"))
+        })
         .collect()
 }
 
 fn parameters(key: &str, value: &Value) -> Result<Parameters, String> {
-    let Value::Object(map) = value else { return Err(format!("{key} must be an object of lists")) };
+    let Value::Object(map) = value else {
+        return Err(format!("{key} must be an object of lists"));
+    };
     map.iter()
         .map(|(name, values)| match values {
             Value::Array(values) => Ok((name.to_lowercase(), values.clone())),

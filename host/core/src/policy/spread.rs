@@ -76,7 +76,9 @@ pub(super) fn spread(text: &str) -> String {
             // A bare value, a number or a word, up to what ends it.
             c if in_block && assigned && !c.is_whitespace() => {
                 out.push(c);
-                while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+                while let Some(c) =
+                    chars.next_if(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+                {
                     out.push(c);
                 }
                 complete = true;

@@ -31,13 +31,18 @@ impl Subject<'_> {
 
     fn value(&self, name: &str) -> Option<&str> {
         let alias = self.alias?;
-        let (accessor, field) = name.strip_prefix("identity.entity.aliases.")?.split_once('.')?;
+        let (accessor, field) = name
+            .strip_prefix("identity.entity.aliases.")?
+            .split_once('.')?;
         if accessor != alias.mount_accessor {
             return None;
         }
         match field {
             "name" => Some(&alias.name),
-            _ => alias.metadata.get(field.strip_prefix("metadata.")?).map(String::as_str),
+            _ => alias
+                .metadata
+                .get(field.strip_prefix("metadata.")?)
+                .map(String::as_str),
         }
     }
 }

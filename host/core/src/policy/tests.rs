@@ -8,13 +8,22 @@ use super::*;
 use crate::token::Alias;
 
 fn acl(policies: &[&str], subject: Subject<'_>) -> Acl {
-    let parsed: Vec<_> =
-        policies.iter().enumerate().map(|(n, text)| Arc::new(Policy::parse(&format!("p{n}"), text).unwrap())).collect();
+    let parsed: Vec<_> = policies
+        .iter()
+        .enumerate()
+        .map(|(n, text)| Arc::new(Policy::parse(&format!("p{n}"), text).unwrap()))
+        .collect();
     Acl::new(&parsed, false, subject)
 }
 
 fn access(path: &str, capability: Capability) -> Access<'_> {
-    Access { path, capability, sudo: false, parameters: None, wrap_ttl: None }
+    Access {
+        path,
+        capability,
+        sudo: false,
+        parameters: None,
+        wrap_ttl: None,
+    }
 }
 
 #[test]
@@ -26,17 +35,30 @@ fn the_default_policy_parses() {
 
 #[test]
 fn json_says_the_same_as_hcl() {
-    let hcl = Policy::parse("p", r#"path "a/*" { capabilities = ["read", "list"] allowed_parameters = { "x" = ["1", 2] } }"#);
-    let json = Policy::parse("p", r#"{"path":{"a/*":{"capabilities":["read","list"],"allowed_parameters":{"x":["1",2]}}}}"#);
+    let hcl = Policy::parse(
+        "p",
+        r#"path "a/*" { capabilities = ["read", "list"] allowed_parameters = { "x" = ["1", 2] } }"#,
+    );
+    let json = Policy::parse(
+        "p",
+        r#"{"path":{"a/*":{"capabilities":["read","list"],"allowed_parameters":{"x":["1",2]}}}}"#,
+    );
     assert_eq!(hcl.unwrap(), json.unwrap());
     let old = Policy::parse("p", r#"path "/a" { policy = "write" }"#).unwrap();
-    assert_eq!(old.rules.first().unwrap().capabilities.names(), ["create", "delete", "list", "read", "update"]);
+    assert_eq!(
+        old.rules.first().unwrap().capabilities.names(),
+        ["create", "delete", "list", "read", "update"]
+    );
     assert_eq!(old.rules.first().unwrap().path, "a");
 }
 
 #[test]
 fn bad_policies_are_refused_with_a_reason() {
-    let deep = format!("path \"a\" {{ x = {}{} }}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        "path \"a\" {{ x = {}{} }}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     #[rustfmt::skip]
     let table = [
         (r#"path "a" { capabilities = ["zz"] }"#, "invalid capability \"zz\""),
@@ -52,7 +74,10 @@ fn bad_policies_are_refused_with_a_reason() {
     ];
     for (text, reason) in table {
         let error = Policy::parse("p", text).unwrap_err().to_string();
-        assert!(error.contains(reason) && error.starts_with("failed to parse policy"), "{error}");
+        assert!(
+            error.contains(reason) && error.starts_with("failed to parse policy"),
+            "{error}"
+        );
     }
 }
 
@@ -69,18 +94,35 @@ fn rules_of_several_policies_are_merged_and_deny_wins() {
     assert_eq!(acl.capabilities("b"), ["deny"]);
     assert!(!acl.treats_create_as_update("a"));
     let decision = acl.decide(&access("b", Capability::Read));
-    assert_eq!((decision.allowed, decision.rule.as_deref()), (false, Some("b")));
+    assert_eq!(
+        (decision.allowed, decision.rule.as_deref()),
+        (false, Some("b"))
+    );
     assert_eq!(decision.policies, ["p0", "p1"]);
-    assert!(!acl.allows(&Access { sudo: true, ..access("a", Capability::Read) }));
+    assert!(!acl.allows(&Access {
+        sudo: true,
+        ..access("a", Capability::Read)
+    }));
 }
 
 #[test]
 fn listings_need_no_slash_in_the_rule() {
     for rule in ["m/x", "m/x/", "m/*", "m/+"] {
-        let acl = acl(&[&format!(r#"path "{rule}" {{ capabilities = ["list"] }}"#)], Subject::default());
+        let acl = acl(
+            &[&format!(r#"path "{rule}" {{ capabilities = ["list"] }}"#)],
+            Subject::default(),
+        );
         let expected = rule != "m/+";
-        assert_eq!(acl.allows(&access("m/x", Capability::List)), expected, "{rule}");
-        assert_eq!(acl.allows(&access("m/x/", Capability::List)), expected, "{rule}");
+        assert_eq!(
+            acl.allows(&access("m/x", Capability::List)),
+            expected,
+            "{rule}"
+        );
+        assert_eq!(
+            acl.allows(&access("m/x/", Capability::List)),
+            expected,
+            "{rule}"
+        );
     }
 }
 
@@ -104,7 +146,10 @@ fn parameters() {
         ("e", json!({}), false), ("e", json!({"x": null}), true),
     ];
     for (path, body, allowed) in table {
-        let access = Access { parameters: body.as_object(), ..access(path, Capability::Update) };
+        let access = Access {
+            parameters: body.as_object(),
+            ..access(path, Capability::Update)
+        };
         assert_eq!(acl.allows(&access), allowed, "{path} {body}");
         assert!(acl.needs_parameters(path));
     }
@@ -112,10 +157,24 @@ fn parameters() {
 
 #[test]
 fn wrapping_times() {
-    let text = r#"path "a" { capabilities = ["read"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }"#;
+    let text =
+        r#"path "a" { capabilities = ["read"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }"#;
     let acl = acl(&[text], Subject::default());
-    for (ttl, allowed) in [(None, false), (Some(59), false), (Some(60), true), (Some(3600), true), (Some(3601), false)] {
-        assert_eq!(acl.allows(&Access { wrap_ttl: ttl, ..access("a", Capability::Read) }), allowed, "{ttl:?}");
+    for (ttl, allowed) in [
+        (None, false),
+        (Some(59), false),
+        (Some(60), true),
+        (Some(3600), true),
+        (Some(3601), false),
+    ] {
+        assert_eq!(
+            acl.allows(&Access {
+                wrap_ttl: ttl,
+                ..access("a", Capability::Read)
+            }),
+            allowed,
+            "{ttl:?}"
+        );
     }
 }
 
@@ -138,12 +197,26 @@ fn a_template_names_and_never_widens() {
     for hostile in ["*", "+", "a/b", "", "b*"] {
         let eve = alias(hostile, hostile);
         let acl = acl(&[text], Subject { alias: Some(&eve) });
-        for path in ["kv/bob/x", "kv/a/b/x", "kv//x", "team/red", "team/", "kv/b/x"] {
+        for path in [
+            "kv/bob/x", "kv/a/b/x", "kv//x", "team/red", "team/", "kv/b/x",
+        ] {
             assert_eq!(acl.capabilities(path), ["deny"], "{hostile:?} {path}");
         }
     }
-    let other = Alias { mount_accessor: "auth_y_2".into(), ..bob };
-    assert_eq!(acl(&[text], Subject { alias: Some(&other) }).capabilities("kv/bob/x"), ["deny"]);
+    let other = Alias {
+        mount_accessor: "auth_y_2".into(),
+        ..bob
+    };
+    assert_eq!(
+        acl(
+            &[text],
+            Subject {
+                alias: Some(&other)
+            }
+        )
+        .capabilities("kv/bob/x"),
+        ["deny"]
+    );
 }
 
 #[test]
@@ -154,7 +227,12 @@ fn what_reaches_below_a_mount() {
         ("other/*", false), ("secretive/x", false), ("+", false),
     ];
     for (pattern, expected) in table {
-        let acl = acl(&[&format!("path \"{pattern}\" {{ capabilities = [\"read\"] }}")], Subject::default());
+        let acl = acl(
+            &[&format!(
+                "path \"{pattern}\" {{ capabilities = [\"read\"] }}"
+            )],
+            Subject::default(),
+        );
         assert_eq!(acl.reaches_below("secret/"), expected, "{pattern}");
     }
 }

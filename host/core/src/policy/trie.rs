@@ -36,9 +36,16 @@ fn rank(text: &str) -> Rank {
         })
         .collect();
     let pluses = segments.iter().filter(|s| is_plus(s)).count();
-    let first_plus = segments.iter().find(|s| is_plus(s)).map(|(start, _)| *start);
+    let first_plus = segments
+        .iter()
+        .find(|s| is_plus(s))
+        .map(|(start, _)| *start);
     let first_glob = glob.then(|| text.len() - 1);
-    let first = first_plus.into_iter().chain(first_glob).min().unwrap_or(usize::MAX);
+    let first = first_plus
+        .into_iter()
+        .chain(first_glob)
+        .min()
+        .unwrap_or(usize::MAX);
     (first, !glob, Reverse(pluses), text.len())
 }
 
@@ -54,7 +61,12 @@ pub struct Trie<T> {
 
 impl<T> Default for Trie<T> {
     fn default() -> Self {
-        Self { literal: HashMap::new(), plus: None, here: None, globs: Vec::new() }
+        Self {
+            literal: HashMap::new(),
+            plus: None,
+            here: None,
+            globs: Vec::new(),
+        }
     }
 }
 
@@ -70,7 +82,11 @@ impl<T> Trie<T> {
                 let at = match node.globs.iter().position(|(have, _)| **have == *start) {
                     Some(at) => at,
                     None => {
-                        let pattern = Pattern { text: text.to_owned(), rank: rank(text), value: default() };
+                        let pattern = Pattern {
+                            text: text.to_owned(),
+                            rank: rank(text),
+                            value: default(),
+                        };
                         node.globs.push((start.into(), pattern));
                         node.globs.len() - 1
                     }
@@ -83,7 +99,11 @@ impl<T> Trie<T> {
                 _ => node.literal.entry(segment.into()).or_default(),
             };
         }
-        let new = || Pattern { text: text.to_owned(), rank: rank(text), value: default() };
+        let new = || Pattern {
+            text: text.to_owned(),
+            rank: rank(text),
+            value: default(),
+        };
         &mut node.here.get_or_insert_with(new).value
     }
 
@@ -155,7 +175,16 @@ mod tests {
     #[test]
     fn the_documented_examples() {
         let mut trie = Trie::default();
-        for pattern in ["secret/*", "secret/+/team", "secret/foo*", "secret/foo/team", "secret/+/*", "+/foo/team", "a/+/+/b", "a/x/+/b"] {
+        for pattern in [
+            "secret/*",
+            "secret/+/team",
+            "secret/foo*",
+            "secret/foo/team",
+            "secret/+/*",
+            "+/foo/team",
+            "a/+/+/b",
+            "a/x/+/b",
+        ] {
             *trie.entry(pattern, || 0) += 1;
         }
         #[rustfmt::skip]

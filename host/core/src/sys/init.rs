@@ -11,14 +11,41 @@ use crate::policy::DEFAULT_POLICY;
 use crate::token::{TokenEntry, TokenKeys, TokenKind};
 
 /// Everything but the keys, into the transaction that `init` commits.
-pub fn initialize(txn: &mut Transaction, random: &Random, now: UnixMillis, root_token: &str, kv: bool) {
+pub fn initialize(
+    txn: &mut Transaction,
+    random: &Random,
+    now: UnixMillis,
+    root_token: &str,
+    kv: bool,
+) {
     store_policy(txn, ROOT_NS, "default", DEFAULT_POLICY, 1, now);
-    let system = mount(random, now, Table::Secret, "sys/", SYSTEM, "system endpoints used for control, policy and debugging");
+    let system = mount(
+        random,
+        now,
+        Table::Secret,
+        "sys/",
+        SYSTEM,
+        "system endpoints used for control, policy and debugging",
+    );
     store_mount(txn, &system);
-    let token = mount(random, now, Table::Auth, "token/", TOKEN, "token based credentials");
+    let token = mount(
+        random,
+        now,
+        Table::Auth,
+        "token/",
+        TOKEN,
+        "token based credentials",
+    );
     store_mount(txn, &token);
     if kv {
-        let mut entry = mount(random, now, Table::Secret, "secret/", "kv", "key/value secret storage");
+        let mut entry = mount(
+            random,
+            now,
+            Table::Secret,
+            "secret/",
+            "kv",
+            "key/value secret storage",
+        );
         entry.options = Some([("version".to_owned(), "2".to_owned())].into());
         store_mount(txn, &entry);
     }
@@ -54,7 +81,14 @@ pub fn initialize(txn: &mut Transaction, random: &Random, now: UnixMillis, root_
 }
 
 /// A mount as it is first.
-pub(super) fn mount(random: &Random, now: UnixMillis, table: Table, path: &str, kind: &str, description: &str) -> MountEntry {
+pub(super) fn mount(
+    random: &Random,
+    now: UnixMillis,
+    table: Table,
+    path: &str,
+    kind: &str,
+    description: &str,
+) -> MountEntry {
     let prefix = if table == Table::Auth { "auth_" } else { "" };
     MountEntry {
         ns: ROOT_NS.to_owned(),

@@ -27,7 +27,9 @@ pub async fn lookup(c: &mut Context<'_>) -> Result<Reply, Error> {
         Some(Leased::Secret(lease)) => Ok(Reply::data(lease.lookup(now))),
         Some(Leased::Token(hash)) => {
             let key = Ns(c.ns).token(&hash);
-            let (_, entry) = token::read_entry(c.txn, &key).await?.ok_or_else(|| Error::invalid("invalid lease"))?;
+            let (_, entry) = token::read_entry(c.txn, &key)
+                .await?
+                .ok_or_else(|| Error::invalid("invalid lease"))?;
             let token = entry.lookup("", now);
             Ok(Reply::data(json!({
                 "id": id,
@@ -47,7 +49,11 @@ pub async fn list(c: &mut Context<'_>) -> Result<Reply, Error> {
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');
     }
-    Reply::list(c.txn.children(&Ns(c.ns).lease(&prefix), None, limits::MAX_LIST).await?)
+    Reply::list(
+        c.txn
+            .children(&Ns(c.ns).lease(&prefix), None, limits::MAX_LIST)
+            .await?,
+    )
 }
 
 pub async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {
@@ -72,12 +78,20 @@ pub async fn revoke(c: &mut Context<'_>) -> Result<Reply, Error> {
             lease.reschedule(c.txn, now)?;
             if sync {
                 c.txn.commit_and_continue().await?;
-                let revoked = tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, &id)).await;
-                let failed = |reason: String| Error::invalid(format!("failed to revoke {id:?}: {reason}; it will be tried again"));
+                let revoked =
+                    tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, &id))
+                        .await;
+                let failed = |reason: String| {
+                    Error::invalid(format!(
+                        "failed to revoke {id:?}: {reason}; it will be tried again"
+                    ))
+                };
                 match revoked {
                     Ok(Ok(())) => {}
                     Ok(Err(failure)) => return Err(failed(failure.to_string())),
-                    Err(_) => return Err(failed(format!("not done within {:?}", limits::SYNC_REVOKE))),
+                    Err(_) => {
+                        return Err(failed(format!("not done within {:?}", limits::SYNC_REVOKE)));
+                    }
                 }
             }
         }
@@ -98,14 +112,20 @@ pub async fn revoke_prefix(c: &mut Context<'_>) -> Result<Reply, Error> {
     let sync = c.params.boolean("sync")?.unwrap_or(false);
     let now = c.core.clock.now();
     let id = c.core.random.uuid();
-    Job::Prefix { prefix: prefix.clone(), until: now }.schedule(c.txn, c.ns, &id, now)?;
+    Job::Prefix {
+        prefix: prefix.clone(),
+        until: now,
+    }
+    .schedule(c.txn, c.ns, &id, now)?;
     if !sync {
         return Ok(Reply::empty());
     }
     c.txn.commit_and_continue().await?;
     for id in ids(c, &prefix).await? {
         if let Err(failure) = lease::revoke_now(c.core, c.ns, &id).await {
-            return Err(Error::invalid(format!("failed to revoke {id:?}: {failure}; it will be tried again")));
+            return Err(Error::invalid(format!(
+                "failed to revoke {id:?}: {failure}; it will be tried again"
+            )));
         }
     }
     Ok(Reply::empty())
@@ -115,7 +135,11 @@ pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
     let prefix = prefix(c)?;
     let now = c.core.clock.now();
     // Tokens under the prefix are revoked like any others.
-    Job::Prefix { prefix: prefix.clone(), until: now }.schedule(c.txn, c.ns, &c.core.random.uuid(), now)?;
+    Job::Prefix {
+        prefix: prefix.clone(),
+        until: now,
+    }
+    .schedule(c.txn, c.ns, &c.core.random.uuid(), now)?;
     c.txn.commit_and_continue().await?;
     for id in ids(c, &prefix).await? {
         lease::force(c.core, c.ns, &id).await?;
@@ -125,6 +149,12 @@ pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 async fn ids(c: &mut Context<'_>, prefix: &str) -> Result<Vec<String>, Error> {
     let root = Ns(c.ns).lease("");
-    let keys = c.txn.list(&Ns(c.ns).lease(prefix), None, limits::MAX_LIST).await?;
-    Ok(keys.into_iter().filter_map(|key| key.strip_prefix(&root).map(str::to_owned)).collect())
+    let keys = c
+        .txn
+        .list(&Ns(c.ns).lease(prefix), None, limits::MAX_LIST)
+        .await?;
+    Ok(keys
+        .into_iter()
+        .filter_map(|key| key.strip_prefix(&root).map(str::to_owned))
+        .collect())
 }

@@ -25,7 +25,11 @@ pub async fn lifecycle(core: &Arc<Core>, request: &Request) -> Option<Result<Res
         ("sys/unseal", Method::Post) => unseal(core, request).await,
         ("sys/leader", Method::Get | Method::Head) => Ok(leader(core)),
         ("sys/health" | "sys/seal-status" | "sys/init" | "sys/unseal" | "sys/leader", _) => {
-            Ok(Response { status: 405, body: Body::Json(json!({"errors": []}).to_string().into()), headers: Vec::new() })
+            Ok(Response {
+                status: 405,
+                body: Body::Json(json!({"errors": []}).to_string().into()),
+                headers: Vec::new(),
+            })
         }
         _ => return None,
     };
@@ -39,12 +43,16 @@ fn bare(value: Value) -> Response {
 async fn health(core: &Core, request: &Request) -> Result<Response, Error> {
     let status = core.seal_status().await?;
     let code = |name: &str, default: u16| -> Result<u16, Error> {
-        let Some((_, value)) = request.query.iter().find(|(have, _)| have == name) else { return Ok(default) };
+        let Some((_, value)) = request.query.iter().find(|(have, _)| have == name) else {
+            return Ok(default);
+        };
         value
             .parse()
             .ok()
             .filter(|code| (200..=599).contains(code))
-            .ok_or_else(|| Error::invalid(format!("{name} must be an HTTP status between 200 and 599")))
+            .ok_or_else(|| {
+                Error::invalid(format!("{name} must be an HTTP status between 200 and 599"))
+            })
     };
     let status_code = if !status.initialized {
         code("uninitcode", 501)?
@@ -92,7 +100,9 @@ async fn seal_status(core: &Core) -> Result<Response, Error> {
 }
 
 async fn initialized(core: &Core) -> Result<Response, Error> {
-    Ok(bare(json!({ "initialized": core.seal_status().await?.initialized })))
+    Ok(bare(
+        json!({ "initialized": core.seal_status().await?.initialized }),
+    ))
 }
 
 fn leader(core: &Core) -> Response {
@@ -107,7 +117,13 @@ fn leader(core: &Core) -> Response {
 
 async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     let params = Params::parse(&request.body, &request.query)?;
-    for unsupported in ["pgp_keys", "root_token_pgp_key", "stored_shares", "recovery_shares", "recovery_threshold"] {
+    for unsupported in [
+        "pgp_keys",
+        "root_token_pgp_key",
+        "stored_shares",
+        "recovery_shares",
+        "recovery_threshold",
+    ] {
         let given = match params.map().get(unsupported) {
             None | Some(Value::Null) => false,
             Some(Value::Number(number)) => number.as_u64() != Some(0),
@@ -116,19 +132,34 @@ async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
             Some(_) => true,
         };
         if given {
-            return Err(Error::invalid(format!("{unsupported} is not available with this seal; nothing was initialized")));
+            return Err(Error::invalid(format!(
+                "{unsupported} is not available with this seal; nothing was initialized"
+            )));
         }
     }
     let shares = params.number("secret_shares")?.unwrap_or(0);
     let threshold = params.number("secret_threshold")?.unwrap_or(0);
     let config = InitConfig::new(shares, threshold).map_err(refuse)?;
-    let made = core.init(config, None, false).await.map_err(|error| match error {
-        Error::Barrier(error) => refuse(error),
-        other => other,
-    })?;
-    let hex: Vec<_> = made.keys.iter().map(|key| hex::encode(key.as_slice())).collect();
-    let base64: Vec<_> = made.keys.iter().map(|key| BASE64.encode(key.as_slice())).collect();
-    Ok(bare(json!({ "keys": hex, "keys_base64": base64, "root_token": *made.root_token })))
+    let made = core
+        .init(config, None, false)
+        .await
+        .map_err(|error| match error {
+            Error::Barrier(error) => refuse(error),
+            other => other,
+        })?;
+    let hex: Vec<_> = made
+        .keys
+        .iter()
+        .map(|key| hex::encode(key.as_slice()))
+        .collect();
+    let base64: Vec<_> = made
+        .keys
+        .iter()
+        .map(|key| BASE64.encode(key.as_slice()))
+        .collect();
+    Ok(bare(
+        json!({ "keys": hex, "keys_base64": base64, "root_token": *made.root_token }),
+    ))
 }
 
 /// The caller's mistakes are 400s.
@@ -153,10 +184,16 @@ async fn unseal(core: &Arc<Core>, request: &Request) -> Result<Response, Error> 
     }
     let key = Zeroizing::new(params.text("key")?.unwrap_or_default());
     if key.is_empty() {
-        return Err(Error::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
+        return Err(Error::invalid(
+            "'key' must be specified in request body as JSON, or 'reset' set to true",
+        ));
     }
-    let share = hex::decode(key.as_str()).ok().or_else(|| BASE64.decode(key.as_str()).ok());
-    let share = Zeroizing::new(share.ok_or_else(|| Error::invalid("'key' must be a valid hex or base64 string"))?);
+    let share = hex::decode(key.as_str())
+        .ok()
+        .or_else(|| BASE64.decode(key.as_str()).ok());
+    let share = Zeroizing::new(
+        share.ok_or_else(|| Error::invalid("'key' must be a valid hex or base64 string"))?,
+    );
     let status = core.unseal(&share).await.map_err(|error| match error {
         Error::Barrier(error) => refuse(error),
         other => other,

@@ -15,19 +15,31 @@ use crate::{Error, limits};
 use std::sync::Arc;
 
 pub(super) fn store_mount(txn: &mut Transaction, entry: &MountEntry) {
-    txn.put(Ns(&entry.ns).mount(&entry.uuid), serde_json::to_vec(entry).unwrap_or_default());
+    txn.put(
+        Ns(&entry.ns).mount(&entry.uuid),
+        serde_json::to_vec(entry).unwrap_or_default(),
+    );
 }
 
 fn table_of(prefix: &str) -> Table {
-    if prefix.is_empty() { Table::Secret } else { Table::Auth }
+    if prefix.is_empty() {
+        Table::Secret
+    } else {
+        Table::Auth
+    }
 }
 
 /// All mounts of one table.
 pub async fn list(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
     let table = c.core.mounts(c.txn).await?;
     let wanted = table_of(prefix);
-    let mounts = table.mounts().into_iter().filter(|mount| mount.entry.table == wanted);
-    let data: Map<String, Value> = mounts.map(|mount| (mount.entry.path.clone(), mount.describe())).collect();
+    let mounts = table
+        .mounts()
+        .into_iter()
+        .filter(|mount| mount.entry.table == wanted);
+    let data: Map<String, Value> = mounts
+        .map(|mount| (mount.entry.path.clone(), mount.describe()))
+        .collect();
     Ok(Reply::flat(data.into()))
 }
 
@@ -52,7 +64,10 @@ fn target(c: &Context<'_>) -> Result<(String, bool), Error> {
 async fn find(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Option<Arc<Mount>>, Error> {
     let full = format!("{prefix}{path}");
     let table = c.core.mounts(c.txn).await?;
-    Ok(table.route(&full).map(|(mount, _)| mount.clone()).filter(|mount| mount.entry.full_path() == full))
+    Ok(table
+        .route(&full)
+        .map(|(mount, _)| mount.clone())
+        .filter(|mount| mount.entry.full_path() == full))
 }
 
 /// One mount, or how it is tuned.
@@ -61,12 +76,18 @@ pub async fn read(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
     let mount = find(c, prefix, &path).await?;
     match mount {
         Some(mount) if tune => {
-            let tuning = mount.entry.describe_tuning(mount.default_lease_ttl, mount.max_lease_ttl);
+            let tuning = mount
+                .entry
+                .describe_tuning(mount.default_lease_ttl, mount.max_lease_ttl);
             Ok(Reply::flat(tuning.into()))
         }
         Some(mount) => Ok(Reply::flat(mount.describe())),
-        None if tune => Err(Error::invalid(format!("cannot fetch sysview for path \"{prefix}{path}\""))),
-        None if prefix.is_empty() => Err(Error::invalid(format!("No secret engine mount at {path}"))),
+        None if tune => Err(Error::invalid(format!(
+            "cannot fetch sysview for path \"{prefix}{path}\""
+        ))),
+        None if prefix.is_empty() => {
+            Err(Error::invalid(format!("No secret engine mount at {path}")))
+        }
         None => Err(Error::invalid(format!("No auth engine at {path}"))),
     }
 }
@@ -75,7 +96,11 @@ pub async fn read(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
 pub async fn write(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
     debug_assert_eq!(c.request.method, Method::Post);
     let (path, is_tune) = target(c)?;
-    if is_tune { tune(c, prefix, &path).await } else { enable(c, prefix, &path).await }
+    if is_tune {
+        tune(c, prefix, &path).await
+    } else {
+        enable(c, prefix, &path).await
+    }
 }
 
 async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Error> {
@@ -96,31 +121,63 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
     }
     if kind == "kv-v2" || kind == "generic" {
         let version = if kind == "kv-v2" { "2" } else { "1" };
-        options.get_or_insert_default().insert("version".to_owned(), version.to_owned());
+        options
+            .get_or_insert_default()
+            .insert("version".to_owned(), version.to_owned());
         "kv".clone_into(&mut kind);
     }
     if kind.is_empty() {
         return Err(Error::invalid("backend type must be specified as a string"));
     }
-    let component = c.core.catalog.get(&kind).await.map_err(|error| Error::invalid(error.to_string()))?;
-    let is_auth = component.plugin().map(|description| description.kind == coffer_runtime::EngineKind::Auth);
+    let component = c
+        .core
+        .catalog
+        .get(&kind)
+        .await
+        .map_err(|error| Error::invalid(error.to_string()))?;
+    let is_auth = component
+        .plugin()
+        .map(|description| description.kind == coffer_runtime::EngineKind::Auth);
     if is_auth != Some(table == Table::Auth) {
-        let wanted = if table == Table::Auth { "auth method" } else { "secret engine" };
+        let wanted = if table == Table::Auth {
+            "auth method"
+        } else {
+            "secret engine"
+        };
         return Err(Error::invalid(format!("plugin {kind:?} is not a {wanted}")));
     }
     let version = c.params.text("plugin_version")?.unwrap_or_default();
     if !version.is_empty() && version.trim_start_matches('v') != component.version() {
-        return Err(Error::invalid(format!("plugin {kind:?} has no version {version:?}; there is v{}", component.version())));
+        return Err(Error::invalid(format!(
+            "plugin {kind:?} has no version {version:?}; there is v{}",
+            component.version()
+        )));
     }
-    if kind == "kv" && !matches!(options.as_ref().and_then(|o| o.get("version")).map(String::as_str), None | Some("" | "1" | "2")) {
-        return Err(Error::invalid("the option \"version\" of kv is \"1\" or \"2\""));
+    if kind == "kv"
+        && !matches!(
+            options
+                .as_ref()
+                .and_then(|o| o.get("version"))
+                .map(String::as_str),
+            None | Some("" | "1" | "2")
+        )
+    {
+        return Err(Error::invalid(
+            "the option \"version\" of kv is \"1\" or \"2\"",
+        ));
     }
     let mounts = c.core.mounts(c.txn).await?;
     if mounts.mounts().len() >= limits::MAX_MOUNTS {
-        return Err(Error::invalid(format!("there are {} mounts already", limits::MAX_MOUNTS)));
+        return Err(Error::invalid(format!(
+            "there are {} mounts already",
+            limits::MAX_MOUNTS
+        )));
     }
     if let Some(other) = mounts.collision(&format!("{prefix}{path}")) {
-        return Err(Error::invalid(format!("path is already in use at {}", other.entry.path)));
+        return Err(Error::invalid(format!(
+            "path is already in use at {}",
+            other.entry.path
+        )));
     }
     let now = c.core.clock.now();
     let description = c.params.text("description")?.unwrap_or_default();
@@ -128,7 +185,10 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
     entry.options = options;
     entry.local = c.params.boolean("local")?.unwrap_or(false);
     entry.seal_wrap = c.params.boolean("seal_wrap")?.unwrap_or(false);
-    entry.external_entropy_access = c.params.boolean("external_entropy_access")?.unwrap_or(false);
+    entry.external_entropy_access = c
+        .params
+        .boolean("external_entropy_access")?
+        .unwrap_or(false);
     entry.plugin_version = version;
     configure(&mut entry, &config, c.core.config.max_lease_ttl)?;
     store_mount(c.txn, &entry);
@@ -141,10 +201,13 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
 
 async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Error> {
     let Some(mount) = find(c, prefix, path).await? else {
-        return Err(Error::invalid(format!("no mount entry found for \"{prefix}{path}\"")));
+        return Err(Error::invalid(format!(
+            "no mount entry found for \"{prefix}{path}\""
+        )));
     };
     let mut entry = mount.entry.clone();
-    c.txn.require(Ns(&entry.ns).mount(&entry.uuid), Some(mount.version));
+    c.txn
+        .require(Ns(&entry.ns).mount(&entry.uuid), Some(mount.version));
     let params = std::mem::take(&mut c.params);
     configure(&mut entry, &params, c.core.config.max_lease_ttl)?;
     if let Some(description) = params.text("description")? {
@@ -155,8 +218,12 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
     }
     if let Some(version) = params.text("plugin_version")? {
         let running = mount.running().0;
-        if !version.is_empty() && version.trim_start_matches('v') != running.trim_start_matches('v') {
-            return Err(Error::invalid(format!("plugin {:?} has no version {version:?}; there is {running}", entry.kind)));
+        if !version.is_empty() && version.trim_start_matches('v') != running.trim_start_matches('v')
+        {
+            return Err(Error::invalid(format!(
+                "plugin {:?} has no version {version:?}; there is {running}",
+                entry.kind
+            )));
         }
         entry.plugin_version = version;
     }
@@ -165,14 +232,19 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
     Ok(Reply::empty())
 }
 
-fn tune_options(entry: &mut MountEntry, options: std::collections::BTreeMap<String, String>) -> Result<(), Error> {
+fn tune_options(
+    entry: &mut MountEntry,
+    options: std::collections::BTreeMap<String, String>,
+) -> Result<(), Error> {
     let have = entry.options.get_or_insert_default();
     if entry.kind == "kv"
         && let Some(version) = options.get("version")
     {
         let current = have.get("version").map_or("1", String::as_str);
         if version != current {
-            return Err(Error::invalid(format!("cannot change the version of this mount from {current} to {version}")));
+            return Err(Error::invalid(format!(
+                "cannot change the version of this mount from {current} to {version}"
+            )));
         }
     }
     have.extend(options);
@@ -194,10 +266,20 @@ fn configure(entry: &mut MountEntry, params: &Params, server_max: u64) -> Result
     if let Some(ttl) = ttl("max_lease_ttl")? {
         config.max_lease_ttl = ttl;
     }
-    let max = if config.max_lease_ttl > 0 { config.max_lease_ttl } else { server_max };
+    let max = if config.max_lease_ttl > 0 {
+        config.max_lease_ttl
+    } else {
+        server_max
+    };
     if config.default_lease_ttl > max {
-        let whose = if config.max_lease_ttl > 0 { "given max lease TTL" } else { "system max lease TTL" };
-        return Err(Error::invalid(format!("given default lease TTL greater than {whose}")));
+        let whose = if config.max_lease_ttl > 0 {
+            "given max lease TTL"
+        } else {
+            "system max lease TTL"
+        };
+        return Err(Error::invalid(format!(
+            "given default lease TTL greater than {whose}"
+        )));
     }
     if let Some(force) = params.boolean("force_no_cache")? {
         config.force_no_cache = force;
@@ -210,18 +292,37 @@ fn configure(entry: &mut MountEntry, params: &Params, server_max: u64) -> Result
     }
     if let Some(token_type) = params.text("token_type")? {
         if entry.table != Table::Auth {
-            return Err(Error::invalid("'token_type' can only be modified on auth mounts"));
+            return Err(Error::invalid(
+                "'token_type' can only be modified on auth mounts",
+            ));
         }
-        if !matches!(token_type.as_str(), "" | "service" | "batch" | "default-service" | "default-batch") {
-            return Err(Error::invalid(format!("invalid value {token_type:?} for 'token_type'")));
+        if !matches!(
+            token_type.as_str(),
+            "" | "service" | "batch" | "default-service" | "default-batch"
+        ) {
+            return Err(Error::invalid(format!(
+                "invalid value {token_type:?} for 'token_type'"
+            )));
         }
         config.token_type = token_type;
     }
     for (name, list) in [
-        ("passthrough_request_headers", &mut config.passthrough_request_headers),
-        ("allowed_response_headers", &mut config.allowed_response_headers),
-        ("audit_non_hmac_request_keys", &mut config.audit_non_hmac_request_keys),
-        ("audit_non_hmac_response_keys", &mut config.audit_non_hmac_response_keys),
+        (
+            "passthrough_request_headers",
+            &mut config.passthrough_request_headers,
+        ),
+        (
+            "allowed_response_headers",
+            &mut config.allowed_response_headers,
+        ),
+        (
+            "audit_non_hmac_request_keys",
+            &mut config.audit_non_hmac_request_keys,
+        ),
+        (
+            "audit_non_hmac_response_keys",
+            &mut config.audit_non_hmac_response_keys,
+        ),
     ] {
         if let Some(given) = params.list(name)? {
             *list = given;
@@ -233,18 +334,31 @@ fn configure(entry: &mut MountEntry, params: &Params, server_max: u64) -> Result
 /// Disables: the mount is gone when this returns; its leases, and then its data, follow behind.
 pub async fn disable(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
     let (path, _) = target(c)?;
-    let Some(mount) = find(c, prefix, &path).await? else { return Ok(Reply::empty()) };
+    let Some(mount) = find(c, prefix, &path).await? else {
+        return Ok(Reply::empty());
+    };
     let entry = &mount.entry;
     if entry.is_native() {
-        let what = if prefix.is_empty() { "unmount" } else { "disable" };
+        let what = if prefix.is_empty() {
+            "unmount"
+        } else {
+            "disable"
+        };
         return Err(Error::invalid(format!("cannot {what} {path:?}")));
     }
     let ns = Ns(&entry.ns);
     c.txn.require(ns.mount(&entry.uuid), Some(mount.version));
     c.txn.delete(ns.mount(&entry.uuid));
     c.txn.delete(format!("ns/{}/mounted/{prefix}{path}", c.ns));
-    c.txn.put(ns.unmounted(&entry.uuid), serde_json::to_vec(entry).unwrap_or_default());
-    Job::Unmount { uuid: entry.uuid.clone() }.schedule(c.txn, c.ns, &entry.uuid, c.core.clock.now())?;
-    c.after_commit.push(AfterCommit::DropMount(entry.uuid.clone()));
+    c.txn.put(
+        ns.unmounted(&entry.uuid),
+        serde_json::to_vec(entry).unwrap_or_default(),
+    );
+    Job::Unmount {
+        uuid: entry.uuid.clone(),
+    }
+    .schedule(c.txn, c.ns, &entry.uuid, c.core.clock.now())?;
+    c.after_commit
+        .push(AfterCommit::DropMount(entry.uuid.clone()));
     Ok(Reply::empty())
 }

@@ -12,15 +12,32 @@ use crate::routes::Context;
 use crate::time::rfc3339;
 use crate::{Error, limits};
 
-pub(super) fn store_policy(txn: &mut Transaction, ns: &str, name: &str, text: &str, version: u64, now: UnixMillis) {
-    let stored = StoredPolicy { text: text.to_owned(), version, modified: now };
-    txn.put(Ns(ns).policy(name), serde_json::to_vec(&stored).unwrap_or_default());
+pub(super) fn store_policy(
+    txn: &mut Transaction,
+    ns: &str,
+    name: &str,
+    text: &str,
+    version: u64,
+    now: UnixMillis,
+) {
+    let stored = StoredPolicy {
+        text: text.to_owned(),
+        version,
+        modified: now,
+    };
+    txn.put(
+        Ns(ns).policy(name),
+        serde_json::to_vec(&stored).unwrap_or_default(),
+    );
 }
 
 fn name(c: &Context<'_>) -> Result<String, Error> {
     let name = c.params.require("name")?.to_lowercase();
     if name.len() > limits::MAX_POLICY_NAME {
-        return Err(Error::invalid(format!("a policy's name can have {} bytes", limits::MAX_POLICY_NAME)));
+        return Err(Error::invalid(format!(
+            "a policy's name can have {} bytes",
+            limits::MAX_POLICY_NAME
+        )));
     }
     Ok(name)
 }
@@ -36,7 +53,11 @@ pub async fn list(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
         .collect();
     names.push("root".to_owned());
     names.sort();
-    Ok(if old { Reply::flat(json!({ "keys": names, "policies": names })) } else { Reply::data(json!({ "keys": names })) })
+    Ok(if old {
+        Reply::flat(json!({ "keys": names, "policies": names }))
+    } else {
+        Reply::data(json!({ "keys": names }))
+    })
 }
 
 pub async fn read(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
@@ -44,12 +65,18 @@ pub async fn read(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
     let (text, version, modified) = if name == "root" {
         (String::new(), 0, None)
     } else {
-        let stored = Policies::load(c.txn, c.ns, &name).await?.ok_or(Error::Nothing)?;
+        let stored = Policies::load(c.txn, c.ns, &name)
+            .await?
+            .ok_or(Error::Nothing)?;
         (stored.text, stored.version, Some(rfc3339(stored.modified)))
     };
     let field = if old { "rules" } else { "policy" };
     let data = json!({ "name": name, field: text, "version": version, "cas_required": false, "modified": modified });
-    Ok(if old { Reply::flat(data) } else { Reply::data(data) })
+    Ok(if old {
+        Reply::flat(data)
+    } else {
+        Reply::data(data)
+    })
 }
 
 pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
@@ -65,12 +92,17 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         return Err(Error::invalid("cannot update \"root\" policy"));
     }
     // Clients may send the text in base64.
-    let text = match base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &given).map(String::from_utf8) {
+    let text = match base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &given)
+        .map(String::from_utf8)
+    {
         Ok(Ok(decoded)) => decoded,
         _ => given,
     };
     Policy::parse(&name, &text).map_err(|error| Error::invalid(error.to_string()))?;
-    let version = Policies::load(c.txn, c.ns, &name).await?.map_or(0, |stored| stored.version) + 1;
+    let version = Policies::load(c.txn, c.ns, &name)
+        .await?
+        .map_or(0, |stored| stored.version)
+        + 1;
     store_policy(c.txn, c.ns, &name, &text, version, c.core.clock.now());
     Ok(Reply::empty())
 }

@@ -24,7 +24,11 @@ pub async fn mounts(c: &mut Context<'_>) -> Result<Reply, Error> {
         } else {
             continue;
         };
-        let group = if mount.entry.table == Table::Auth { &mut auth } else { &mut secret };
+        let group = if mount.entry.table == Table::Auth {
+            &mut auth
+        } else {
+            &mut secret
+        };
         group.insert(mount.entry.path.clone(), described);
     }
     Ok(Reply::data(json!({ "auth": auth, "secret": secret })))
@@ -35,7 +39,9 @@ pub async fn mount(c: &mut Context<'_>) -> Result<Reply, Error> {
     let path = c.params.require("path")?;
     let caller = c.caller.clone().ok_or(Error::Denied)?;
     let table = c.core.mounts(c.txn).await?;
-    let Some((mount, _)) = table.route(&path) else { return Err(Error::Denied) };
+    let Some((mount, _)) = table.route(&path) else {
+        return Err(Error::Denied);
+    };
     if !reaches(Some(&caller), mount) && !mount.entry.is_listed() {
         return Err(Error::Denied);
     }

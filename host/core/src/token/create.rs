@@ -51,11 +51,20 @@ pub fn create(
     let mut policies = request.policies;
     sanitize(&mut policies, request.no_default_policy);
     if policies.len() > limits::MAX_POLICIES {
-        return Err(Error::invalid(format!("a token can have {} policies", limits::MAX_POLICIES)));
+        return Err(Error::invalid(format!(
+            "a token can have {} policies",
+            limits::MAX_POLICIES
+        )));
     }
     let root = policies.iter().any(|policy| policy == "root");
     if request.batch {
-        check_batch(&request.id, request.period, request.explicit_max_ttl, request.num_uses, root)?;
+        check_batch(
+            &request.id,
+            request.period,
+            request.explicit_max_ttl,
+            request.num_uses,
+            root,
+        )?;
     }
     // Only a root token may live for ever, and only if nothing says otherwise.
     let endless = root && request.ttl == 0 && request.period == 0 && request.explicit_max_ttl == 0;
@@ -80,10 +89,18 @@ pub fn create(
     {
         ttl = most;
     }
-    let kind = if request.batch { TokenKind::Batch } else { TokenKind::Service };
+    let kind = if request.batch {
+        TokenKind::Batch
+    } else {
+        TokenKind::Service
+    };
     let entry = TokenEntry {
         ns: mount.entry.ns.clone(),
-        accessor: if request.batch { String::new() } else { tokens.new_accessor() },
+        accessor: if request.batch {
+            String::new()
+        } else {
+            tokens.new_accessor()
+        },
         policies,
         path: request.path,
         mount: mount.entry.uuid.clone(),
@@ -116,8 +133,18 @@ pub fn create(
     Ok((AuthReply::new(id, &entry, ttl), warnings))
 }
 
-fn check_batch(id: &Option<Zeroizing<String>>, period: u64, explicit_max_ttl: u64, num_uses: u64, root: bool) -> Result<(), Error> {
-    let refuse = |what: &str| Err(Error::invalid(format!("batch tokens cannot have {what} set")));
+fn check_batch(
+    id: &Option<Zeroizing<String>>,
+    period: u64,
+    explicit_max_ttl: u64,
+    num_uses: u64,
+    root: bool,
+) -> Result<(), Error> {
+    let refuse = |what: &str| {
+        Err(Error::invalid(format!(
+            "batch tokens cannot have {what} set"
+        )))
+    };
     if id.is_some() {
         return refuse("\"id\"");
     }

@@ -100,7 +100,8 @@ impl TokenEntry {
 
     /// Seconds that it has left; 0 if it never ends.
     pub fn ttl_left(&self, now: UnixMillis) -> u64 {
-        self.expires.map_or(0, |expires| expires.0.saturating_sub(now.0).div_ceil(1000))
+        self.expires
+            .map_or(0, |expires| expires.0.saturating_sub(now.0).div_ceil(1000))
     }
 
     /// As the lookups answer. `id` is empty where the caller gave only the accessor.
@@ -147,7 +148,9 @@ pub fn parse_cidrs(texts: &[String]) -> Result<Vec<IpNet>, Error> {
         .map(|text| {
             text.parse::<IpNet>()
                 .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-                .map_err(|_| Error::invalid(format!("{text:?} is neither an address nor a CIDR block")))
+                .map_err(|_| {
+                    Error::invalid(format!("{text:?} is neither an address nor a CIDR block"))
+                })
         })
         .collect()
 }

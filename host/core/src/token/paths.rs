@@ -16,19 +16,74 @@ use crate::{Error, limits};
 
 /// The token store's paths.
 pub static ROUTES: &[Route] = &[
-    Route { pattern: "accessors", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(accessors(c)))] },
-    Route { pattern: "create", needs: Needs::Token, operations: &[(Post, |c| Box::pin(create_child(c, false)))] },
-    Route { pattern: "create-orphan", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(create_child(c, true)))] },
-    Route { pattern: "lookup", needs: Needs::Token, operations: &[(Get, |c| Box::pin(lookup(c))), (Post, |c| Box::pin(lookup(c)))] },
-    Route { pattern: "lookup-self", needs: Needs::Token, operations: &[(Get, lookup_self), (Post, lookup_self)] },
-    Route { pattern: "lookup-accessor", needs: Needs::Token, operations: &[(Post, |c| Box::pin(lookup_accessor(c)))] },
-    Route { pattern: "renew", needs: Needs::Token, operations: &[(Post, |c| Box::pin(renew(c)))] },
-    Route { pattern: "renew-self", needs: Needs::Token, operations: &[(Post, |c| Box::pin(renew_self(c)))] },
-    Route { pattern: "renew-accessor", needs: Needs::Token, operations: &[(Post, |c| Box::pin(renew_accessor(c)))] },
-    Route { pattern: "revoke", needs: Needs::Token, operations: &[(Post, |c| Box::pin(revoke(c, false)))] },
-    Route { pattern: "revoke-self", needs: Needs::Token, operations: &[(Post, |c| Box::pin(revoke_self(c)))] },
-    Route { pattern: "revoke-accessor", needs: Needs::Token, operations: &[(Post, |c| Box::pin(revoke_accessor(c)))] },
-    Route { pattern: "revoke-orphan", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(revoke(c, true)))] },
+    Route {
+        pattern: "accessors",
+        needs: Needs::Sudo,
+        operations: &[(List, |c| Box::pin(accessors(c)))],
+    },
+    Route {
+        pattern: "create",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(create_child(c, false)))],
+    },
+    Route {
+        pattern: "create-orphan",
+        needs: Needs::Sudo,
+        operations: &[(Post, |c| Box::pin(create_child(c, true)))],
+    },
+    Route {
+        pattern: "lookup",
+        needs: Needs::Token,
+        operations: &[
+            (Get, |c| Box::pin(lookup(c))),
+            (Post, |c| Box::pin(lookup(c))),
+        ],
+    },
+    Route {
+        pattern: "lookup-self",
+        needs: Needs::Token,
+        operations: &[(Get, lookup_self), (Post, lookup_self)],
+    },
+    Route {
+        pattern: "lookup-accessor",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(lookup_accessor(c)))],
+    },
+    Route {
+        pattern: "renew",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(renew(c)))],
+    },
+    Route {
+        pattern: "renew-self",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(renew_self(c)))],
+    },
+    Route {
+        pattern: "renew-accessor",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(renew_accessor(c)))],
+    },
+    Route {
+        pattern: "revoke",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(revoke(c, false)))],
+    },
+    Route {
+        pattern: "revoke-self",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(revoke_self(c)))],
+    },
+    Route {
+        pattern: "revoke-accessor",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(revoke_accessor(c)))],
+    },
+    Route {
+        pattern: "revoke-orphan",
+        needs: Needs::Sudo,
+        operations: &[(Post, |c| Box::pin(revoke(c, true)))],
+    },
 ];
 
 async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error> {
@@ -38,17 +93,31 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
         return Err(Error::invalid("batch tokens cannot create more tokens"));
     }
     if parent.entry.num_uses > 0 {
-        return Err(Error::invalid("restricted use token cannot generate child tokens"));
+        return Err(Error::invalid(
+            "restricted use token cannot generate child tokens",
+        ));
     }
     let root = parent.entry.is_root();
     let path = &c.request.path;
-    let sudo = root || caller.acl.allows(&Access { path, capability: Capability::Update, sudo: true, parameters: None, wrap_ttl: None });
+    let sudo = root
+        || caller.acl.allows(&Access {
+            path,
+            capability: Capability::Update,
+            sudo: true,
+            parameters: None,
+            wrap_ttl: None,
+        });
     let params = &c.params;
     let no_parent = params.boolean("no_parent")?.unwrap_or(false);
     if no_parent && !sudo {
-        return Err(Error::invalid("root or sudo privileges required to create orphan token"));
+        return Err(Error::invalid(
+            "root or sudo privileges required to create orphan token",
+        ));
     }
-    let id = params.text("id")?.filter(|id| !id.is_empty()).map(Zeroizing::new);
+    let id = params
+        .text("id")?
+        .filter(|id| !id.is_empty())
+        .map(Zeroizing::new);
     if let Some(id) = &id {
         check_id(id, sudo)?;
     }
@@ -62,9 +131,15 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     if policies.is_empty() {
         policies.clone_from(&parent.entry.policies);
     }
-    sanitize(&mut policies, no_default_policy || !params.has("policies") && !parent.entry.policies.iter().any(|p| p == "default"));
+    sanitize(
+        &mut policies,
+        no_default_policy
+            || !params.has("policies") && !parent.entry.policies.iter().any(|p| p == "default"),
+    );
     if policies.iter().any(|policy| policy == "root") && !root {
-        return Err(Error::invalid("root tokens may not be created without parent token being root"));
+        return Err(Error::invalid(
+            "root tokens may not be created without parent token being root",
+        ));
     }
     let subset = |policy: &String| policy == "default" || parent.entry.policies.contains(policy);
     if !sudo && !policies.iter().all(subset) {
@@ -73,12 +148,21 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     let batch = match params.text("type")?.as_deref() {
         None | Some("" | "service") => false,
         Some("batch") => true,
-        Some(other) => return Err(Error::invalid(format!("invalid 'token_type' value {other:?}"))),
+        Some(other) => {
+            return Err(Error::invalid(format!(
+                "invalid 'token_type' value {other:?}"
+            )));
+        }
     };
     let display_name = params.text("display_name")?.unwrap_or_default();
     let meta = params.texts("meta")?.filter(|meta| !meta.is_empty());
-    if meta.as_ref().is_some_and(|meta| meta.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() > limits::MAX_METADATA) {
-        return Err(Error::invalid(format!("the metadata is larger than {} bytes", limits::MAX_METADATA)));
+    if meta.as_ref().is_some_and(|meta| {
+        meta.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() > limits::MAX_METADATA
+    }) {
+        return Err(Error::invalid(format!(
+            "the metadata is larger than {} bytes",
+            limits::MAX_METADATA
+        )));
     }
     let ttl = match params.seconds("ttl")? {
         Some(ttl) => ttl,
@@ -86,12 +170,21 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     };
     let period = params.seconds("period")?.unwrap_or(0);
     if period > 0 && !sudo {
-        return Err(Error::invalid("root or sudo privileges required to create periodic token"));
+        return Err(Error::invalid(
+            "root or sudo privileges required to create periodic token",
+        ));
     }
     let orphan = orphan || no_parent;
     let request = TokenRequest {
         id,
-        path: format!("auth/token/{}", if orphan && !no_parent { "create-orphan" } else { "create" }),
+        path: format!(
+            "auth/token/{}",
+            if orphan && !no_parent {
+                "create-orphan"
+            } else {
+                "create"
+            }
+        ),
         policies: policies.clone(),
         no_default_policy: true,
         display_name: display_name_of(&display_name),
@@ -118,7 +211,9 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
         }
     }
     let table = c.core.mounts(c.txn).await?;
-    let (mount, _) = table.route("auth/token/create").ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
+    let (mount, _) = table
+        .route("auth/token/create")
+        .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
     let (auth, more) = create(&c.core.tokens, c.txn, mount, request, c.core.clock.now())?;
     warnings.extend(more);
     Ok(Reply::auth(auth, warnings))
@@ -129,30 +224,50 @@ async fn accessors(c: &mut Context<'_>) -> Result<Reply, Error> {
     let prefix = Ns(c.ns).token("");
     let mut accessors = Vec::new();
     for key in c.txn.list(&prefix, None, limits::MAX_LIST).await? {
-        accessors.extend(read_entry(c.txn, &key).await?.map(|(_, entry)| entry.accessor));
+        accessors.extend(
+            read_entry(c.txn, &key)
+                .await?
+                .map(|(_, entry)| entry.accessor),
+        );
     }
     Reply::list(accessors)
 }
 
 fn check_id(id: &str, sudo: bool) -> Result<(), Error> {
     if !sudo {
-        return Err(Error::invalid("root or sudo privileges required to specify token id"));
+        return Err(Error::invalid(
+            "root or sudo privileges required to specify token id",
+        ));
     }
     if id.len() > limits::MAX_TOKEN_ID {
-        return Err(Error::invalid(format!("a token id can have {} bytes", limits::MAX_TOKEN_ID)));
+        return Err(Error::invalid(format!(
+            "a token id can have {} bytes",
+            limits::MAX_TOKEN_ID
+        )));
     }
-    if id.starts_with("hvs.") || id.starts_with("hvb.") || id.starts_with("s.") || id.starts_with("b.") {
-        return Err(Error::invalid("custom token ID cannot have the 'hvs.', 'hvb.', 's.' or 'b.' prefix"));
+    if id.starts_with("hvs.")
+        || id.starts_with("hvb.")
+        || id.starts_with("s.")
+        || id.starts_with("b.")
+    {
+        return Err(Error::invalid(
+            "custom token ID cannot have the 'hvs.', 'hvb.', 's.' or 'b.' prefix",
+        ));
     }
     if id.contains(|c: char| c.is_whitespace() || c.is_control() || c == '.') {
-        return Err(Error::invalid("custom token ID cannot contain a '.' or white space"));
+        return Err(Error::invalid(
+            "custom token ID cannot contain a '.' or white space",
+        ));
     }
     Ok(())
 }
 
 /// `token-` and the name with everything but letters and digits as dashes, as Vault has it.
 fn display_name_of(name: &str) -> String {
-    let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     match clean.trim_matches('-') {
         "" => "token".to_owned(),
         name => format!("token-{name}"),
@@ -179,7 +294,14 @@ async fn by_accessor(c: &mut Context<'_>) -> Result<Option<Held>, Error> {
     if accessor.is_empty() {
         return Err(Error::invalid("missing accessor"));
     }
-    let Some(hash) = c.core.tokens.hash_of_accessor(c.txn, c.ns, &accessor).await? else { return Ok(None) };
+    let Some(hash) = c
+        .core
+        .tokens
+        .hash_of_accessor(c.txn, c.ns, &accessor)
+        .await?
+    else {
+        return Ok(None);
+    };
     let now = c.core.clock.now();
     let held = c.core.tokens.by_hash(c.txn, c.ns, &hash).await?;
     Ok(held.filter(|held| !held.token.entry.is_expired(now)))
@@ -194,8 +316,12 @@ async fn lookup(c: &mut Context<'_>) -> Result<Reply, Error> {
         Some(id) if !id.is_empty() => id,
         _ => c.request.token.as_deref().cloned().unwrap_or_default(),
     });
-    let held = by_id(c, &id).await?.ok_or_else(|| Error::Forbidden("bad token".to_owned()))?;
-    Ok(Reply::data(held.token.entry.lookup(&id, c.core.clock.now())))
+    let held = by_id(c, &id)
+        .await?
+        .ok_or_else(|| Error::Forbidden("bad token".to_owned()))?;
+    Ok(Reply::data(
+        held.token.entry.lookup(&id, c.core.clock.now()),
+    ))
 }
 
 async fn lookup_accessor(c: &mut Context<'_>) -> Result<Reply, Error> {
@@ -207,7 +333,11 @@ fn increment(c: &Context<'_>) -> Result<u64, Error> {
     Ok(c.params.seconds("increment")?.unwrap_or(0))
 }
 
-async fn renew_held(c: &mut Context<'_>, held: &Held, id: Zeroizing<String>) -> Result<Reply, Error> {
+async fn renew_held(
+    c: &mut Context<'_>,
+    held: &Held,
+    id: Zeroizing<String>,
+) -> Result<Reply, Error> {
     if held.token.entry.kind == TokenKind::Batch {
         return Err(Error::invalid("batch tokens cannot be renewed"));
     }
@@ -219,7 +349,9 @@ async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {
     if id.is_empty() {
         return Err(Error::invalid("missing token ID"));
     }
-    let held = by_id(c, &id).await?.ok_or_else(|| Error::invalid("token not found"))?;
+    let held = by_id(c, &id)
+        .await?
+        .ok_or_else(|| Error::invalid("token not found"))?;
     renew_held(c, &held, id).await
 }
 
@@ -240,7 +372,9 @@ fn revoke_held(c: &mut Context<'_>, held: &Held, orphan: bool) -> Result<Reply, 
     }
     held.require(c.txn);
     let now = c.core.clock.now();
-    c.core.tokens.revoke(c.txn, &held.token.hash, &held.token.entry, orphan, now)?;
+    c.core
+        .tokens
+        .revoke(c.txn, &held.token.hash, &held.token.entry, orphan, now)?;
     Ok(Reply::empty())
 }
 
@@ -264,7 +398,11 @@ async fn revoke_self(c: &mut Context<'_>) -> Result<Reply, Error> {
 async fn revoke_accessor(c: &mut Context<'_>) -> Result<Reply, Error> {
     match by_accessor(c).await? {
         Some(held) => revoke_held(c, &held, false),
-        None => Ok(Reply { data: None, ..Reply::default() }.with_warning("No token found with this accessor")),
+        None => Ok(Reply {
+            data: None,
+            ..Reply::default()
+        }
+        .with_warning("No token found with this accessor")),
     }
 }
 
@@ -274,14 +412,25 @@ mod tests {
 
     #[test]
     fn display_names() {
-        for (name, expected) in [("", "token"), ("a b", "token-a-b"), ("--", "token"), ("x!", "token-x")] {
+        for (name, expected) in [
+            ("", "token"),
+            ("a b", "token-a-b"),
+            ("--", "token"),
+            ("x!", "token-x"),
+        ] {
             assert_eq!(display_name_of(name), expected);
         }
     }
 
     #[test]
     fn ids_that_a_caller_may_choose() {
-        for (id, sudo, ok) in [("mine", true, true), ("mine", false, false), ("hvs.x", true, false), ("a.b", true, false), ("a b", true, false)] {
+        for (id, sudo, ok) in [
+            ("mine", true, true),
+            ("mine", false, false),
+            ("hvs.x", true, false),
+            ("a.b", true, false),
+            ("a b", true, false),
+        ] {
             assert_eq!(check_id(id, sudo).is_ok(), ok, "{id}");
         }
     }

@@ -42,7 +42,10 @@ impl Held {
     /// Makes the transaction fail if the token has changed or gone when it commits.
     pub fn require(&self, txn: &mut Transaction) {
         if let Some(version) = self.version {
-            txn.require(Ns(&self.token.entry.ns).token(&self.token.hash), Some(version));
+            txn.require(
+                Ns(&self.token.entry.ns).token(&self.token.hash),
+                Some(version),
+            );
         }
     }
 }
@@ -56,7 +59,10 @@ pub struct TokenKeys {
 impl TokenKeys {
     /// New ones, stored with the rest of what `init` stores.
     pub fn generate(txn: &mut Transaction, random: &Random) -> Option<Self> {
-        let (salt, batch) = (Zeroizing::new(random.bytes::<32>()), Zeroizing::new(random.bytes::<32>()));
+        let (salt, batch) = (
+            Zeroizing::new(random.bytes::<32>()),
+            Zeroizing::new(random.bytes::<32>()),
+        );
         txn.put(SALT_KEY, salt.to_vec());
         txn.put(BATCH_KEY, batch.to_vec());
         Self::new(&*salt, &*batch)
@@ -64,7 +70,10 @@ impl TokenKeys {
 
     fn new(salt: &[u8], batch: &[u8]) -> Option<Self> {
         let batch = aead::UnboundKey::new(&aead::AES_256_GCM, batch).ok()?;
-        Some(Self { salt: hmac::Key::new(hmac::HMAC_SHA256, salt), batch: aead::LessSafeKey::new(batch) })
+        Some(Self {
+            salt: hmac::Key::new(hmac::HMAC_SHA256, salt),
+            batch: aead::LessSafeKey::new(batch),
+        })
     }
 
     fn hash(&self, id: &str) -> String {
@@ -72,12 +81,20 @@ impl TokenKeys {
     }
 
     /// Stores a new service token with all its indexes, and returns its hash.
-    pub fn create(&self, txn: &mut Transaction, id: &str, entry: &TokenEntry) -> Result<String, Error> {
+    pub fn create(
+        &self,
+        txn: &mut Transaction,
+        id: &str,
+        entry: &TokenEntry,
+    ) -> Result<String, Error> {
         let hash = self.hash(id);
         let ns = Ns(&entry.ns);
         txn.require(ns.token(&hash), None);
         txn.put(ns.token(&hash), encode(entry)?);
-        txn.put(ns.accessor(&self.hash(&entry.accessor)), hash.clone().into_bytes());
+        txn.put(
+            ns.accessor(&self.hash(&entry.accessor)),
+            hash.clone().into_bytes(),
+        );
         if let Some(parent) = &entry.parent {
             txn.put(ns.child(parent, &hash), Vec::new());
         }
@@ -98,13 +115,20 @@ pub struct Tokens {
 
 impl Tokens {
     pub fn new(barrier: &Barrier, random: Random) -> Self {
-        Self { keys: ArcSwapOption::empty(), cache: barrier.cache(keys::is_token, limits::CACHED_TOKENS), random }
+        Self {
+            keys: ArcSwapOption::empty(),
+            cache: barrier.cache(keys::is_token, limits::CACHED_TOKENS),
+            random,
+        }
     }
 
     pub async fn unseal(&self, txn: &mut Transaction) -> Result<(), Error> {
         let corrupt = |key: &str| Error::Corrupt(key.to_owned());
         let salt = txn.get(SALT_KEY).await?.ok_or_else(|| corrupt(SALT_KEY))?;
-        let batch = txn.get(BATCH_KEY).await?.ok_or_else(|| corrupt(BATCH_KEY))?;
+        let batch = txn
+            .get(BATCH_KEY)
+            .await?
+            .ok_or_else(|| corrupt(BATCH_KEY))?;
         let keys = TokenKeys::new(&salt, &batch).ok_or_else(|| corrupt(BATCH_KEY))?;
         self.keys.store(Some(Arc::new(keys)));
         Ok(())
@@ -125,11 +149,25 @@ impl Tokens {
     }
 
     /// The token with this id, whether or not it has expired.
-    pub async fn by_id(&self, txn: &mut Transaction, ns: &str, id: &str) -> Result<Option<Held>, Error> {
+    pub async fn by_id(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        id: &str,
+    ) -> Result<Option<Held>, Error> {
         if id.starts_with(BATCH_PREFIX) {
-            let Some(entry) = self.open_batch(id)? else { return Ok(None) };
-            let token = Token { entry, hash: self.hash(id)?, acl: AclSlot::default() };
-            return Ok(Some(Held { token: Arc::new(token), version: None }));
+            let Some(entry) = self.open_batch(id)? else {
+                return Ok(None);
+            };
+            let token = Token {
+                entry,
+                hash: self.hash(id)?,
+                acl: AclSlot::default(),
+            };
+            return Ok(Some(Held {
+                token: Arc::new(token),
+                version: None,
+            }));
         }
         if id.is_empty() || id.len() > limits::MAX_TOKEN_ID {
             return Ok(None);
@@ -138,15 +176,32 @@ impl Tokens {
     }
 
     /// The token stored under this hash.
-    pub async fn by_hash(&self, txn: &mut Transaction, ns: &str, hash: &str) -> Result<Option<Held>, Error> {
+    pub async fn by_hash(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        hash: &str,
+    ) -> Result<Option<Held>, Error> {
         let key = Ns(ns).token(hash);
         if let Some((version, token)) = self.cache.get(&key) {
-            return Ok(Some(Held { token, version: Some(version) }));
+            return Ok(Some(Held {
+                token,
+                version: Some(version),
+            }));
         }
-        let Some((version, entry)) = read_entry(txn, &key).await? else { return Ok(None) };
-        let token = Arc::new(Token { entry, hash: hash.to_owned(), acl: AclSlot::default() });
+        let Some((version, entry)) = read_entry(txn, &key).await? else {
+            return Ok(None);
+        };
+        let token = Arc::new(Token {
+            entry,
+            hash: hash.to_owned(),
+            acl: AclSlot::default(),
+        });
         self.cache.insert(&key, txn.index(), version, token.clone());
-        Ok(Some(Held { token, version: Some(version) }))
+        Ok(Some(Held {
+            token,
+            version: Some(version),
+        }))
     }
 
     /// The hash of the token with this accessor.
@@ -157,8 +212,12 @@ impl Tokens {
         accessor: &str,
     ) -> Result<Option<String>, Error> {
         let key = Ns(ns).accessor(&self.hash(accessor)?);
-        let Some(value) = txn.get(&key).await? else { return Ok(None) };
-        String::from_utf8(value.to_vec()).map(Some).map_err(|_| Error::Corrupt(key))
+        let Some(value) = txn.get(&key).await? else {
+            return Ok(None);
+        };
+        String::from_utf8(value.to_vec())
+            .map(Some)
+            .map_err(|_| Error::Corrupt(key))
     }
 
     /// A new id for a service token.
@@ -171,7 +230,12 @@ impl Tokens {
     }
 
     /// Stores a new service token with all its indexes, and returns its hash.
-    pub fn create(&self, txn: &mut Transaction, id: &str, entry: &TokenEntry) -> Result<String, Error> {
+    pub fn create(
+        &self,
+        txn: &mut Transaction,
+        id: &str,
+        entry: &TokenEntry,
+    ) -> Result<String, Error> {
         self.keys()?.create(txn, id, entry)
     }
 
@@ -215,7 +279,11 @@ impl Tokens {
             txn.delete(ns.lease(&lease_id(entry, hash)));
             txn.delete(due(entry, hash, expires).key());
         }
-        Job::Token { hash: hash.to_owned(), orphan }.schedule(txn, &entry.ns, hash, now)
+        Job::Token {
+            hash: hash.to_owned(),
+            orphan,
+        }
+        .schedule(txn, &entry.ns, hash, now)
     }
 
     /// A batch token's id, which holds the token itself, encrypted.
@@ -239,11 +307,22 @@ impl Tokens {
     fn open_batch(&self, id: &str) -> Result<Option<TokenEntry>, Error> {
         use base64::Engine;
         let keys = self.keys()?;
-        let Some(text) = id.strip_prefix(BATCH_PREFIX) else { return Ok(None) };
-        let Ok(mut bytes) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text) else { return Ok(None) };
-        let Some((nonce, sealed)) = bytes.split_at_mut_checked(aead::NONCE_LEN) else { return Ok(None) };
-        let Ok(nonce) = aead::Nonce::try_assume_unique_for_key(nonce) else { return Ok(None) };
-        let Ok(plain) = keys.batch.open_in_place(nonce, aead::Aad::from(BATCH_PREFIX), sealed) else {
+        let Some(text) = id.strip_prefix(BATCH_PREFIX) else {
+            return Ok(None);
+        };
+        let Ok(mut bytes) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text) else {
+            return Ok(None);
+        };
+        let Some((nonce, sealed)) = bytes.split_at_mut_checked(aead::NONCE_LEN) else {
+            return Ok(None);
+        };
+        let Ok(nonce) = aead::Nonce::try_assume_unique_for_key(nonce) else {
+            return Ok(None);
+        };
+        let Ok(plain) = keys
+            .batch
+            .open_in_place(nonce, aead::Aad::from(BATCH_PREFIX), sealed)
+        else {
             return Ok(None);
         };
         Ok(serde_json::from_slice(plain).ok())
@@ -256,12 +335,23 @@ pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
 }
 
 fn due(entry: &TokenEntry, hash: &str, at: coffer_clock::UnixMillis) -> Due {
-    Due { group: keys::group(&entry.mount, ""), at, ns: entry.ns.clone(), kind: DueKind::Token, id: hash.to_owned() }
+    Due {
+        group: keys::group(&entry.mount, ""),
+        at,
+        ns: entry.ns.clone(),
+        kind: DueKind::Token,
+        id: hash.to_owned(),
+    }
 }
 
 /// Reads a token as this transaction sees it, not the cache.
-pub async fn read_entry(txn: &mut Transaction, key: &str) -> Result<Option<(Index, TokenEntry)>, Error> {
-    let Some((version, value)) = txn.get_versioned(key).await? else { return Ok(None) };
+pub async fn read_entry(
+    txn: &mut Transaction,
+    key: &str,
+) -> Result<Option<(Index, TokenEntry)>, Error> {
+    let Some((version, value)) = txn.get_versioned(key).await? else {
+        return Ok(None);
+    };
     let entry = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.to_owned()))?;
     Ok(Some((version, entry)))
 }

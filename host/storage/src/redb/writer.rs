@@ -43,9 +43,19 @@ impl Drop for Queue {
 pub(super) fn start(database: Database, shared: Arc<Shared>) -> std::io::Result<Queue> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let commits = Arc::new(AtomicU64::new(0));
-    let mut writer = Writer { database, shared, commits: commits.clone() };
-    let thread = std::thread::Builder::new().name("storage-writer".into()).spawn(move || writer.run(receiver))?;
-    Ok(Queue { sender: Some(sender), commits, thread: Some(thread) })
+    let mut writer = Writer {
+        database,
+        shared,
+        commits: commits.clone(),
+    };
+    let thread = std::thread::Builder::new()
+        .name("storage-writer".into())
+        .spawn(move || writer.run(receiver))?;
+    Ok(Queue {
+        sender: Some(sender),
+        commits,
+        thread: Some(thread),
+    })
 }
 
 struct Writer {
@@ -94,7 +104,9 @@ impl Writer {
         if results.iter().any(Result::is_ok) {
             txn.commit()?;
             self.commits.fetch_add(1, Ordering::Relaxed);
-            self.shared.latest.store(Arc::new(snapshot(&self.database, index)?));
+            self.shared
+                .latest
+                .store(Arc::new(snapshot(&self.database, index)?));
         } else {
             txn.abort()?;
         }
@@ -114,7 +126,9 @@ type Data<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 /// The first required key that has another version.
 fn conflict(data: &Data<'_>, batch: &Batch) -> Result<Option<String>, redb::Error> {
     for (key, version) in &batch.require {
-        let current = data.get(key.as_str())?.and_then(|guard| split(guard.value()).map(|(version, _)| version));
+        let current = data
+            .get(key.as_str())?
+            .and_then(|guard| split(guard.value()).map(|(version, _)| version));
         if current != *version {
             return Ok(Some(key.clone()));
         }
@@ -139,7 +153,13 @@ fn apply(data: &mut Data<'_>, batch: &Batch, index: Index) -> Result<(), redb::E
             Op::Add { key, delta } => {
                 let value = {
                     let current = data.get(key.as_str())?;
-                    add(current.as_ref().and_then(|guard| split(guard.value())).map(|(_, value)| value), *delta)
+                    add(
+                        current
+                            .as_ref()
+                            .and_then(|guard| split(guard.value()))
+                            .map(|(_, value)| value),
+                        *delta,
+                    )
                 };
                 put(data, key, &value)?;
             }
