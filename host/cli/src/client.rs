@@ -273,7 +273,7 @@ impl Client {
                         || (location.starts_with("http://")
                             && !self.base.starts_with("https://"))) =>
             {
-                self.once_to(method, &location.to_owned(), body)
+                self.once_to(method, location, body)
             }
             _ => Ok(response),
         }

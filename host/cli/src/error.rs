@@ -18,7 +18,7 @@ pub enum CliError {
         /// What was being done; may be empty.
         context: String,
         /// Why it failed.
-        source: ClientError,
+        source: Box<ClientError>,
     },
     /// The server answered, and what was asked for is not there or not possible.
     #[error("{0}")]
@@ -53,11 +53,20 @@ impl CliError {
     /// The command line that `-output-curl-string` asked for instead of a request.
     pub fn as_curl(&self) -> Option<&str> {
         match self {
-            Self::Request {
-                source: ClientError::Curl(command),
-                ..
-            } => Some(command),
+            Self::Request { source, .. } => match source.as_ref() {
+                ClientError::Curl(command) => Some(command),
+                _ => None,
+            },
             _ => None,
+        }
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(source: ClientError) -> Self {
+        Self::Request {
+            context: String::new(),
+            source: Box::new(source),
         }
     }
 }
@@ -76,7 +85,7 @@ impl<T> Doing<T> for Result<T, ClientError> {
     fn doing(self, context: impl Into<String>) -> Result<T, CliError> {
         self.map_err(|source| CliError::Request {
             context: context.into(),
-            source,
+            source: Box::new(source),
         })
     }
 }

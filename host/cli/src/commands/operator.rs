@@ -129,10 +129,7 @@ fn was_done(context: &Context) -> CliResult {
     let answer: Map<String, Value> = match answer {
         Ok(answer) => answer.unwrap_or_default(),
         Err(curl @ ClientError::Curl(_)) => {
-            return Err(CliError::Request {
-                context: String::new(),
-                source: curl,
-            });
+            return Err(curl.into());
         }
         // 2 means "not initialised" here.
         Err(error) => {

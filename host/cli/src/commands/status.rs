@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 use super::Context;
-use crate::client::{Client, Method};
+use crate::client::{Client, ClientError, Method};
 use crate::error::{CliError, CliResult};
 use crate::output::{pairs, plain};
 
@@ -17,11 +17,8 @@ pub(super) fn run(context: Context) -> CliResult {
     // 2 means sealed here, and a server that does not answer is not known to be sealed.
     let status = match answer {
         Ok(status) => status.unwrap_or_default(),
-        Err(curl) if matches!(curl, crate::client::ClientError::Curl(_)) => {
-            return Err(CliError::Request {
-                context: String::new(),
-                source: curl,
-            });
+        Err(curl @ ClientError::Curl(_)) => {
+            return Err(curl.into());
         }
         Err(error) => {
             return Err(CliError::Usage(format!(
@@ -93,13 +90,13 @@ pub(super) fn table(status: &Map<String, Value>) -> String {
         ("Storage Type", "storage_type"),
         ("Cluster Name", "cluster_name"),
         ("Cluster ID", "cluster_id"),
-        ("HA Enabled", "ha_enabled"),
     ] {
         let value = text(key);
         if !value.is_empty() {
             row(title, value);
         }
     }
+    row("HA Enabled", is(status, "ha_enabled").to_string());
     if is(status, "ha_enabled") && !is(status, "sealed") {
         let active = is(status, "is_self");
         row(

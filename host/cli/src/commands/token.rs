@@ -115,7 +115,7 @@ impl Create {
             ("renewable", Some(json!(self.renewable))),
             (
                 "no_default_policy",
-                self.no_default_policy.then(|| json!(true)),
+                self.no_default_policy.then_some(json!(true)),
             ),
             ("num_uses", self.use_limit.map(|uses| json!(uses))),
             ("type", text(&self.kind)),
