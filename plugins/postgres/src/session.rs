@@ -20,6 +20,8 @@ pub struct Answer {
     pub rows: Vec<Vec<Option<String>>>,
     /// What the server refused: what comes after that in the message was not run.
     pub refused: Option<ServerError>,
+    /// A setting of the session was changed, perhaps for longer than the transaction.
+    set: bool,
 }
 
 impl Answer {
@@ -46,8 +48,8 @@ impl<S: Read + Write> Session<S> {
         Self { wire }
     }
 
-    /// Sends these messages at once, and returns as many answers. A transaction that a message leaves open is rolled
-    /// back.
+    /// Sends these messages at once, and returns as many answers. A transaction that is left open is rolled back, and
+    /// settings (`SET ROLE`, say) do not outlive the flight.
     ///
     /// # Errors
     /// [`Error::Lost`] if the connection broke: the session is of no use then. [`Error::Invalid`] if a statement cannot
@@ -65,13 +67,21 @@ impl<S: Read + Write> Session<S> {
             open = still_open;
         }
         if open {
-            self.wire.put(|out| frontend::query("ROLLBACK", out))?;
-            self.wire
-                .send()
-                .map_err(|error| Error::lost(error.to_string()))?;
-            self.answer()?;
+            self.clean_up("ROLLBACK")?;
+        }
+        if answers.iter().any(|answer| answer.set) {
+            self.clean_up("DISCARD ALL")?;
         }
         Ok(answers)
+    }
+
+    fn clean_up(&mut self, statement: &str) -> Result<(), Error> {
+        self.wire.put(|out| frontend::query(statement, out))?;
+        self.wire
+            .send()
+            .map_err(|error| Error::lost(error.to_string()))?;
+        let (answer, _) = self.answer()?;
+        answer.rows().map(drop)
     }
 
     fn answer(&mut self) -> Result<(Answer, bool), Error> {
@@ -100,8 +110,8 @@ impl<S: Read + Write> Session<S> {
                         "COPY FROM STDIN has no place in a role's statements",
                     ));
                 }
-                Message::CommandComplete(_)
-                | Message::RowDescription(_)
+                Message::CommandComplete(body) => answer.set |= body.tag().is_ok_and(|tag| tag == "SET"),
+                Message::RowDescription(_)
                 | Message::DataRow(_)
                 | Message::EmptyQueryResponse
                 | Message::NoticeResponse(_)

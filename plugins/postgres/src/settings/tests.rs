@@ -24,8 +24,9 @@ fn hosts_of(settings: &Settings) -> Vec<(String, u16)> {
 
 #[test]
 fn where_to_connect() {
+    type Row = (&'static str, &'static [(&'static str, u16)], &'static str);
     #[rustfmt::skip]
-    let table: &[(&str, &[(&str, u16)], &str)] = &[
+    let table: &[Row] = &[
         ("postgresql://u@db/app", &[("db", 5432)], "app"),
         ("postgres://u@db:6000/app?sslmode=disable", &[("db", 6000)], "app"),
         ("postgresql://u@a:1,b,[::1]:3/app", &[("a", 1), ("b", 5432), ("::1", 3)], "app"),
