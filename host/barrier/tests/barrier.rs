@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal};
 use coffer_clock::Random;
-use coffer_storage::{Batch, MemoryStorage, Op, Storage};
+use coffer_storage::{Batch, MemoryStorage, Op};
 use proptest::prelude::*;
 
 fn sealed() -> (Arc<Barrier>, Seal) {

@@ -63,7 +63,7 @@ impl Simulation {
             clock: clock.clone(),
             random: random.clone(),
         };
-        let mut catalog = Catalog::new(Engine::new().unwrap(), environment, &[]);
+        let catalog = Catalog::new(Engine::new().unwrap(), environment, &[]);
         catalog.insert("ledger", ledger());
         let config = CoreConfig {
             max_lease_ttl: 2 * MONTH,
@@ -176,7 +176,11 @@ async fn a_month_of_leases() {
     let start = simulation.clock.now();
     for n in 0..LEASES {
         let roll = u64::from_le_bytes(dice.bytes());
-        let group = if roll % 4 == 0 { "sick" } else { "well" };
+        let group = if roll.is_multiple_of(4) {
+            "sick"
+        } else {
+            "well"
+        };
         let ttl = roll / 4 % MONTH + 1;
         simulation
             .call("ledger/issue", json!({"n": n, "ttl": ttl, "group": group}))

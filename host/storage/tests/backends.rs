@@ -111,7 +111,8 @@ async fn counters_never_conflict() {
 #[tokio::test]
 async fn the_feed_is_ahead_of_the_answer() {
     each(|storage| async move {
-        let seen: Arc<Mutex<Vec<(u64, Vec<String>)>>> = Arc::default();
+        type Log = Vec<(u64, Vec<String>)>;
+        let seen: Arc<Mutex<Log>> = Arc::default();
         let log = seen.clone();
         storage.subscribe(Arc::new(move |change| {
             log.lock()

@@ -48,8 +48,11 @@ pub(crate) const DESTROY: Path =
         .exists(secret::exists)
         .write(destroy);
 
+/// A version's metadata, and its data unless that is gone.
+type Fetched = (Value, Option<Map<String, Value>>);
+
 /// The version asked for, with its data unless it is gone. None: there is no such version.
-pub(crate) fn fetch(request: &Request) -> Result<Option<(Value, Option<Map<String, Value>>)>> {
+pub(crate) fn fetch(request: &Request) -> Result<Option<Fetched>> {
     let path = secret::path(request)?;
     let number = request.get(VERSION)?.unwrap_or(0);
     let number =

@@ -110,7 +110,9 @@ impl<S: Read + Write> Session<S> {
                         "COPY FROM STDIN has no place in a role's statements",
                     ));
                 }
-                Message::CommandComplete(body) => answer.set |= body.tag().is_ok_and(|tag| tag == "SET"),
+                Message::CommandComplete(body) => {
+                    answer.set |= body.tag().is_ok_and(|tag| tag == "SET")
+                }
                 Message::RowDescription(_)
                 | Message::DataRow(_)
                 | Message::EmptyQueryResponse

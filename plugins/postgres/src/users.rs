@@ -249,7 +249,9 @@ impl<D: Dial> Users<D> {
         let (name, role) = (literal(username), identifier(username));
         let find = format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {name}");
         // Need not reach the disk by itself: it does so with what follows.
-        let lock = format!("SELECT pg_catalog.set_config('synchronous_commit', 'off', true); ALTER ROLE {role} NOLOGIN");
+        let lock = format!(
+            "SELECT pg_catalog.set_config('synchronous_commit', 'off', true); ALTER ROLE {role} NOLOGIN"
+        );
         let end = format!(
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
              WHERE usesysid = ({find}) AND pid <> pg_catalog.pg_backend_pid()"

@@ -115,11 +115,25 @@ fn what_statements_set_ends_with_them() {
     let database = database();
     database.execute("CREATE ROLE settled; GRANT CREATE ON SCHEMA public TO settled");
     let mut postgres = superuser(&database.url_template());
-    let statements = [CREATE, "SET search_path TO nowhere", "SET ROLE settled", "SET SESSION statement_timeout TO 1"];
+    let statements = [
+        CREATE,
+        "SET search_path TO nowhere",
+        "SET ROLE settled",
+        "SET SESSION statement_timeout TO 1",
+    ];
     postgres.create_user(&user("v-set-1", &statements)).unwrap();
-    let statements = [CREATE, "SELECT pg_sleep(0.01)", "SET ROLE settled", "BROKEN"];
-    postgres.create_user(&user("v-set-2", &statements)).unwrap_err();
-    postgres.create_user(&user("v-set-2", &[CREATE, "CREATE TABLE made (i int)"])).unwrap();
+    let statements = [
+        CREATE,
+        "SELECT pg_sleep(0.01)",
+        "SET ROLE settled",
+        "BROKEN",
+    ];
+    postgres
+        .create_user(&user("v-set-2", &statements))
+        .unwrap_err();
+    postgres
+        .create_user(&user("v-set-2", &[CREATE, "CREATE TABLE made (i int)"]))
+        .unwrap();
     assert_eq!(database.query("SELECT 1 FROM public.made").len(), 0);
     for name in ["v-set-1", "v-set-2"] {
         postgres.delete_user(&removal(name, &[])).unwrap();
