@@ -24,7 +24,18 @@ fn paths() -> &'static [Path] {
     }
 }
 
-static ALL: &[Path] = V2;
+// What the host is told before it knows the mount.
+static ALL: &[Path] = &[
+    config::PATH,
+    data::PATH,
+    data::DELETE,
+    data::UNDELETE,
+    data::DESTROY,
+    metadata::PATH,
+    metadata::DETAILED,
+    subkeys::PATH,
+    v1::PATH,
+];
 static V2: &[Path] = &[
     config::PATH,
     data::PATH,
