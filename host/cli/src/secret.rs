@@ -117,6 +117,7 @@ impl Secret {
         self.data.as_ref().is_none_or(Map::is_empty)
             && self.auth.is_none()
             && self.wrap_info.is_none()
+            && self.lease_id.is_empty()
             && self.warnings.as_ref().is_none_or(Vec::is_empty)
     }
 
