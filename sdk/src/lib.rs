@@ -26,6 +26,8 @@
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+mod allocator;
 pub mod backend;
 #[doc(hidden)]
 pub mod bindings;

@@ -12,6 +12,8 @@ use crate::files::{human, size, write_if_changed};
 use crate::run;
 use crate::workspace::{Plugin, Profile, Workspace};
 
+/// Bytes; whole WebAssembly pages.
+const INITIAL_MEMORY: usize = 2 << 20;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The only package that a built-in component may import from.
 const CONTRACT: &str = "coffer:plugin/";
@@ -97,6 +99,8 @@ fn compile(workspace: &Workspace, plugins: &[&Plugin]) -> Result<()> {
     // Paths of this machine would make the same source a different component elsewhere.
     let mut flags = vec![
         r#"--cfg=getrandom_backend="custom""#.to_owned(),
+        // What a usual request needs, stack and heap: growing it would cost every fresh instance a system call.
+        format!("-Clink-arg=--initial-memory={INITIAL_MEMORY}"),
         format!("--remap-path-prefix={}=coffer", workspace.root.display()),
     ];
     if let Some(home) = cargo_home {

@@ -7,7 +7,6 @@
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/policy/<name>` | a policy |
 //! | `ns/<ns>/token/<hash>` | a token |
-//! | `ns/<ns>/accessor/<hash>` | the hash of the token that it belongs to |
 //! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
 //! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
 //! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
@@ -38,9 +37,6 @@ impl Ns<'_> {
     }
     pub fn token(self, hash: &str) -> String {
         format!("ns/{}/token/{hash}", self.0)
-    }
-    pub fn accessor(self, hash: &str) -> String {
-        format!("ns/{}/accessor/{hash}", self.0)
     }
     pub fn child(self, parent: &str, child: &str) -> String {
         format!("ns/{}/child/{parent}/{child}", self.0)

@@ -119,7 +119,7 @@ pub async fn renew_token(
         .by_uuid(&entry.mount)
         .filter(|mount| matches!(mount.backend, Backend::Plugin(_) | Backend::Unavailable(_)));
     if let Some(mount) = made_by {
-        let lease_id = format!("{}/h{hash}", entry.path);
+        let lease_id = crate::token::lease_id(&entry, hash);
         let (renewal, after) = core
             .call_renew_token(mount, &entry, lease_id, increment, txn)
             .await?;

@@ -49,9 +49,13 @@ pub fn initialize(
         entry.options = Some([("version".to_owned(), "2".to_owned())].into());
         store_mount(txn, &entry);
     }
+    let Some(keys) = TokenKeys::generate(txn, random) else {
+        tracing::error!("the keys of the token store could not be made");
+        return;
+    };
     let entry = TokenEntry {
         ns: ROOT_NS.to_owned(),
-        accessor: random.base62(24),
+        accessor: keys.accessor(root_token),
         policies: vec!["root".to_owned()],
         path: "auth/token/root".to_owned(),
         mount: token.uuid,
@@ -73,9 +77,7 @@ pub fn initialize(
         alias: None,
         internal: None,
     };
-    if let Some(keys) = TokenKeys::generate(txn, random)
-        && let Err(error) = keys.create(txn, root_token, &entry)
-    {
+    if let Err(error) = keys.create(txn, root_token, &entry) {
         tracing::error!(%error, "the first token could not be stored");
     }
 }

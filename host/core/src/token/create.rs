@@ -94,12 +94,13 @@ pub fn create(
     } else {
         TokenKind::Service
     };
+    let id = request.id.unwrap_or_else(|| tokens.new_id());
     let entry = TokenEntry {
         ns: mount.entry.ns.clone(),
         accessor: if request.batch {
             String::new()
         } else {
-            tokens.new_accessor()
+            tokens.accessor(&id)?
         },
         policies,
         path: request.path,
@@ -125,7 +126,6 @@ pub fn create(
     let id = match kind {
         TokenKind::Batch => tokens.seal_batch(&entry)?,
         TokenKind::Service => {
-            let id = request.id.unwrap_or_else(|| tokens.new_id());
             tokens.create(txn, &id, &entry)?;
             id
         }

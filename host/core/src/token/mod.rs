@@ -8,4 +8,4 @@ mod store;
 pub use create::{TokenRequest, create};
 pub use entry::{Alias, TokenEntry, TokenKind, parse_cidrs};
 pub use paths::ROUTES;
-pub use store::{Held, TokenKeys, Tokens, read_entry};
+pub use store::{Held, TokenKeys, Tokens, lease_id, read_entry};

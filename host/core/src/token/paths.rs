@@ -294,16 +294,8 @@ async fn by_accessor(c: &mut Context<'_>) -> Result<Option<Held>, Error> {
     if accessor.is_empty() {
         return Err(Error::invalid("missing accessor"));
     }
-    let Some(hash) = c
-        .core
-        .tokens
-        .hash_of_accessor(c.txn, c.ns, &accessor)
-        .await?
-    else {
-        return Ok(None);
-    };
     let now = c.core.clock.now();
-    let held = c.core.tokens.by_hash(c.txn, c.ns, &hash).await?;
+    let held = c.core.tokens.by_accessor(c.txn, c.ns, &accessor).await?;
     Ok(held.filter(|held| !held.token.entry.is_expired(now)))
 }
 

@@ -1,8 +1,11 @@
-//! Tokens in storage: under a keyed hash of their id, with an index by accessor, one by parent, and one by the time
-//! they end.
+//! Tokens in storage: under a keyed hash of their id, with an index by parent, one by path, and one by the time they end.
+//!
+//! The accessor is that hash, encrypted: it finds the token without an index, and tells nobody where the token is stored.
 
 use std::sync::Arc;
 
+use aes::Aes128;
+use aes::cipher::{Block, BlockDecrypt, BlockEncrypt, KeyInit};
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, Cache, Transaction};
 use coffer_clock::Random;
@@ -18,8 +21,10 @@ use crate::{Error, limits};
 
 const SALT_KEY: &str = "core/token-salt";
 const BATCH_KEY: &str = "core/token-batch-key";
+const ACCESSOR_KEY: &str = "core/token-accessor-key";
 const SERVICE_PREFIX: &str = "hvs.";
 const BATCH_PREFIX: &str = "hvb.";
+const HASH_BYTES: usize = 16;
 
 /// A token that a request may use.
 pub struct Token {
@@ -50,34 +55,57 @@ impl Held {
     }
 }
 
-/// The keys that token ids are hashed with, and batch tokens sealed.
+/// The keys that token ids are hashed with, accessors made, and batch tokens sealed.
 pub struct TokenKeys {
     salt: hmac::Key,
     batch: aead::LessSafeKey,
+    accessor: Aes128,
 }
 
 impl TokenKeys {
     /// New ones, stored with the rest of what `init` stores.
     pub fn generate(txn: &mut Transaction, random: &Random) -> Option<Self> {
-        let (salt, batch) = (
-            Zeroizing::new(random.bytes::<32>()),
-            Zeroizing::new(random.bytes::<32>()),
-        );
+        let salt = Zeroizing::new(random.bytes::<32>());
+        let batch = Zeroizing::new(random.bytes::<32>());
+        let accessor = Zeroizing::new(random.bytes::<16>());
         txn.put(SALT_KEY, salt.to_vec());
         txn.put(BATCH_KEY, batch.to_vec());
-        Self::new(&*salt, &*batch)
+        txn.put(ACCESSOR_KEY, accessor.to_vec());
+        Self::new(&*salt, &*batch, &*accessor)
     }
 
-    fn new(salt: &[u8], batch: &[u8]) -> Option<Self> {
+    fn new(salt: &[u8], batch: &[u8], accessor: &[u8]) -> Option<Self> {
         let batch = aead::UnboundKey::new(&aead::AES_256_GCM, batch).ok()?;
         Some(Self {
             salt: hmac::Key::new(hmac::HMAC_SHA256, salt),
             batch: aead::LessSafeKey::new(batch),
+            accessor: Aes128::new_from_slice(accessor).ok()?,
         })
     }
 
+    /// 128 bits of an HMAC: as hard to meet by chance as a token is to guess.
+    fn digest(&self, id: &str) -> Block<Aes128> {
+        let tag = hmac::sign(&self.salt, id.as_bytes());
+        tag.as_ref().iter().copied().take(HASH_BYTES).collect()
+    }
+
     fn hash(&self, id: &str) -> String {
-        hex::encode(hmac::sign(&self.salt, id.as_bytes()))
+        hex::encode(self.digest(id))
+    }
+
+    /// The accessor of the token with this id.
+    pub fn accessor(&self, id: &str) -> String {
+        let mut block = self.digest(id);
+        self.accessor.encrypt_block(&mut block);
+        hex::encode(block)
+    }
+
+    /// The hash of the token that this would be the accessor of; None if it cannot be one.
+    fn hash_of_accessor(&self, accessor: &str) -> Option<String> {
+        let bytes: [u8; HASH_BYTES] = hex::decode(accessor).ok()?.try_into().ok()?;
+        let mut block = Block::<Aes128>::from(bytes);
+        self.accessor.decrypt_block(&mut block);
+        Some(hex::encode(block))
     }
 
     /// Stores a new service token with all its indexes, and returns its hash.
@@ -91,10 +119,6 @@ impl TokenKeys {
         let ns = Ns(&entry.ns);
         txn.require(ns.token(&hash), None);
         txn.put(ns.token(&hash), encode(entry)?);
-        txn.put(
-            ns.accessor(&self.hash(&entry.accessor)),
-            hash.clone().into_bytes(),
-        );
         if let Some(parent) = &entry.parent {
             txn.put(ns.child(parent, &hash), Vec::new());
         }
@@ -129,7 +153,11 @@ impl Tokens {
             .get(BATCH_KEY)
             .await?
             .ok_or_else(|| corrupt(BATCH_KEY))?;
-        let keys = TokenKeys::new(&salt, &batch).ok_or_else(|| corrupt(BATCH_KEY))?;
+        let accessor = txn
+            .get(ACCESSOR_KEY)
+            .await?
+            .ok_or_else(|| corrupt(ACCESSOR_KEY))?;
+        let keys = TokenKeys::new(&salt, &batch, &accessor).ok_or_else(|| corrupt(BATCH_KEY))?;
         self.keys.store(Some(Arc::new(keys)));
         Ok(())
     }
@@ -143,7 +171,7 @@ impl Tokens {
         self.keys.load_full().ok_or(Error::Sealed)
     }
 
-    /// What a token id or an accessor is stored under.
+    /// What a token is stored under.
     pub fn hash(&self, id: &str) -> Result<String, Error> {
         Ok(self.keys()?.hash(id))
     }
@@ -204,20 +232,17 @@ impl Tokens {
         }))
     }
 
-    /// The hash of the token with this accessor.
-    pub async fn hash_of_accessor(
+    /// The token with this accessor, whether or not it has expired.
+    pub async fn by_accessor(
         &self,
         txn: &mut Transaction,
         ns: &str,
         accessor: &str,
-    ) -> Result<Option<String>, Error> {
-        let key = Ns(ns).accessor(&self.hash(accessor)?);
-        let Some(value) = txn.get(&key).await? else {
-            return Ok(None);
-        };
-        String::from_utf8(value.to_vec())
-            .map(Some)
-            .map_err(|_| Error::Corrupt(key))
+    ) -> Result<Option<Held>, Error> {
+        match self.keys()?.hash_of_accessor(accessor) {
+            Some(hash) => self.by_hash(txn, ns, &hash).await,
+            None => Ok(None),
+        }
     }
 
     /// A new id for a service token.
@@ -225,8 +250,9 @@ impl Tokens {
         Zeroizing::new(format!("{SERVICE_PREFIX}{}", self.random.base62(24)))
     }
 
-    pub fn new_accessor(&self) -> String {
-        self.random.base62(24)
+    /// The accessor of the token with this id.
+    pub fn accessor(&self, id: &str) -> Result<String, Error> {
+        Ok(self.keys()?.accessor(id))
     }
 
     /// Stores a new service token with all its indexes, and returns its hash.
@@ -271,7 +297,6 @@ impl Tokens {
     ) -> Result<(), Error> {
         let ns = Ns(&entry.ns);
         txn.delete(ns.token(hash));
-        txn.delete(ns.accessor(&self.hash(&entry.accessor)?));
         if let Some(parent) = &entry.parent {
             txn.delete(ns.child(parent, hash));
         }
@@ -329,9 +354,10 @@ impl Tokens {
     }
 }
 
-/// A token's lease id, as `sys/leases` lists it.
+/// A token's lease id, as `sys/leases` lists it: those of one path in the order of their making, so that new ones are
+/// written side by side.
 pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
-    format!("{}/h{hash}", entry.path)
+    format!("{}/h{:012x}{hash}", entry.path, entry.created.0)
 }
 
 fn due(entry: &TokenEntry, hash: &str, at: coffer_clock::UnixMillis) -> Due {
