@@ -16,6 +16,7 @@ mod lease;
 mod limits;
 mod mount;
 mod params;
+mod paths;
 mod pipeline;
 mod policy;
 mod policy_store;

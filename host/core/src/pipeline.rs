@@ -21,7 +21,7 @@ use crate::reply::{Data, LeaseReply, Reply};
 use crate::request::{Method, Request, Response};
 use crate::routes::{self, AfterCommit, Authenticated, Context, Needs};
 use crate::token::{self, Alias, TokenEntry, TokenKind, TokenRequest};
-use crate::{Core, Error, limits, sys};
+use crate::{Core, Error, limits, paths, sys};
 
 impl Core {
     /// Answers a request. Never fails: errors are answers.
@@ -74,6 +74,11 @@ impl Core {
             authorize(&caller, request, capability(request.method), false)?;
             return Err(Error::NoRoute(request.path.clone()));
         };
+        // Help is for everybody who has a token, as in Vault.
+        if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
+            self.authenticate(&mut txn, ns, request).await?;
+            return paths::help::help(mount, path, &self.config.version);
+        }
         let mut attempt = Attempt {
             core: self,
             request,
@@ -498,16 +503,9 @@ impl Attempt<'_> {
     }
 
     fn for_plugin(&self, caller: Option<&Authenticated>, data: String) -> runtime::Request {
-        let operation = match self.request.method {
-            Method::Get | Method::Head => runtime::Operation::Read,
-            Method::Post => runtime::Operation::Write,
-            Method::Patch => runtime::Operation::Patch,
-            Method::Delete => runtime::Operation::Delete,
-            Method::List => runtime::Operation::List,
-        };
         let remote_address = self.request.remote.ip().to_canonical().to_string();
         runtime::Request {
-            operation,
+            operation: paths::operation(self.request.method),
             path: self.path.to_owned(),
             data,
             caller: match caller {

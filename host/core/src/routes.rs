@@ -1,5 +1,5 @@
-//! Who may call what, of the host's own paths: one table for each native mount, read by routing, by authorisation, and by
-//! the test that tries every path as everybody.
+//! Who may call what, of the host's own paths: one table for each native mount, read by routing, by authorisation, by help
+//! and the OpenAPI document, and through that by the test that tries every path as everybody.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,36 +67,40 @@ pub type Handler = for<'a, 'r> fn(&'a mut Context<'r>) -> Answer<'a>;
 pub struct Route {
     /// Below the mount: `{name}` is one segment, `{name*}` the rest, not empty.
     pub pattern: &'static str,
+    pub help: &'static str,
     pub needs: Needs,
     pub operations: &'static [(Method, Handler)],
 }
 
-impl Route {
-    /// What the pattern's names stand for in this path; None if it does not fit.
-    fn captures<'p>(&self, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
-        let mut captures = Vec::new();
-        let mut rest = Some(path);
-        for segment in self.pattern.split('/') {
-            let here = rest?;
-            if let Some(name) = segment.strip_prefix('{').and_then(|s| s.strip_suffix("*}")) {
-                return (!here.is_empty()).then(|| {
-                    captures.push((name, here));
-                    captures
-                });
-            }
-            let (first, after) = match here.split_once('/') {
-                Some((first, after)) => (first, Some(after)),
-                None => (here, None),
-            };
-            match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-                Some(name) if !first.is_empty() => captures.push((name, first)),
-                None if segment == first => {}
-                _ => return None,
-            }
-            rest = after;
+/// What the pattern's names stand for in this path; None if it does not fit.
+fn captures<'n, 'p>(pattern: &'n str, path: &'p str) -> Option<Vec<(&'n str, &'p str)>> {
+    let mut captures = Vec::new();
+    let mut rest = Some(path);
+    for segment in pattern.split('/') {
+        let here = rest?;
+        if let Some(name) = segment.strip_prefix('{').and_then(|s| s.strip_suffix("*}")) {
+            return (!here.is_empty()).then(|| {
+                captures.push((name, here));
+                captures
+            });
         }
-        rest.is_none().then_some(captures)
+        let (first, after) = match here.split_once('/') {
+            Some((first, after)) => (first, Some(after)),
+            None => (here, None),
+        };
+        match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+            Some(name) if !first.is_empty() => captures.push((name, first)),
+            None if segment == first => {}
+            _ => return None,
+        }
+        rest = after;
     }
+    rest.is_none().then_some(captures)
+}
+
+/// Whether a path fits a pattern of a table.
+pub fn fits(pattern: &str, path: &str) -> bool {
+    captures(pattern, path.trim_end_matches('/')).is_some()
 }
 
 /// A path found in a table.
@@ -116,7 +120,7 @@ pub fn find<'p>(table: &'static [Route], method: Method, path: &'p str) -> Optio
     };
     let mut fallback = None;
     for route in table {
-        let Some(captures) = route.captures(path) else {
+        let Some(captures) = captures(route.pattern, path) else {
             continue;
         };
         let handler = route

@@ -67,7 +67,7 @@ pub struct Arguments {
     /// Connections to PostgreSQL, of each server and of pgbench.
     #[arg(long, default_value_t = 8)]
     database_connections: usize,
-    /// Logs in so often, to see how memory grows.
+    /// Logs in so often, to see how memory grows, and how the server starts with so many leases.
     #[arg(long, default_value_t = 0)]
     logins: u64,
     /// Writes all figures to this file.
@@ -115,13 +115,16 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     }
     if arguments.logins > 0 {
         let connections = arguments.connections.iter().copied().max().unwrap_or(1);
-        for (target, facts) in targets.iter().zip(&mut report.facts) {
+        for (target, facts) in targets.iter_mut().zip(&mut report.facts) {
             let (measured, growth) = scenario::logins(target, arguments.logins, connections)?;
             report
                 .rows
                 .push(Row::print("logins", &target.name, connections, measured));
             facts.logins = arguments.logins;
             facts.logins_growth_mib = growth;
+            // All those tokens have leases: neither start-up nor memory may grow with them.
+            facts.restart_ms = target.restart()?.map(|time| time.as_secs_f64() * 1e3);
+            facts.restarted_mib = resting(target);
         }
     }
     for target in targets.iter().filter(|target| !target.is_ours()) {

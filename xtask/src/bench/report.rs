@@ -42,6 +42,10 @@ pub struct Facts {
     pub logins_growth_mib: Option<f64>,
     /// How many logins that were.
     pub logins: u64,
+    /// After those and a SIGKILL: from exec to answering a token's request, unsealed, in milliseconds.
+    pub restart_ms: Option<f64>,
+    /// Resident memory at rest then, in MiB.
+    pub restarted_mib: Option<f64>,
 }
 
 /// Something aimed at.
@@ -177,6 +181,10 @@ impl Report {
         if let Some(facts) = ours.filter(|facts| facts.logins > 0) {
             let what = format!("memory more after {} logins, MB", facts.logins);
             at_most(what, facts.logins_growth_mib.map(megabytes), Some(20.0));
+            let what = format!("exec to answering with {} leases, ms", facts.logins);
+            at_most(what, facts.restart_ms, Some(1000.0));
+            let what = format!("memory with {} leases, MB", facts.logins);
+            at_most(what, facts.restarted_mib.map(megabytes), Some(200.0));
         }
         let mut at_least = |what: &str, measured: Option<f64>, limit: f64| {
             goals.extend(measured.map(|measured| Goal {

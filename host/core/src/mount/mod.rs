@@ -75,7 +75,7 @@ impl From<&PathDescription> for Special {
 }
 
 /// Whether a path fits a pattern of the contract: `{name}` is one segment, `{name*}` the rest.
-fn matches(pattern: &str, path: &str) -> bool {
+pub fn matches(pattern: &str, path: &str) -> bool {
     let mut rest = Some(path.trim_end_matches('/'));
     for segment in pattern.split('/') {
         if segment.ends_with("*}") {

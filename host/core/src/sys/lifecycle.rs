@@ -1,5 +1,6 @@
 //! The paths that answer whatever the barrier's state: health, init, unseal, and their like. They need no token.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,30 +11,49 @@ use zeroize::Zeroizing;
 
 use crate::params::Params;
 use crate::reply::Reply;
+use crate::request::Method::{Get, Post};
 use crate::request::{Body, Method, Request, Response};
 use crate::routes::Context;
 use crate::{Core, Error};
 
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
+type Handler = for<'a> fn(&'a Arc<Core>, &'a Request) -> Answer<'a>;
+
+/// A path that answers whatever the barrier's state.
+pub struct Lifecycle {
+    /// Below `sys/`.
+    pub path: &'static str,
+    pub help: &'static str,
+    pub operations: &'static [(Method, Handler)],
+}
+
+/// All of them. None needs a token.
+#[rustfmt::skip]
+pub static LIFECYCLE: &[Lifecycle] = &[
+    Lifecycle { path: "health", help: "Whether the server is initialized, unsealed and active, by its status.", operations: &[(Get, |c, r| Box::pin(health(c, r)))] },
+    Lifecycle { path: "seal-status", help: "How far unsealing is.", operations: &[(Get, |c, _| Box::pin(seal_status(c)))] },
+    Lifecycle { path: "init", help: "Whether the server is initialized; and initializes it.", operations: &[(Get, |c, _| Box::pin(initialized(c))), (Post, |c, r| Box::pin(init(c, r)))] },
+    Lifecycle { path: "unseal", help: "Gives a key share.", operations: &[(Post, |c, r| Box::pin(unseal(c, r)))] },
+    Lifecycle { path: "leader", help: "Which server is active.", operations: &[(Get, |c, _| Box::pin(leader(c)))] },
+];
+
 /// Answers if the path is one of these.
 pub async fn lifecycle(core: &Arc<Core>, request: &Request) -> Option<Result<Response, Error>> {
-    let path = request.path.trim_end_matches('/');
-    let answer = match (path, request.method) {
-        ("sys/health", Method::Get | Method::Head) => health(core, request).await,
-        ("sys/seal-status", Method::Get | Method::Head) => seal_status(core).await,
-        ("sys/init", Method::Get | Method::Head) => initialized(core).await,
-        ("sys/init", Method::Post) => init(core, request).await,
-        ("sys/unseal", Method::Post) => unseal(core, request).await,
-        ("sys/leader", Method::Get | Method::Head) => Ok(leader(core)),
-        ("sys/health" | "sys/seal-status" | "sys/init" | "sys/unseal" | "sys/leader", _) => {
-            Ok(Response {
-                status: 405,
-                body: Body::Json(json!({"errors": []}).to_string().into()),
-                headers: Vec::new(),
-            })
-        }
-        _ => return None,
+    let path = request.path.strip_prefix("sys/")?.trim_end_matches('/');
+    let found = LIFECYCLE.iter().find(|found| found.path == path)?;
+    let method = match request.method {
+        Method::Head => Get,
+        method => method,
     };
-    Some(answer)
+    let handler = found.operations.iter().find(|(have, _)| *have == method);
+    Some(match handler {
+        Some((_, handler)) => handler(core, request).await,
+        None => Ok(Response {
+            status: 405,
+            body: Body::Json(json!({"errors": []}).to_string().into()),
+            headers: Vec::new(),
+        }),
+    })
 }
 
 fn bare(value: Value) -> Response {
@@ -105,14 +125,14 @@ async fn initialized(core: &Core) -> Result<Response, Error> {
     ))
 }
 
-fn leader(core: &Core) -> Response {
-    bare(json!({
+async fn leader(core: &Core) -> Result<Response, Error> {
+    Ok(bare(json!({
         "ha_enabled": false,
         "is_self": true,
         "leader_address": core.config.api_addr,
         "leader_cluster_address": "",
         "performance_standby": false,
-    }))
+    })))
 }
 
 async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {

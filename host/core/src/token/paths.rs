@@ -18,21 +18,25 @@ use crate::{Error, limits};
 pub static ROUTES: &[Route] = &[
     Route {
         pattern: "accessors",
+        help: "The accessors of all tokens.",
         needs: Needs::Sudo,
         operations: &[(List, |c| Box::pin(accessors(c)))],
     },
     Route {
         pattern: "create",
+        help: "Makes a child token.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(create_child(c, false)))],
     },
     Route {
         pattern: "create-orphan",
+        help: "Makes a token without a parent.",
         needs: Needs::Sudo,
         operations: &[(Post, |c| Box::pin(create_child(c, true)))],
     },
     Route {
         pattern: "lookup",
+        help: "Describes a token.",
         needs: Needs::Token,
         operations: &[
             (Get, |c| Box::pin(lookup(c))),
@@ -41,46 +45,55 @@ pub static ROUTES: &[Route] = &[
     },
     Route {
         pattern: "lookup-self",
+        help: "Describes the caller's token.",
         needs: Needs::Token,
         operations: &[(Get, lookup_self), (Post, lookup_self)],
     },
     Route {
         pattern: "lookup-accessor",
+        help: "Describes the token with an accessor.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(lookup_accessor(c)))],
     },
     Route {
         pattern: "renew",
+        help: "Prolongs a token.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(renew(c)))],
     },
     Route {
         pattern: "renew-self",
+        help: "Prolongs the caller's token.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(renew_self(c)))],
     },
     Route {
         pattern: "renew-accessor",
+        help: "Prolongs the token with an accessor.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(renew_accessor(c)))],
     },
     Route {
         pattern: "revoke",
+        help: "Revokes a token with its children.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(revoke(c, false)))],
     },
     Route {
         pattern: "revoke-self",
+        help: "Revokes the caller's token with its children.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(revoke_self(c)))],
     },
     Route {
         pattern: "revoke-accessor",
+        help: "Revokes the token with an accessor, with its children.",
         needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(revoke_accessor(c)))],
     },
     Route {
         pattern: "revoke-orphan",
+        help: "Revokes a token; its children live on.",
         needs: Needs::Sudo,
         operations: &[(Post, |c| Box::pin(revoke(c, true)))],
     },

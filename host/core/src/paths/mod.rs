@@ -1,0 +1,87 @@
+//! What can be called below a mount, in the contract's terms: the same for the host's own paths and a plugin's. Help and
+//! the OpenAPI document are made from it.
+
+pub mod help;
+pub mod openapi;
+
+use std::borrow::Cow;
+
+use coffer_runtime::{Field, FieldType, Operation, PathDescription};
+
+use crate::mount::{Backend, Mount};
+use crate::request::Method;
+use crate::routes::{Needs, Route};
+use crate::sys::{self, LIFECYCLE};
+use crate::token;
+
+/// The paths below a mount; none if it is unavailable.
+pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
+    match &mount.backend {
+        Backend::System => {
+            let lifecycle = LIFECYCLE.iter().map(|path| {
+                let methods = path.operations.iter().map(|(method, _)| *method);
+                native(path.path, path.help, Needs::Nothing, methods)
+            });
+            lifecycle.chain(sys::ROUTES.iter().map(route)).collect()
+        }
+        Backend::Token => token::ROUTES.iter().map(route).collect(),
+        Backend::Plugin(plugin) => plugin
+            .component
+            .plugin()
+            .map_or(&[][..], |description| &description.paths)
+            .into(),
+        Backend::Unavailable(_) => Cow::default(),
+    }
+}
+
+fn route(route: &Route) -> PathDescription {
+    let methods = route.operations.iter().map(|(method, _)| *method);
+    native(route.pattern, route.help, route.needs, methods)
+}
+
+fn native(
+    pattern: &str,
+    help: &str,
+    needs: Needs,
+    methods: impl Iterator<Item = Method>,
+) -> PathDescription {
+    let fields = parameters(pattern).map(|name| Field {
+        name: name.to_owned(),
+        kind: FieldType::Text,
+        help: String::new(),
+        required: true,
+        deprecated: false,
+        default: String::new(),
+    });
+    PathDescription {
+        pattern: pattern.to_owned(),
+        operations: methods.map(operation).collect(),
+        fields: fields.collect(),
+        help: help.to_owned(),
+        unauthenticated: needs == Needs::Nothing,
+        sudo: needs == Needs::Sudo,
+        checks_existence: false,
+    }
+}
+
+/// What a method asks of a plugin.
+pub fn operation(method: Method) -> Operation {
+    match method {
+        Method::Get | Method::Head => Operation::Read,
+        Method::Post => Operation::Write,
+        Method::Patch => Operation::Patch,
+        Method::Delete => Operation::Delete,
+        Method::List => Operation::List,
+    }
+}
+
+/// The names that a pattern takes from a path.
+fn parameters(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split('/').filter_map(|segment| {
+        let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+        Some(match name.trim_end_matches('*') {
+            "" => "path",
+            name => name,
+        })
+    })
+}
