@@ -18,7 +18,7 @@ pub static APPROLE: Plugin = Plugin::auth("approle", env!("CARGO_PKG_VERSION"), 
     .renew(login::renew)
     .paths(&[
         Path::new("login", "Logs in.")
-            .fields(&[p::ROLE_ID.decl(), p::SECRET_ID.decl()])
+            .fields(&[p::ROLE_ID.required().decl(), p::SECRET_ID.decl()])
             .unauthenticated()
             .write(login::login),
         Path::new("role", "Lists the roles.").list(role::list),
