@@ -12,14 +12,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::handler;
 use crate::limits::{self, Limits};
 use crate::tls::TlsFiles;
+
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+    Client sent an HTTP request to an HTTPS server.\n";
 
 /// A listener to come.
 #[derive(Clone, Debug)]
@@ -142,8 +147,8 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
             match tls {
                 None => connection(&builder, watcher, service, stream).await,
                 Some(tls) => {
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await
+                    if let Ok(Some(stream)) =
+                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls, stream)).await
                     {
                         connection(&builder, watcher, service, stream).await;
                     }
@@ -158,6 +163,22 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
     {
         tracing::warn!("requests under way were cut off");
     }
+}
+
+/// TLS over a connection; None if the client does not manage it. One that speaks plain HTTP is told so, as Go's server
+/// does: `http` in an address is the commonest mistake.
+async fn handshake(tls: &TlsAcceptor, mut stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let mut first = [0];
+    stream.peek(&mut first).await.ok()?;
+    if first[0].is_ascii_uppercase() {
+        let _ = stream.write_all(PLAIN_HTTP).await;
+        let _ = stream.shutdown().await;
+        // Until the client has read that: closing over what it sent would take it back.
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        return None;
+    }
+    tls.accept(stream).await.ok()
 }
 
 async fn accept(

@@ -1,0 +1,159 @@
+//! A server from a configuration file: what it listens with, and how it stops.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use coffer_tests::server::binary;
+use coffer_tests::{Cli, Server, until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Writes `ca.pem`, and a certificate that it has signed for the loopback interface with its key.
+fn certificates(folder: &Path) {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &Issuer::new(ca, ca_key))
+        .unwrap();
+    for (name, text) in [
+        ("ca.pem", ca_pem),
+        ("cert.pem", leaf.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+fn with_tls() -> Server {
+    Server::configured(&binary().unwrap(), "https", |folder, address| {
+        certificates(folder);
+        let file = |name: &str| folder.join(name).display().to_string();
+        format!(
+            "storage \"inmem\" {{}}\napi_addr = \"https://coffer.example:8200\"\nlistener \"tcp\" {{\n  address = \"{address}\"\n  \
+             tls_cert_file = {:?}\n  tls_key_file = {:?}\n}}\n",
+            file("cert.pem"),
+            file("key.pem")
+        )
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_listener_speaks_tls() {
+    let server = with_tls();
+    let cli = |variables: &[(&str, &str)]| {
+        let cli = Cli::at(&server.url(), "").unwrap();
+        variables
+            .iter()
+            .fold(cli, |cli, (name, value)| cli.with(name, value))
+    };
+    let ca = server.folder().join("ca.pem").display().to_string();
+    let trusting = cli(&[("VAULT_CACERT", &ca)]);
+    // 2: it answers, and is sealed.
+    assert_eq!(trusting.run("status").code, 2);
+    assert_eq!(cli(&[("VAULT_SKIP_VERIFY", "true")]).run("status").code, 2);
+    let refused = cli(&[]).run("status");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("certificate"), "{refused:?}");
+    let made = trusting
+        .run("operator init -key-shares=1 -key-threshold=1 -format=json")
+        .json();
+    let share = made["unseal_keys_hex"][0].as_str().unwrap();
+    trusting.run(&format!("operator unseal {share}")).ok();
+    let root = cli(&[
+        ("VAULT_CACERT", &ca),
+        ("VAULT_TOKEN", made["root_token"].as_str().unwrap()),
+    ]);
+    let leader = root.run("read -format=json sys/leader").json();
+    assert!(
+        leader.to_string().contains("https://coffer.example:8200"),
+        "{leader}"
+    );
+}
+
+#[test]
+fn plain_http_to_a_tls_listener_is_told_so() {
+    let server = with_tls();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream
+        .write_all(b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 400 "), "{answer}");
+    assert!(
+        answer.contains("Client sent an HTTP request to an HTTPS server."),
+        "{answer}"
+    );
+}
+
+#[test]
+fn sigterm_lets_requests_finish() {
+    let (mut server, _) = Server::ready().unwrap();
+    let root = server.client();
+    root.post(
+        "sys/mounts/kv",
+        serde_json::json!({"type": "kv", "options": {"version": "1"}}),
+    )
+    .expect(204);
+    let address = server.address();
+    let body = br#"{"answer":42}"#;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    write!(
+        stream,
+        "POST /v1/kv/late HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        server.root_token(),
+        body.len()
+    )
+    .unwrap();
+    // It asks for the body: the request is under way.
+    let mut interim = [0; 64];
+    let read = stream.read(&mut interim).unwrap();
+    assert!(interim[..read].starts_with(b"HTTP/1.1 100 "));
+    let stopping = thread::spawn(move || {
+        let status = server.terminate().unwrap();
+        (server, status)
+    });
+    until(BOUND, "no new connection is taken", || {
+        TcpStream::connect(address).is_err()
+    });
+    stream.write_all(body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let (mut server, status) = stopping.join().unwrap();
+    assert!(status.success(), "{status}\n{}", server.log());
+    // What was answered is there after the next start.
+    server.start().unwrap();
+    assert_eq!(server.anonymous().get("sys/health").status, 503);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_says_where() {
+    for (text, expected) in [
+        ("storage \"redb\" {}", "path"),
+        ("storage \"inmem\" {}", "a listener is missing"),
+        (
+            "storage \"inmem\" {}\nlistener \"tcp\" {\n  adress = \"127.0.0.1:0\"\n}",
+            "config.hcl:3",
+        ),
+    ] {
+        let error = Server::configured(&binary().unwrap(), "http", |_, _| text.to_owned())
+            .err()
+            .expect("a server");
+        let message = error.to_string();
+        assert!(message.contains("exit status: 1"), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
