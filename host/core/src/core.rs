@@ -137,8 +137,10 @@ impl Core {
         kv: bool,
     ) -> Result<Initialized, Error> {
         let now = self.clock.now();
-        let root_token =
-            root_token.map_or_else(|| self.tokens.new_id(), |id| Zeroizing::new(id.to_owned()));
+        let root_token = root_token.map_or_else(
+            || self.tokens.new_id(now),
+            |id| Zeroizing::new(id.to_owned()),
+        );
         let keys = self
             .seal
             .init(config, |txn| {

@@ -94,7 +94,7 @@ pub fn create(
     } else {
         TokenKind::Service
     };
-    let id = request.id.unwrap_or_else(|| tokens.new_id());
+    let id = request.id.unwrap_or_else(|| tokens.new_id(now));
     let entry = TokenEntry {
         ns: mount.entry.ns.clone(),
         accessor: if request.batch {

@@ -1,6 +1,8 @@
 //! Tokens in storage: under a keyed hash of their id, with an index by parent, one by path, and one by the time they end.
 //!
-//! The accessor is that hash, encrypted: it finds the token without an index, and tells nobody where the token is stored.
+//! The hash begins with the time that the id says it was made at, so that tokens made together are stored together: many
+//! logins are few pages. The accessor is the hash, encrypted: it finds the token without an index, and tells nobody where
+//! it is stored.
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use aes::Aes128;
 use aes::cipher::{Block, BlockDecrypt, BlockEncrypt, KeyInit};
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, Cache, Transaction};
-use coffer_clock::Random;
+use coffer_clock::{Random, UnixMillis};
 use coffer_storage::Index;
 use ring::{aead, hmac};
 use zeroize::Zeroizing;
@@ -25,6 +27,7 @@ const ACCESSOR_KEY: &str = "core/token-accessor-key";
 const SERVICE_PREFIX: &str = "hvs.";
 const BATCH_PREFIX: &str = "hvb.";
 const HASH_BYTES: usize = 16;
+const TIME_BYTES: usize = 5;
 
 /// A token that a request may use.
 pub struct Token {
@@ -83,10 +86,13 @@ impl TokenKeys {
         })
     }
 
-    /// 128 bits of an HMAC: as hard to meet by chance as a token is to guess.
+    /// The time in the id, if it has one, and 88 bits of an HMAC over all of it.
     fn digest(&self, id: &str) -> Block<Aes128> {
         let tag = hmac::sign(&self.salt, id.as_bytes());
-        tag.as_ref().iter().copied().take(HASH_BYTES).collect()
+        let made = made(id).into_iter();
+        made.chain(tag.as_ref().iter().copied())
+            .take(HASH_BYTES)
+            .collect()
     }
 
     fn hash(&self, id: &str) -> String {
@@ -246,8 +252,13 @@ impl Tokens {
     }
 
     /// A new id for a service token.
-    pub fn new_id(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{SERVICE_PREFIX}{}", self.random.base62(24)))
+    pub fn new_id(&self, now: UnixMillis) -> Zeroizing<String> {
+        let [_, _, _, made @ ..] = now.0.to_be_bytes();
+        Zeroizing::new(format!(
+            "{SERVICE_PREFIX}{}{}",
+            hex::encode(made),
+            self.random.base62(24)
+        ))
     }
 
     /// The accessor of the token with this id.
@@ -293,7 +304,7 @@ impl Tokens {
         hash: &str,
         entry: &TokenEntry,
         orphan: bool,
-        now: coffer_clock::UnixMillis,
+        now: UnixMillis,
     ) -> Result<(), Error> {
         let ns = Ns(&entry.ns);
         txn.delete(ns.token(hash));
@@ -354,13 +365,25 @@ impl Tokens {
     }
 }
 
-/// A token's lease id, as `sys/leases` lists it: those of one path in the order of their making, so that new ones are
-/// written side by side.
-pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
-    format!("{}/h{:012x}{hash}", entry.path, entry.created.0)
+/// The time in a service token's id: the low 40 bits of its milliseconds. Zero in an id that its maker chose. Anybody can
+/// write any time into an id; the HMAC covers it.
+fn made(id: &str) -> [u8; TIME_BYTES] {
+    let mut made = [0; TIME_BYTES];
+    let text = id
+        .strip_prefix(SERVICE_PREFIX)
+        .and_then(|rest| rest.get(..2 * TIME_BYTES));
+    match text.map(|text| hex::decode_to_slice(text, &mut made)) {
+        Some(Ok(())) => made,
+        _ => [0; TIME_BYTES],
+    }
 }
 
-fn due(entry: &TokenEntry, hash: &str, at: coffer_clock::UnixMillis) -> Due {
+/// A token's lease id, as `sys/leases` lists it.
+pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
+    format!("{}/h{hash}", entry.path)
+}
+
+fn due(entry: &TokenEntry, hash: &str, at: UnixMillis) -> Due {
     Due {
         group: keys::group(&entry.mount, ""),
         at,
@@ -384,4 +407,51 @@ pub async fn read_entry(
 
 fn encode(entry: &TokenEntry) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(entry).map_err(|_| Error::Corrupt(entry.path.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new(&[1; 32], &[2; 32], &[3; 16]).unwrap()
+    }
+
+    #[test]
+    fn an_accessor_leads_to_its_token_and_to_no_other() {
+        let keys = keys();
+        for id in [
+            "root",
+            "hvs.0192aabbcc0000secret",
+            "hvs.short",
+            "hvs.zzzzzzzzzzzzzzzz",
+        ] {
+            let accessor = keys.accessor(id);
+            assert_eq!(keys.hash_of_accessor(&accessor), Some(keys.hash(id)));
+            assert_ne!(accessor, keys.hash(id));
+        }
+        let elsewhere = TokenKeys::new(&[1; 32], &[2; 32], &[4; 16]).unwrap();
+        assert_ne!(
+            elsewhere.hash_of_accessor(&keys.accessor("root")),
+            Some(keys.hash("root"))
+        );
+        for bad in ["", "zz", "00", "0192aabbcc", "\u{e9}\u{e9}"] {
+            assert_eq!(keys.hash_of_accessor(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tokens_made_together_are_stored_together() {
+        let keys = keys();
+        let early = keys.hash("hvs.0192aabbcc0000");
+        let late = keys.hash("hvs.0192aabbcd0000");
+        assert!(early.starts_with("0192aabbcc") && early < late);
+        // The rest depends on all of the id, so an id with another time is another token.
+        assert_ne!(early.get(10..), late.get(10..));
+        assert_ne!(keys.hash("hvs.0192aabbcc0001"), early);
+        for chosen in ["root", "hvs.", "hvs.xyz", "hvs.ggggggggggggg"] {
+            assert!(keys.hash(chosen).starts_with("0000000000"), "{chosen}");
+        }
+    }
 }
