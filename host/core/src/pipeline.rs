@@ -77,7 +77,7 @@ impl Core {
         // Help is for everybody who has a token, as in Vault.
         if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
             self.authenticate(&mut txn, ns, request).await?;
-            return paths::help::help(mount, path, &self.config.version);
+            return paths::help::help(mount, path, self.config.version);
         }
         let mut attempt = Attempt {
             core: self,

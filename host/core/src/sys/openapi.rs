@@ -9,7 +9,7 @@ use crate::routes::Context;
 pub async fn document(c: &mut Context<'_>) -> Result<Reply, Error> {
     let caller = c.caller.clone().ok_or(Error::Denied)?;
     let table = c.core.mounts(c.txn).await?;
-    let mut document = openapi::Document::new(&c.core.config.version);
+    let mut document = openapi::Document::new(c.core.config.version);
     for mount in table.mounts() {
         let prefix = mount.entry.full_path();
         if caller.acl.reaches_below(&prefix) {
