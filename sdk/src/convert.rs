@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::duration::{in_bounds, parse_duration};
 use crate::{Error, Seconds};
+use coffer_duration::{in_bounds, parse_duration};
 
 /// What a parameter's value can be converted to.
 pub trait FromValue: Sized {

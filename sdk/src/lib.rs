@@ -36,7 +36,6 @@ pub mod databases;
 mod declare;
 #[doc(hidden)]
 pub mod dispatch;
-mod duration;
 pub mod effects;
 mod environment;
 mod error;
@@ -53,9 +52,9 @@ pub mod testing;
 mod ttl;
 
 pub use backend::Backend;
+pub use coffer_duration::{format_duration, parse_duration, parse_signed_duration};
 pub use convert::FromValue;
 pub use declare::{Operation, Path, Plugin};
-pub use duration::{format_duration, parse_duration, parse_signed_duration};
 pub use environment::{clock, log, random};
 pub use error::{Error, ErrorKind, Result};
 pub use field::{Decl, Field, Seconds};

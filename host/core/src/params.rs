@@ -3,40 +3,47 @@
 
 use std::collections::BTreeMap;
 
+use coffer_duration::{in_bounds, parse_duration};
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::request::Request;
 
 /// Parameters by name.
 #[derive(Debug, Default)]
 pub struct Params(Map<String, Value>);
 
 impl Params {
-    /// From a body (an object, or nothing) and a query.
-    pub fn parse(body: &[u8], query: &[(String, String)]) -> Result<Self, Error> {
-        let mut map = if body.iter().all(u8::is_ascii_whitespace) {
-            Map::new()
+    /// Those of a request: a write has them in its body, anything else in its query. As in Vault, the other of the two
+    /// says nothing.
+    pub fn of(request: &Request) -> Result<Self, Error> {
+        if request.method.writes() {
+            Self::from_body(&request.body)
         } else {
-            match serde_json::from_slice(body) {
-                Ok(Value::Object(map)) => map,
-                Ok(Value::Null) => Map::new(),
-                Ok(_) => {
-                    return Err(Error::invalid(
-                        "failed to parse JSON input: the body must be an object",
-                    ));
-                }
-                Err(error) => {
-                    return Err(Error::invalid(format!(
-                        "failed to parse JSON input: {error}"
-                    )));
-                }
-            }
-        };
-        for (name, value) in query {
-            map.entry(name)
-                .or_insert_with(|| Value::String(value.clone()));
+            Ok(Self::from_query(&request.query))
         }
-        Ok(Self(map))
+    }
+
+    /// From a body: an object, or nothing.
+    fn from_body(body: &[u8]) -> Result<Self, Error> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => Ok(Self(map)),
+            Ok(Value::Null) => Ok(Self::default()),
+            Ok(_) => Err(Error::invalid(
+                "failed to parse JSON input: the body must be an object",
+            )),
+            Err(error) => Err(Error::invalid(format!(
+                "failed to parse JSON input: {error}"
+            ))),
+        }
+    }
+
+    /// From a query.
+    pub fn from_query(query: &[(String, String)]) -> Self {
+        Self(object_of(query))
     }
 
     /// What the path captured goes before what the body says.
@@ -48,6 +55,11 @@ impl Params {
     /// The raw map.
     pub fn map(&self) -> &Map<String, Value> {
         &self.0
+    }
+
+    /// The same, for good.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
@@ -116,6 +128,7 @@ impl Params {
             None => Ok(None),
             Some(Value::Number(n)) => n
                 .as_u64()
+                .and_then(in_bounds)
                 .map(Some)
                 .ok_or_else(|| wrong(name, "a duration that is not negative, in whole seconds")),
             Some(Value::String(s)) => parse_duration(s)
@@ -147,7 +160,7 @@ impl Params {
         ))
     }
 
-    /// An object whose values are texts.
+    /// An object whose values are texts; or a list of `key=value`, or one text of them separated by commas.
     pub fn texts(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
         match self.get(name) {
             None => Ok(None),
@@ -161,7 +174,31 @@ impl Params {
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(_) => Err(wrong(name, "an object of strings")),
+            Some(_) => self
+                .list(name)?
+                .unwrap_or_default()
+                .iter()
+                .map(|pair| pair.split_once('='))
+                .map(|pair| Some((pair?.0.trim().to_owned(), pair?.1.trim().to_owned())))
+                .collect::<Option<_>>()
+                .map(Some)
+                .ok_or_else(|| wrong(name, "an object of strings, or key=value")),
+        }
+    }
+
+    /// Texts, each whole: a list of them, or one. None if nothing was given, be it an empty list.
+    pub fn texts_in_list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        match self.get(name) {
+            Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
+            Some(Value::Array(items)) if items.is_empty() => Ok(None),
+            None => Ok(None),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .map(Some)
+                .ok_or_else(|| wrong(name, "a list of strings")),
+            Some(_) => Err(wrong(name, "a list of strings")),
         }
     }
 
@@ -175,23 +212,26 @@ impl Params {
     }
 }
 
+/// The object that a query or a form stands for; a name that comes more than once is a list.
+pub fn object_of(pairs: &[(String, String)]) -> Map<String, Value> {
+    let mut map = Map::new();
+    for (name, value) in pairs {
+        let value = Value::String(value.clone());
+        match map.get_mut(name) {
+            None => {
+                map.insert(name.clone(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    map
+}
+
 fn wrong(name: &str, expected: &str) -> Error {
     Error::invalid(format!(
         "error converting input for field {name:?}: expected {expected}"
     ))
-}
-
-/// Seconds; None if this is no duration.
-pub fn parse_duration(text: &str) -> Option<u64> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some(0);
-    }
-    text.parse().ok().or_else(|| {
-        humantime::parse_duration(text)
-            .ok()
-            .map(|duration| duration.as_secs())
-    })
 }
 
 #[cfg(test)]
@@ -200,31 +240,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
-        let table = [
-            ("90", Some(90)),
-            ("1h30m", Some(5400)),
-            ("7d", Some(604_800)),
-            ("", Some(0)),
-            ("x", None),
-            ("-1s", None),
-        ];
-        for (text, seconds) in table {
-            assert_eq!(parse_duration(text), seconds, "{text:?}");
-        }
-    }
-
-    #[test]
     fn conversions() {
-        let body = br#"{"t":5,"b":"true","n":"7","d":"1m","l":"a, b,","m":{"k":1},"null":null}"#;
-        let params = Params::parse(body, &[("q".into(), "v".into())]).unwrap();
+        let body = br#"{"t":5,"b":"true","n":"7","d":"1m","l":"a, b,","m":{"k":1},"p":"x=a, y=b=c","null":null}"#;
+        let params = Params::from_body(body).unwrap();
         assert_eq!(params.text("t").unwrap().unwrap(), "5");
         assert_eq!(params.boolean("b").unwrap(), Some(true));
         assert_eq!(params.number("n").unwrap(), Some(7));
         assert_eq!(params.seconds("d").unwrap(), Some(60));
         assert_eq!(params.list("l").unwrap().unwrap(), ["a", "b"]);
         assert_eq!(params.texts("m").unwrap().unwrap()["k"], "1");
-        assert_eq!(params.text("q").unwrap().unwrap(), "v");
+        assert_eq!(params.texts("p").unwrap().unwrap()["y"], "b=c");
+        assert!(params.texts("l").is_err());
+        assert_eq!(params.texts_in_list("l").unwrap().unwrap(), ["a, b,"]);
         assert!(!params.has("null"));
         assert!(
             params.number("b").is_err()
@@ -232,7 +259,16 @@ mod tests {
                 && params.boolean("l").is_err()
         );
         for bad in [&b"{"[..], b"[1]", b"3"] {
-            assert!(matches!(Params::parse(bad, &[]), Err(Error::Invalid(_))));
+            assert!(matches!(Params::from_body(bad), Err(Error::Invalid(_))));
         }
+    }
+
+    #[test]
+    fn a_query_with_lists() {
+        let query = [("a", "1"), ("b", "x"), ("a", "2"), ("a", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let params = Params::from_query(&query);
+        assert_eq!(params.list("a").unwrap().unwrap(), ["1", "2", "3"]);
+        assert_eq!(params.text("b").unwrap().unwrap(), "x");
     }
 }

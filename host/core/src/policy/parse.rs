@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use coffer_duration::parse_duration;
 use serde_json::{Map, Value};
 
 use super::capability::{Capabilities, Capability};
 use super::spread::spread;
-use crate::params::parse_duration;
 
 /// The longest policy, in bytes.
 pub const MAX_POLICY: usize = 256 << 10;
@@ -181,6 +181,11 @@ fn hcl_paths(text: &str) -> Result<Paths, PolicyError> {
 
 fn rule(path: &str, body: &Map<String, Value>) -> Result<Rule, String> {
     let path = path.trim_start_matches('/');
+    if path.matches("{{").count() != path.matches("}}").count() {
+        return Err(
+            "failed to validate policy templating: unbalanced templating characters".to_owned(),
+        );
+    }
     if path.contains("+*") {
         return Err("invalid use of wildcards: \"+*\" is forbidden".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Durations as Vault's clients write them: Go's notation, with days.
+//! Durations as Vault's clients write them: Go's notation, with days. Host and plugins read them alike.
 
 /// Go's durations are nanoseconds in 64 bits: about 292 years, in seconds. No sum of two of them overflows anything.
 const MAX_SECONDS: u64 = i64::MAX as u64 / NANOS;
@@ -6,7 +6,7 @@ const NANOS: u64 = 1_000_000_000;
 
 /// Seconds, from text such as `90`, `1h30m`, `1.5h` or `7d`; None if it is no duration, or a negative one.
 ///
-/// What is below a second is cut off.
+/// A part of a second counts as a whole one: cut off, half a second would be 0, which means "the default".
 pub fn parse_duration(text: &str) -> Option<u64> {
     u64::try_from(parse_signed_duration(text)?).ok()
 }
@@ -23,12 +23,13 @@ pub fn parse_signed_duration(text: &str) -> Option<i64> {
     } else if !magnitude.is_empty() && magnitude.bytes().all(|byte| byte.is_ascii_digit()) {
         magnitude.parse().ok()?
     } else {
-        nanos(magnitude)? / NANOS
+        nanos(magnitude)?.div_ceil(NANOS)
     };
     Some(sign * i64::try_from(in_bounds(seconds)?).ok()?)
 }
 
-pub(crate) fn in_bounds(seconds: u64) -> Option<u64> {
+/// The seconds, if Go's durations hold as many.
+pub fn in_bounds(seconds: u64) -> Option<u64> {
     (seconds <= MAX_SECONDS).then_some(seconds)
 }
 
@@ -108,8 +109,8 @@ mod tests {
             (".5m", Some(30)),
             ("7d", Some(604_800)),
             ("1d12h", Some(129_600)),
-            ("1500ms", Some(1)),
-            ("999ms", Some(0)),
+            ("1500ms", Some(2)),
+            ("999ms", Some(1)),
             ("-1h", Some(-3600)),
             ("9223372036", Some(9_223_372_036)),
             ("9223372037", None),
