@@ -54,7 +54,26 @@ struct Waiting {
 struct Shared {
     latest: ArcSwap<RedbSnapshot>,
     feed: Feed,
-    failed: watch::Sender<Option<String>>,
+    failed: Failed,
+}
+
+/// Why the storage has failed for good, once it has. A read that fails is as final as a write: what else cannot be read,
+/// nobody knows.
+#[derive(Clone)]
+struct Failed(Arc<watch::Sender<Option<String>>>);
+
+impl Failed {
+    fn set(&self, reason: &str) {
+        tracing::error!(reason, "storage failed");
+        self.0.send_replace(Some(reason.to_owned()));
+    }
+
+    /// The error of a read.
+    fn read(&self, error: impl std::fmt::Display) -> StorageError {
+        let reason = error.to_string();
+        self.set(&reason);
+        StorageError::Io(reason)
+    }
 }
 
 /// Storage in a file.
@@ -80,11 +99,12 @@ impl RedbStorage {
                     .create_with_backend(backend)
             })
             .map_err(|error| place(&error))?;
-        let latest = prepare(&database).map_err(|error| place(&error))?;
+        let failed = Failed(Arc::new(watch::Sender::new(None)));
+        let latest = prepare(&database, &failed).map_err(|error| place(&error))?;
         let shared = Arc::new(Shared {
             latest: ArcSwap::from_pointee(latest),
             feed: Feed::default(),
-            failed: watch::Sender::new(None),
+            failed,
         });
         let queue = writer::start(database, shared.clone()).map_err(|error| place(&error))?;
         Ok(Self { shared, queue })
@@ -104,7 +124,7 @@ fn open_private(path: &Path) -> std::io::Result<std::fs::File> {
     options.open(path)
 }
 
-fn prepare(database: &Database) -> Result<RedbSnapshot, redb::Error> {
+fn prepare(database: &Database, failed: &Failed) -> Result<RedbSnapshot, redb::Error> {
     let mut txn = database.begin_write()?;
     txn.set_durability(Durability::Immediate)?;
     let index = {
@@ -115,12 +135,21 @@ fn prepare(database: &Database) -> Result<RedbSnapshot, redb::Error> {
         index
     };
     txn.commit()?;
-    snapshot(database, index)
+    snapshot(database, index, failed)
 }
 
-fn snapshot(database: &Database, index: Index) -> Result<RedbSnapshot, redb::Error> {
+fn snapshot(
+    database: &Database,
+    index: Index,
+    failed: &Failed,
+) -> Result<RedbSnapshot, redb::Error> {
     let table = database.begin_read()?.open_table(DATA)?;
-    Ok(RedbSnapshot { index, table })
+    let failed = failed.clone();
+    Ok(RedbSnapshot {
+        index,
+        failed,
+        table,
+    })
 }
 
 #[async_trait]
@@ -140,7 +169,7 @@ impl Storage for RedbStorage {
     }
 
     async fn failed(&self) -> String {
-        let mut failed = self.shared.failed.subscribe();
+        let mut failed = self.shared.failed.0.subscribe();
         if let Ok(reason) = failed.wait_for(Option::is_some).await {
             return reason.clone().unwrap_or_default();
         }
@@ -154,6 +183,7 @@ impl Storage for RedbStorage {
 
 struct RedbSnapshot {
     index: Index,
+    failed: Failed,
     table: ReadOnlyTable<&'static str, &'static [u8]>,
 }
 
@@ -174,7 +204,8 @@ impl Snapshot for RedbSnapshot {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, StorageError> {
-        let Some(guard) = self.table.get(key).map_err(io)? else {
+        let failed = |error| self.failed.read(error);
+        let Some(guard) = self.table.get(key).map_err(failed)? else {
             return Ok(None);
         };
         let (version, value) =
@@ -193,8 +224,9 @@ impl Snapshot for RedbSnapshot {
     ) -> Result<Vec<String>, StorageError> {
         let range = (list_start(prefix, after), std::ops::Bound::Unbounded);
         let mut keys = Vec::new();
-        for item in self.table.range::<&str>(range).map_err(io)?.take(limit) {
-            let (key, _) = item.map_err(io)?;
+        let failed = |error| self.failed.read(error);
+        for item in self.table.range::<&str>(range).map_err(failed)?.take(limit) {
+            let (key, _) = item.map_err(failed)?;
             if !key.value().starts_with(prefix) {
                 break;
             }

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use redb::{Database, Durability, ReadableTable};
 use tokio::sync::mpsc;
 
-use super::{DATA, INDEX, META, Shared, Waiting, io, snapshot, split};
+use super::{DATA, Failed, INDEX, META, Shared, Waiting, io, snapshot, split};
 use crate::{Batch, Index, Op, StorageError, add};
 
 /// Batches that may wait for the writer; more callers than that wait for a place.
@@ -66,13 +66,13 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, mut receiver: mpsc::Receiver<Waiting>) {
+        let _alarm = Alarm(self.shared.failed.clone());
         let mut group = Vec::new();
         while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
             if let Err(error) = self.commit(&mut group) {
                 // What is on disk is not known any more: stop for good.
                 let reason = error.to_string();
-                tracing::error!(reason, "storage failed; no more is written");
-                self.shared.failed.send_replace(Some(reason.clone()));
+                self.shared.failed.set(&reason);
                 receiver.close();
                 while let Some(waiting) = group.pop().or_else(|| receiver.blocking_recv()) {
                     let _ = waiting.answer.send(Err(StorageError::Io(reason.clone())));
@@ -104,9 +104,11 @@ impl Writer {
         if results.iter().any(Result::is_ok) {
             txn.commit()?;
             self.commits.fetch_add(1, Ordering::Relaxed);
-            self.shared
-                .latest
-                .store(Arc::new(snapshot(&self.database, index)?));
+            self.shared.latest.store(Arc::new(snapshot(
+                &self.database,
+                index,
+                &self.shared.failed,
+            )?));
         } else {
             txn.abort()?;
         }
@@ -118,6 +120,17 @@ impl Writer {
             let _ = waiting.answer.send(result);
         }
         Ok(())
+    }
+}
+
+/// A writer that panics has failed.
+struct Alarm(Failed);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set("the writer's thread has panicked");
+        }
     }
 }
 
