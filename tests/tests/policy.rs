@@ -36,6 +36,78 @@ fn denied() -> Value {
 }
 
 #[test]
+fn a_rule_on_a_policys_name_has_no_way_round() {
+    let (_server, root, client) = with_policy(
+        r#"path "sys/policies/acl/*" { capabilities = ["read", "update", "delete"] }
+           path "sys/policies/acl/boss" { capabilities = ["deny"] }
+           path "sys/policy/*" { capabilities = ["read"] }
+           path "sys/policy/boss" { capabilities = ["deny"] }"#,
+    );
+    let text = json!({"policy": "path \"x\" { capabilities = [\"read\"] }"});
+    root.post("sys/policies/acl/boss", text.clone()).expect(204);
+    for name in ["boss", "BOSS", "Boss", "boss/", "bo%73s", "/boss"] {
+        for request in [
+            "GET sys/policies/acl/",
+            "POST sys/policies/acl/",
+            "DELETE sys/policies/acl/",
+            "GET sys/policy/",
+        ] {
+            let (method, path) = request.split_once(' ').unwrap();
+            let body = (method == "POST").then_some(&text);
+            client
+                .request(method, &format!("{path}{name}"), body)
+                .expect(403);
+        }
+    }
+    check! { root;
+        "POST sys/policies/acl/Team/Red", (text.clone()) => 204;
+        "GET sys/policies/acl/team/red" => 200, {"data": {"name": "team/red"}};
+        "DELETE sys/policies/acl/TEAM/red" => 204;
+        "GET sys/policies/acl/team/red" => 404;
+    }
+}
+
+#[test]
+fn a_change_may_name_the_version_that_it_changes() {
+    let (_server, root, _) = with_policy(r#"path "x" { capabilities = ["read"] }"#);
+    let text = r#"path "y" { capabilities = ["read"] }"#;
+    check! { root;
+        "POST sys/policies/acl/c", {"policy": text, "cas": -1, "cas_required": true} => 204;
+        "POST sys/policies/acl/c", {"policy": text, "cas": -1} => 400, {"errors": ["~check-and-set"]};
+        "POST sys/policies/acl/c", {"policy": text, "cas": 2} => 400, {"errors": ["~check-and-set"]};
+        "POST sys/policies/acl/c", {"policy": text} => 400, {"errors": ["~check-and-set parameter required"]};
+        "POST sys/policies/acl/c", {"policy": text, "cas": 1} => 204;
+        "GET sys/policies/acl/c" => 200, {"data": {"version": 2, "cas_required": true}};
+        "POST sys/policies/acl/d", {"policy": text, "ttl": "1h"} => 400, {"errors": ["~not available"]};
+        "GET sys/policies/acl/d" => 404;
+    }
+}
+
+#[test]
+fn parameters_of_a_read() {
+    let (_server, root, client) = with_policy(
+        r#"path "secret/data/a" { capabilities = ["read", "update"] denied_parameters = { "version" = ["1"] } }
+           path "secret/data/b" { capabilities = ["read"] required_parameters = ["version"] }
+           path "kv/twice" { capabilities = ["create", "update"] denied_parameters = { "x" = ["bad"] } }"#,
+    );
+    for path in ["secret/data/a", "secret/data/b"] {
+        root.post(path, json!({"data": {"v": 1}})).expect(200);
+    }
+    check! { client;
+        "GET secret/data/a" => 200, {"data": {"data": {"v": 1}}};
+        "GET secret/data/a?version=1" => 403, (denied());
+        "GET secret/data/b" => 403, (denied());
+        "GET secret/data/b?version=1" => 200, {"data": {"data": {"v": 1}}};
+        // The query of a write says nothing.
+        "POST kv/twice?x=good", {"x": "bad"} => 403, (denied());
+        "POST kv/twice?y=1", {"x": "good"} => 204;
+    }
+    check! { root;
+        "GET kv/twice" => 200, {"data": {"x": "good", "y": "!"}};
+    }
+}
+
+#[test]
 fn rules_decide() {
     let cases: &[(&str, &[(&str, u16)])] = &[
         (
@@ -256,6 +328,15 @@ fn capabilities_are_told() {
     check! { root;
         "POST sys/capabilities-self", {"paths": ["kv/a"]} => 200, {"data": {"kv/a": ["root"]}};
     }
+    let token = client.token();
+    let accessor = client.get("auth/token/lookup-self").text("/data/accessor");
+    check! { root;
+        "POST sys/capabilities", {"token": token, "paths": ["kv/a", "kv/none"]} => 200, {"data": {"kv/none": ["deny"]}};
+        "POST sys/capabilities-accessor", {"accessor": accessor, "paths": ["kv/none"]}
+            => 200, {"data": {"capabilities": ["deny"]}};
+        "POST sys/capabilities", {"token": "none", "paths": ["kv/a"]} => 400, {"errors": ["~invalid token"]};
+        "POST sys/capabilities", {"paths": ["kv/a"]} => 400, {"errors": ["*"]};
+    }
 }
 
 #[test]
@@ -265,13 +346,24 @@ fn the_mounts_that_a_token_may_see() {
         "GET sys/internal/ui/mounts/kv/a"
             => 200, {"data": {"type": "kv", "path": "kv/", "options": {"version": "1"}}};
         "GET sys/internal/ui/mounts/kv" => 200, {"data": {"path": "kv/"}};
-        "GET sys/internal/ui/mounts/secret/x" => 403, {"errors": ["*"]};
+        "GET sys/internal/ui/mounts/secret/x" => 403, {"errors": ["~preflight capability check returned 403"]};
         "GET sys/internal/ui/mounts/none/x" => 403, {"errors": ["*"]};
         "GET sys/internal/ui/mounts"
             => 200, {"data": {"secret": {"kv/": {"type": "kv"}, "secret/": "!"}, "auth": "*"}};
     }
     check! { root;
         "GET sys/internal/ui/mounts/secret/x" => 200, {"data": {"type": "kv", "options": {"version": "2"}}};
+        "GET sys/internal/ui/mounts/auth/token/x" => 200, {"data": {"path": "token/"}};
+        "POST sys/mounts/secret/tune", {"listing_visibility": "unauth"} => 204;
+    }
+    check! { client;
+        "GET sys/internal/ui/mounts" => 200, {"data": {"secret": {"secret/": {"accessor": "*", "uuid": "*"}}}};
+    }
+    check! { root.with_token("");
+        "GET sys/internal/ui/mounts" => 200, {"data": {"secret": {"secret/": {"type": "kv", "uuid": "!"}, "kv/": "!"}}};
+    }
+    check! { root.with_token("bad");
+        "GET sys/internal/ui/mounts" => 403, {"errors": "*"};
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, Cache, Transaction};
 use coffer_clock::UnixMillis;
+use coffer_storage::Index;
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +21,14 @@ use crate::{Error, limits};
 pub struct StoredPolicy {
     pub text: String,
     pub version: u64,
+    /// Whether a change must name the version that it changes.
+    #[serde(default)]
+    pub cas_required: bool,
     pub modified: UnixMillis,
 }
 
-/// An ACL, and the state of all policies that it was made from.
-type Versioned = (u64, Arc<Acl>);
+/// An ACL, and the last change of any policy before it was made.
+type Versioned = (Index, Arc<Acl>);
 
 /// Where a token keeps its ACL.
 #[derive(Default)]
@@ -35,25 +39,25 @@ pub struct Policies {
     compiled: Cache<Policy>,
     /// Tokens with the same policies share their ACL.
     merged: Mutex<LruCache<String, Versioned>>,
-    /// Counts the changes of any policy.
-    generation: Arc<AtomicU64>,
+    /// The last commit that changed any policy.
+    changed: Arc<AtomicU64>,
 }
 
 impl Policies {
     pub fn new(barrier: &Barrier) -> Self {
         let compiled = barrier.cache(keys::is_policy, limits::CACHED_POLICIES);
-        let generation = Arc::new(AtomicU64::new(0));
-        let counter = generation.clone();
+        let changed = Arc::new(AtomicU64::new(0));
+        let last = changed.clone();
         barrier.storage().subscribe(Arc::new(move |change| {
             if change.keys().any(keys::is_policy) {
-                counter.fetch_add(1, Ordering::AcqRel);
+                last.fetch_max(change.index, Ordering::AcqRel);
             }
         }));
         let capacity = NonZeroUsize::new(limits::CACHED_ACLS).unwrap_or(NonZeroUsize::MIN);
         Self {
             compiled,
             merged: Mutex::new(LruCache::new(capacity)),
-            generation,
+            changed,
         }
     }
 
@@ -63,7 +67,6 @@ impl Policies {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What is stored under this name.
@@ -111,9 +114,9 @@ impl Policies {
         slot: &AclSlot,
     ) -> Result<Arc<Acl>, Error> {
         // Read before the policies are: a change in between makes this ACL stale, not the next one wrong.
-        let generation = self.generation.load(Ordering::Acquire);
+        let changed = self.changed.load(Ordering::Acquire);
         if let Some(have) = &*slot.0.load()
-            && have.0 == generation
+            && have.0 == changed
         {
             return Ok(have.1.clone());
         }
@@ -124,39 +127,82 @@ impl Policies {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
             .cloned();
-        let acl = match merged.filter(|have| have.0 == generation) {
-            Some((_, acl)) => acl,
-            None => self.merge(txn, entry, generation, key).await?,
-        };
-        slot.0.store(Some(Arc::new((generation, acl.clone()))));
+        if let Some((_, acl)) = merged.filter(|have| have.0 == changed) {
+            slot.0.store(Some(Arc::new((changed, acl.clone()))));
+            return Ok(acl);
+        }
+        let (acl, shared) = self.merge(txn, entry).await?;
+        // A snapshot from before the last change may have shown the policies as they were: good for this request only.
+        if txn.index() >= changed {
+            slot.0.store(Some(Arc::new((changed, acl.clone()))));
+            if shared {
+                self.merged
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .put(key, (changed, acl.clone()));
+            }
+        }
         Ok(acl)
     }
 
+    /// The ACL, and whether it is that of every token with these policies: a template makes it this token's own.
     async fn merge(
         &self,
         txn: &mut Transaction,
         entry: &TokenEntry,
-        generation: u64,
-        key: String,
-    ) -> Result<Arc<Acl>, Error> {
+    ) -> Result<(Arc<Acl>, bool), Error> {
         let mut policies = Vec::with_capacity(entry.policies.len());
         for name in &entry.policies {
             policies.extend(self.compiled(txn, &entry.ns, name).await?);
         }
-        let acl = Arc::new(Acl::new(
-            &policies,
-            entry.is_root(),
-            Subject {
-                alias: entry.alias.as_ref(),
-            },
-        ));
-        // A template makes the ACL this token's own.
-        if !policies.iter().any(|policy| policy.templated) {
-            self.merged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .put(key, (generation, acl.clone()));
-        }
-        Ok(acl)
+        let subject = Subject {
+            alias: entry.alias.as_ref(),
+        };
+        let acl = Arc::new(Acl::new(&policies, entry.is_root(), subject));
+        Ok((acl, !policies.iter().any(|policy| policy.templated)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use coffer_barrier::{InitConfig, Seal};
+    use coffer_clock::Random;
+    use coffer_storage::MemoryStorage;
+
+    async fn write(barrier: &Barrier, capability: &str) {
+        let mut txn = barrier.begin().unwrap();
+        let policy = StoredPolicy {
+            text: format!("path \"a\" {{ capabilities = [\"{capability}\"] }}"),
+            version: 1,
+            cas_required: false,
+            modified: UnixMillis(0),
+        };
+        txn.put(Ns("root").policy("p"), serde_json::to_vec(&policy).unwrap());
+        txn.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_from_before_a_change_leaves_nothing_of_what_it_saw() {
+        let barrier = Barrier::new(Arc::new(MemoryStorage::new()), Random::system());
+        let seal = Seal::new(barrier.clone());
+        let keys = seal.init(InitConfig::new(1, 1).unwrap(), |_| {}).await;
+        seal.unseal(keys.unwrap().first().unwrap()).await.unwrap();
+        let policies = Policies::new(&barrier);
+        let entry: TokenEntry = serde_json::from_value(serde_json::json!({
+            "ns": "root", "accessor": "", "policies": ["p"], "path": "", "mount": "", "display_name": "", "meta": null,
+            "num_uses": 0, "created": 0, "creation_ttl": 0, "ttl": 0, "kind": "service", "renewable": false,
+        }))
+        .unwrap();
+        write(&barrier, "read").await;
+        let (mut early, slot) = (barrier.begin().unwrap(), AclSlot::default());
+        write(&barrier, "deny").await;
+        let mut may = async |txn: &mut Transaction| {
+            let acl = policies.acl(txn, &entry, &slot).await.unwrap();
+            acl.capabilities("a")
+        };
+        assert_eq!(may(&mut early).await, ["read"]);
+        assert_eq!(may(&mut barrier.begin().unwrap()).await, ["deny"]);
     }
 }

@@ -1,5 +1,6 @@
 //! What a set of policies allows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use super::capability::{Capabilities, Capability};
 use super::parse::{Parameters, Policy, Rule};
 use super::template::Subject;
-use super::trie::Trie;
+use super::trie::{Pattern, Trie};
 
 /// All rules for one pattern.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,7 @@ pub struct Access<'a> {
     pub capability: Capability,
     /// Whether the path needs `sudo` besides.
     pub sudo: bool,
-    /// What the body says, for rules on parameters. None where there is no body.
+    /// What the body says, or the query of a read, for rules on parameters.
     pub parameters: Option<&'a Map<String, Value>>,
     /// The time to live asked for the wrapped response, in seconds.
     pub wrap_ttl: Option<u64>,
@@ -67,6 +68,7 @@ impl Acl {
             root,
             ..Self::default()
         };
+        let mut patterns = BTreeSet::new();
         for policy in policies {
             for rule in &policy.rules {
                 let filled;
@@ -82,11 +84,14 @@ impl Acl {
                 acl.rules
                     .entry(pattern, Rules::default)
                     .merge(rule, &policy.name);
-                if !rule.capabilities.contains(Capability::Deny) {
-                    acl.granting.push(pattern.clone());
-                }
+                patterns.insert(pattern.clone());
             }
         }
+        let grants = |pattern: &String| {
+            let rules = acl.rules.entry(pattern, Rules::default);
+            rules.capabilities.grant()
+        };
+        acl.granting = patterns.into_iter().filter(grants).collect();
         acl
     }
 
@@ -94,15 +99,23 @@ impl Acl {
         self.root
     }
 
-    /// Vault's listings end in a slash; a rule without it is meant as well.
-    fn find(&self, path: &str, list: bool) -> Option<&super::trie::Pattern<Rules>> {
+    /// The rules that decide. The path of a listing ends in a slash; rules that are written without it are meant as
+    /// well, but give way: the exact ones to an exact one, those with wildcards to any.
+    fn find(&self, path: &str, list: bool) -> Option<&Pattern<Rules>> {
         let path = path.trim_start_matches('/');
         if !list {
             return self.rules.find(path);
         }
         let bare = path.trim_end_matches('/');
-        let exact = self.rules.find(bare).filter(|pattern| pattern.text == bare);
-        exact.or_else(|| self.rules.find(&format!("{bare}/")))
+        let slashed = format!("{bare}/");
+        let (with, without) = (self.rules.find(&slashed), self.rules.find(bare));
+        let exact = |found: Option<&'_ Pattern<Rules>>, path: &str| {
+            found.is_some_and(|pattern| pattern.text == path)
+        };
+        if !exact(with, &slashed) && exact(without, bare) {
+            return without;
+        }
+        with.or(without)
     }
 
     /// Whether creating and updating are decided alike there, so that nobody needs to know which it is.
@@ -169,7 +182,11 @@ impl Acl {
 
     /// Whether anything is granted at or below this path, which ends in a slash.
     pub fn reaches_below(&self, path: &str) -> bool {
-        self.root || self.granting.iter().any(|pattern| reaches(pattern, path))
+        self.root
+            || self
+                .find(path, true)
+                .is_some_and(|pattern| pattern.value.capabilities.grant())
+            || self.granting.iter().any(|pattern| below(pattern, path))
     }
 
     /// What may be done there, as `sys/capabilities` says it.
@@ -227,7 +244,7 @@ impl Rules {
             return Err("the rule wants a wrapped response of at least min_wrapping_ttl");
         }
         match access.capability {
-            Capability::Create | Capability::Update | Capability::Patch => {
+            Capability::Create | Capability::Read | Capability::Update | Capability::Patch => {
                 self.check_parameters(access.parameters)
             }
             _ => Ok(()),
@@ -285,29 +302,26 @@ fn listed(value: &Value, values: &[Value]) -> bool {
 }
 
 fn glob(pattern: &str, text: &str) -> bool {
+    if pattern.len() < 2 {
+        return pattern == text;
+    }
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-        (Some(_), Some(_)) => pattern.len() == 1 || text.contains(pattern.trim_matches('*')),
+        (Some(end), Some(_)) => text.contains(end.strip_suffix('*').unwrap_or_default()),
         (Some(end), None) => text.ends_with(end),
         (None, Some(start)) => text.starts_with(start),
         (None, None) => pattern == text,
     }
 }
 
-/// Whether something that matches the pattern can start so.
-fn reaches(pattern: &str, path: &str) -> bool {
+/// Whether the pattern is about what lies below the path, more closely than about the path itself.
+fn below(pattern: &str, path: &str) -> bool {
     let mut wanted = pattern.split('/');
-    for segment in path.trim_end_matches('/').split('/') {
-        match wanted.next() {
-            None => return false,
-            Some("+") => {}
-            Some(text) => match text.strip_suffix('*') {
-                Some(start) => return segment.starts_with(start),
-                None if text == segment => {}
-                None => return false,
-            },
-        }
-    }
-    wanted.next().is_some()
+    let reached = path.trim_end_matches('/').split('/').all(|segment| {
+        wanted
+            .next()
+            .is_some_and(|text| text == "+" || text == segment)
+    });
+    reached && wanted.next().is_some_and(|rest| rest != "*")
 }
 
 fn merge(into: &mut Option<Parameters>, from: Option<&Parameters>) {

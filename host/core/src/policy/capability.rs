@@ -50,6 +50,11 @@ impl Capabilities {
         self.0 & capability as u16 != 0
     }
 
+    /// Whether anything may be done with these.
+    pub fn grant(self) -> bool {
+        self.0 != 0 && !self.contains(Capability::Deny)
+    }
+
     /// Both together; once denied stays denied.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -63,7 +68,7 @@ impl Capabilities {
 
     /// By name, sorted; `deny` if there are none.
     pub fn names(self) -> Vec<&'static str> {
-        if self.0 == 0 || self.contains(Capability::Deny) {
+        if !self.grant() {
             return vec!["deny"];
         }
         ALL.iter()

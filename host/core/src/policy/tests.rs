@@ -65,6 +65,7 @@ fn bad_policies_are_refused_with_a_reason() {
         (r#"path "a" { capabilities = "read" }"#, "list of strings"),
         (r#"path "a" { nonsense = 1 }"#, "invalid key \"nonsense\""),
         (r#"path "a/+*" { capabilities = ["read"] }"#, "+*"),
+        (r#"path "a/{{identity.entity.id}" { capabilities = ["read"] }"#, "unbalanced"),
         (r#"paths "a" { }"#, "invalid key \"paths\""),
         ("path {", "1"),
         ("{\"path\": 3}", "invalid key"),
@@ -107,21 +108,34 @@ fn rules_of_several_policies_are_merged_and_deny_wins() {
 
 #[test]
 fn listings_need_no_slash_in_the_rule() {
-    for rule in ["m/x", "m/x/", "m/*", "m/+"] {
+    for rule in ["m/x", "m/x/", "m/*", "m/+", "m/+/"] {
         let acl = acl(
             &[&format!(r#"path "{rule}" {{ capabilities = ["list"] }}"#)],
             Subject::default(),
         );
-        let expected = rule != "m/+";
+        for path in ["m/x", "m/x/"] {
+            assert!(acl.allows(&access(path, Capability::List)), "{rule} {path}");
+        }
+    }
+}
+
+#[test]
+fn which_rule_decides_a_listing() {
+    #[rustfmt::skip]
+    let table = [
+        (r#"path "k/b" { capabilities = ["list"] } path "k/b/" { capabilities = ["deny"] }"#, "k/b", false),
+        (r#"path "k/b" { capabilities = ["deny"] } path "k/b/" { capabilities = ["list"] }"#, "k/b", true),
+        (r#"path "k/*" { capabilities = ["list"] } path "k/+" { capabilities = ["deny"] }"#, "k/", false),
+        (r#"path "k/*" { capabilities = ["list"] } path "k/b" { capabilities = ["deny"] }"#, "k/b/", false),
+        (r#"path "k/+" { capabilities = ["list"] }"#, "k", true),
+        (r#"path "k/+" { capabilities = ["list"] }"#, "k/b/c", false),
+    ];
+    for (policy, path, allowed) in table {
+        let acl = acl(&[policy], Subject::default());
         assert_eq!(
-            acl.allows(&access("m/x", Capability::List)),
-            expected,
-            "{rule}"
-        );
-        assert_eq!(
-            acl.allows(&access("m/x/", Capability::List)),
-            expected,
-            "{rule}"
+            acl.allows(&access(path, Capability::List)),
+            allowed,
+            "{policy} {path}"
         );
     }
 }
@@ -131,6 +145,7 @@ fn parameters() {
     let text = r#"
         path "a" { capabilities = ["update"] allowed_parameters = { "x" = ["1", "v*"], "y" = [] } }
         path "b" { capabilities = ["update"] allowed_parameters = { "x" = ["1"], "*" = [] } }
+        path "s" { capabilities = ["update"] allowed_parameters = { "x" = ["*"] } }
         path "c" { capabilities = ["update"] denied_parameters = { "x" = ["1"], "z" = [] } }
         path "d" { capabilities = ["update"] denied_parameters = { "*" = [] } }
         path "e" { capabilities = ["update"] required_parameters = ["x"] }
@@ -138,7 +153,7 @@ fn parameters() {
     let acl = acl(&[text], Subject::default());
     #[rustfmt::skip]
     let table = [
-        ("a", json!({"x": "1"}), true), ("a", json!({"X": "value"}), true), ("a", json!({"x": "2"}), false),
+        ("a", json!({"x": "1"}), true), ("s", json!({"x": "*"}), true), ("s", json!({"x": "1"}), false), ("a", json!({"X": "value"}), true), ("a", json!({"x": "2"}), false),
         ("a", json!({"y": {"any": 1}}), true), ("a", json!({"other": 1}), false), ("a", json!({}), true),
         ("b", json!({"x": "2"}), false), ("b", json!({"other": 1, "x": "1"}), true),
         ("c", json!({"x": "1"}), false), ("c", json!({"x": "2"}), true), ("c", json!({"z": 5}), false),
@@ -223,8 +238,8 @@ fn a_template_names_and_never_widens() {
 fn what_reaches_below_a_mount() {
     #[rustfmt::skip]
     let table = [
-        ("secret/data/x", true), ("secret/*", true), ("*", true), ("sec*", true), ("+/data/*", true), ("secret", false),
-        ("other/*", false), ("secretive/x", false), ("+", false),
+        ("secret/data/x", true), ("secret/*", true), ("*", true), ("sec*", true), ("+/data/*", true), ("secret", true),
+        ("other/*", false), ("secretive/x", false), ("+", true), ("+/*", true), ("secretive/*", false),
     ];
     for (pattern, expected) in table {
         let acl = acl(
@@ -235,4 +250,9 @@ fn what_reaches_below_a_mount() {
         );
         assert_eq!(acl.reaches_below("secret/"), expected, "{pattern}");
     }
+    let denied =
+        r#"path "sec*" { capabilities = ["read"] } path "secret/*" { capabilities = ["deny"] }"#;
+    let below = r#"path "secret/data/x" { capabilities = ["read"] }"#;
+    assert!(!acl(&[denied], Subject::default()).reaches_below("secret/"));
+    assert!(acl(&[denied, below], Subject::default()).reaches_below("secret/"));
 }

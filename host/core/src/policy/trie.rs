@@ -1,6 +1,6 @@
 //! Patterns by path segment.
 //!
-//! A pattern is a path in which a segment `+` stands for any one segment and a `*` at the end for any rest. Of the
+//! A pattern is a path in which a segment `+` stands for any one segment, be it empty, and a `*` at the end for any rest. Of the
 //! patterns that match a path the most specific decides: that without wildcards; else, in this order, that whose first
 //! wildcard comes later, that which does not end in `*`, that with fewer `+`, the longer, the lexicographically greater.
 
@@ -129,8 +129,10 @@ impl<T> Trie<T> {
             Some((segment, rest)) => (segment, Some(rest)),
             None => (rest, None),
         };
-        let plus = self.plus.as_deref().filter(|_| !segment.is_empty());
-        for node in [self.literal.get(segment), plus].into_iter().flatten() {
+        for node in [self.literal.get(segment), self.plus.as_deref()]
+            .into_iter()
+            .flatten()
+        {
             match rest {
                 Some(rest) => node.walk(rest, best),
                 None => {
@@ -165,7 +167,7 @@ mod tests {
         wanted.iter().enumerate().all(|(at, segment)| {
             let last = at + 1 == wanted.len();
             match *segment {
-                "+" if !(glob && last) => !have[at].is_empty(),
+                "+" if !(glob && last) => true,
                 text if glob && last => have[at].starts_with(text),
                 text => have[at] == text,
             }

@@ -1,7 +1,6 @@
 //! `sys/policies/acl` and its old form `sys/policy`.
 
 use coffer_barrier::Transaction;
-use coffer_clock::UnixMillis;
 use serde_json::json;
 
 use crate::keys::Ns;
@@ -12,27 +11,25 @@ use crate::routes::Context;
 use crate::time::rfc3339;
 use crate::{Error, limits};
 
-pub(super) fn store_policy(
-    txn: &mut Transaction,
-    ns: &str,
-    name: &str,
-    text: &str,
-    version: u64,
-    now: UnixMillis,
-) {
-    let stored = StoredPolicy {
-        text: text.to_owned(),
-        version,
-        modified: now,
-    };
+pub(super) fn store_policy(txn: &mut Transaction, ns: &str, name: &str, policy: &StoredPolicy) {
     txn.put(
         Ns(ns).policy(name),
-        serde_json::to_vec(&stored).unwrap_or_default(),
+        serde_json::to_vec(policy).unwrap_or_default(),
     );
 }
 
+/// The names of policies are in lower case, whatever the caller writes: made so before it is decided whether the caller may
+/// have that policy, so that a rule on its path has no way round it.
+pub fn fold_policy_name(path: &mut String) {
+    for prefix in ["sys/policies/acl/", "sys/policy/"] {
+        if let Some(name) = path.strip_prefix(prefix) {
+            *path = format!("{prefix}{}", name.to_lowercase().trim_end_matches('/'));
+        }
+    }
+}
+
 fn name(c: &Context<'_>) -> Result<String, Error> {
-    let name = c.params.require("name")?.to_lowercase();
+    let name = c.params.require("name")?;
     if name.len() > limits::MAX_POLICY_NAME {
         return Err(Error::invalid(format!(
             "a policy's name can have {} bytes",
@@ -62,16 +59,21 @@ pub async fn list(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
 
 pub async fn read(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
     let name = name(c)?;
-    let (text, version, modified) = if name == "root" {
-        (String::new(), 0, None)
+    let field = if old { "rules" } else { "policy" };
+    let data = if name == "root" {
+        json!({ "name": name, field: "", "version": 0, "cas_required": false, "modified": null })
     } else {
         let stored = Policies::load(c.txn, c.ns, &name)
             .await?
             .ok_or(Error::Nothing)?;
-        (stored.text, stored.version, Some(rfc3339(stored.modified)))
+        json!({
+            "name": name,
+            field: stored.text,
+            "version": stored.version,
+            "cas_required": stored.cas_required,
+            "modified": rfc3339(stored.modified),
+        })
     };
-    let field = if old { "rules" } else { "policy" };
-    let data = json!({ "name": name, field: text, "version": version, "cas_required": false, "modified": modified });
     Ok(if old {
         Reply::flat(data)
     } else {
@@ -99,12 +101,52 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         _ => given,
     };
     Policy::parse(&name, &text).map_err(|error| Error::invalid(error.to_string()))?;
-    let version = Policies::load(c.txn, c.ns, &name)
-        .await?
-        .map_or(0, |stored| stored.version)
-        + 1;
-    store_policy(c.txn, c.ns, &name, &text, version, c.core.clock.now());
+    if c.params.seconds("ttl")?.unwrap_or(0) > 0 || c.params.has("expiration") {
+        return Err(Error::invalid(
+            "policies that expire are not available in this version; nothing was written",
+        ));
+    }
+    let before = Policies::load(c.txn, c.ns, &name).await?;
+    let version = before.as_ref().map_or(0, |before| before.version);
+    let cas_required = match c.params.boolean("cas_required")? {
+        Some(required) => required,
+        None => before.as_ref().is_some_and(|before| before.cas_required),
+    };
+    match cas(c)? {
+        Some(cas)
+            if cas != i64::try_from(version).unwrap_or(i64::MAX)
+                && !(cas == -1 && version == 0) =>
+        {
+            return Err(Error::invalid(format!(
+                "check-and-set parameter did not match the current version: the policy is at {version}"
+            )));
+        }
+        None if cas_required && before.is_some() => {
+            return Err(Error::invalid(
+                "check-and-set parameter required for this call",
+            ));
+        }
+        _ => {}
+    }
+    let policy = StoredPolicy {
+        text,
+        version: version + 1,
+        cas_required,
+        modified: c.core.clock.now(),
+    };
+    store_policy(c.txn, c.ns, &name, &policy);
     Ok(Reply::empty())
+}
+
+/// The version that the caller means to change; -1 for a policy that is not there.
+fn cas(c: &Context<'_>) -> Result<Option<i64>, Error> {
+    match c.params.text("cas")? {
+        Some(text) if !text.is_empty() => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Error::invalid("cas must be a version's number")),
+        _ => Ok(None),
+    }
 }
 
 pub async fn delete(c: &mut Context<'_>) -> Result<Reply, Error> {
