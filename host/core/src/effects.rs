@@ -62,9 +62,11 @@ impl RequestEffects {
             ..TtlInput::default()
         };
         let mut ttl = input.calculate(now).seconds;
+        let mut ends = None;
         let token = match &self.owner {
             // A batch token cannot be revoked: its leases end with it by time, and with its parent.
             Some(owner) if owner.token.entry.kind == TokenKind::Batch => {
+                ends = owner.token.entry.expires;
                 ttl = ttl.min(owner.token.entry.ttl_left(now));
                 owner.token.entry.parent.clone()
             }
@@ -84,6 +86,7 @@ impl RequestEffects {
             mount: entry.uuid.clone(),
             path: self.path.clone(),
             token,
+            ends,
             group: request.group,
             issued: now,
             renewed: None,

@@ -1,11 +1,12 @@
 //! The host's own calls into plugins: ending and prolonging leases, and periodic work.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use coffer_barrier::{BarrierError, Transaction};
 use coffer_clock::UnixMillis;
 use coffer_runtime::{CallError, LeaseKind, Outcome, Renewal};
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::core::Turn;
@@ -27,6 +28,13 @@ impl Mount {
             Backend::Unavailable(reason) => Err(unavailable(reason)),
             Backend::System | Backend::Token => Err(unavailable("it is the host's own")),
         }
+    }
+
+    /// How often its periodic work is due, in seconds; None if it has none.
+    fn ticks_every(&self) -> Option<u64> {
+        let plugin = self.plugin().ok()?;
+        let every = plugin.component.plugin()?.tick;
+        (every > 0).then_some(every)
     }
 
     /// What a call came to, in the host's terms. A conflict says to run it again, if nothing outside was touched.
@@ -154,9 +162,12 @@ impl Core {
     }
 }
 
-/// Runs every mount's periodic work when it is due, until the barrier is sealed.
+/// Runs every mount's periodic work when it is due, until the barrier is sealed: each by itself, so that one whose
+/// database hangs holds up no other.
 pub(crate) async fn tick_all(core: Arc<Core>) {
     let mut due: HashMap<String, UnixMillis> = HashMap::new();
+    let mut running: JoinSet<String> = JoinSet::new();
+    let mut busy: HashSet<String> = HashSet::new();
     loop {
         let changed = core.mounts_changed.notified();
         let Ok(mut txn) = core.barrier.begin() else {
@@ -170,26 +181,26 @@ pub(crate) async fn tick_all(core: Arc<Core>) {
             Ok(table) => {
                 due.retain(|uuid, _| table.by_uuid(uuid).is_some());
                 for mount in table.mounts() {
-                    let Backend::Plugin(plugin) = &mount.backend else {
+                    let Some(every) = mount.ticks_every() else {
                         continue;
                     };
-                    let every = plugin
-                        .component
-                        .plugin()
-                        .map_or(0, |description| description.tick);
-                    if every == 0 {
-                        continue;
-                    }
+                    let uuid = &mount.entry.uuid;
                     let at = due
-                        .entry(mount.entry.uuid.clone())
+                        .entry(uuid.clone())
                         .or_insert_with(|| now.plus_seconds(every));
-                    if *at <= now {
+                    if *at <= now && busy.insert(uuid.clone()) {
                         *at = now.plus_seconds(every);
-                        if let Err(error) = tick(&core, mount, plugin).await {
-                            warn!(mount = mount.entry.full_path(), %error, "periodic work failed");
-                        }
+                        let (core, mount) = (core.clone(), mount.clone());
+                        running.spawn(async move {
+                            if let Err(error) = tick(&core, &mount).await {
+                                warn!(mount = mount.entry.full_path(), %error, "periodic work failed");
+                            }
+                            mount.entry.uuid.clone()
+                        });
                     }
-                    next = next.min(*at);
+                    if !busy.contains(uuid) {
+                        next = next.min(*at);
+                    }
                 }
             }
             Err(error) => warn!(%error, "the mounts cannot be read"),
@@ -197,6 +208,37 @@ pub(crate) async fn tick_all(core: Arc<Core>) {
         tokio::select! {
             () = core.clock.sleep_until(next) => {}
             () = changed => {}
+            Some(done) = running.join_next() => match done {
+                Ok(uuid) => {
+                    busy.remove(&uuid);
+                }
+                // It has panicked, and whose it was is not known.
+                Err(_) => busy.clear(),
+            },
+        }
+    }
+}
+
+/// Tries to load the components of mounts that are unavailable once more: it may only have been too slow.
+pub(crate) async fn reload_unavailable(core: Arc<Core>) {
+    loop {
+        core.clock
+            .sleep_until(core.clock.now() + limits::REAPER_NAP)
+            .await;
+        let Ok(mut txn) = core.barrier.begin() else {
+            return;
+        };
+        let Ok(table) = core.mounts(&mut txn).await else {
+            continue;
+        };
+        drop(txn);
+        for mount in table.mounts() {
+            if matches!(mount.backend, Backend::Unavailable(_))
+                && core.catalog.get(&mount.entry.kind).await.is_ok()
+            {
+                core.forget_mounts();
+                break;
+            }
         }
     }
 }
@@ -209,8 +251,9 @@ pub(crate) async fn sweep(core: Arc<Core>) {
     }
 }
 
-async fn tick(core: &Core, mount: &Mount, plugin: &PluginMount) -> Result<(), Error> {
+async fn tick(core: &Core, mount: &Mount) -> Result<(), Error> {
     debug_assert_eq!(mount.entry.ns, ROOT_NS);
+    let plugin = mount.plugin()?;
     let mut turn = Turn::default();
     loop {
         let txn = core.barrier.begin()?;

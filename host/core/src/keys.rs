@@ -144,8 +144,18 @@ impl Due {
     }
 }
 
-/// The due group of host work that is not a lease.
-pub const JOB_GROUP: &str = "job";
+/// The due group of a job: sorted before those of the mounts, so that jobs are looked at first. Jobs that can be long
+/// have one of their own; the many short ones share a few.
+pub fn job_group(name: &str) -> String {
+    format!("{JOBS}{name}")
+}
+
+/// Whether the group holds jobs.
+pub fn is_job_group(group: &str) -> bool {
+    group.starts_with(JOBS)
+}
+
+const JOBS: char = '!';
 
 /// All groups of one mount start so.
 pub fn group_prefix(mount: &str) -> String {

@@ -36,6 +36,10 @@ pub const MAX_LIST: usize = 100_000;
 
 /// Lease groups that are reaped at the same time.
 pub const REAPER_GROUPS: usize = 32;
+/// Besides these, groups whose last revocations failed.
+pub const REAPER_FAILING: usize = 16;
+/// And groups of jobs.
+pub const REAPER_JOBS: usize = 32;
 /// Revocations at the same time in one group.
 pub const REAPER_CONCURRENCY: usize = 8;
 /// Due entries read at a time.
@@ -46,7 +50,9 @@ pub const REAPER_NAP: Duration = Duration::from_secs(60);
 pub const SWEEP: Duration = Duration::from_secs(10);
 /// First wait before a revocation is tried again.
 pub const REVOKE_BACKOFF_MIN: Duration = Duration::from_secs(1);
-/// Longest wait of a lease group whose backend is down.
+/// How long `revoke-force` waits for a plugin before it forgets the lease.
+pub const FORCE: Duration = Duration::from_secs(5);
+/// Longest wait of a lease group whose backend is down, and of a lease that was tried in vain meanwhile.
 pub const GROUP_BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Longest wait of one lease that cannot be revoked although its backend answers.
 pub const LEASE_BACKOFF_MAX: Duration = Duration::from_secs(3600);

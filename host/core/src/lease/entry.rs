@@ -22,6 +22,9 @@ pub struct Lease {
     /// The hash of the token that ends it when it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// When its owner ends, if that is a batch token, which is not stored: the lease does not outlive it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<UnixMillis>,
     /// What revoking depends on: leases of one group wait together when it is down.
     pub group: String,
     pub issued: UnixMillis,
@@ -124,6 +127,8 @@ impl Lease {
             "last_renewal": self.renewed.map(rfc3339),
             "renewable": self.renewable && self.expires > now,
             "ttl": self.ttl_left(now),
+            "revocation_attempts": self.attempts,
+            "revocation_error": self.last_error,
         })
     }
 }

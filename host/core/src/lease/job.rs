@@ -6,7 +6,7 @@ use coffer_clock::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{self, Lease, Leased};
-use crate::keys::{self, Due, DueKind, JOB_GROUP, Ns};
+use crate::keys::{self, Due, DueKind, Ns};
 use crate::token::{self, Tokens};
 use crate::{Error, limits};
 
@@ -25,8 +25,8 @@ pub enum Job {
 /// Whether a job has more to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Run it again.
-    More,
+    /// Run it again, from this key on.
+    More(Option<String>),
     /// What is left waits for the leases that it made due.
     Waiting,
     /// Finished.
@@ -34,6 +34,16 @@ pub enum Progress {
 }
 
 impl Job {
+    /// Jobs of one group are done in order, those of several at the same time: what can be long holds up no other.
+    fn group(&self, id: &str) -> String {
+        match self {
+            Self::Token { hash, .. } => {
+                keys::job_group(hash.get(hash.len() - 1..).unwrap_or_default())
+            }
+            Self::Prefix { .. } | Self::Unmount { .. } => keys::job_group(id),
+        }
+    }
+
     /// Stores it, due now. The same `id` is the same job.
     pub fn schedule(
         &self,
@@ -43,7 +53,7 @@ impl Job {
         now: UnixMillis,
     ) -> Result<(), Error> {
         let due = Due {
-            group: JOB_GROUP.into(),
+            group: self.group(id),
             at: now,
             ns: ns.to_owned(),
             kind: DueKind::Job,
@@ -64,12 +74,13 @@ impl Job {
             .map_err(|_| Error::Corrupt(key.to_owned()))
     }
 
-    /// One page of it.
+    /// One page of it: what comes after `after`, the last key of the page before.
     pub async fn step(
         &self,
         txn: &mut Transaction,
         tokens: &Tokens,
         ns: &str,
+        after: Option<String>,
         now: UnixMillis,
     ) -> Result<Progress, Error> {
         match self {
@@ -77,9 +88,9 @@ impl Job {
                 revoke_family(txn, tokens, ns, hash, *orphan, now).await
             }
             Self::Prefix { prefix, until } => {
-                revoke_prefix(txn, tokens, ns, prefix, *until, now).await
+                revoke_prefix(txn, tokens, ns, prefix, *until, after, now).await
             }
-            Self::Unmount { uuid } => unmount(txn, tokens, ns, uuid, now).await,
+            Self::Unmount { uuid } => unmount(txn, tokens, ns, uuid, after, now).await,
         }
     }
 }
@@ -129,7 +140,11 @@ async fn revoke_family(
         }
     }
     let full = leases.len() == limits::JOB_PAGE || children.len() == limits::JOB_PAGE;
-    Ok(if full { Progress::More } else { Progress::Done })
+    Ok(if full {
+        Progress::More(None)
+    } else {
+        Progress::Done
+    })
 }
 
 async fn revoke_prefix(
@@ -138,43 +153,36 @@ async fn revoke_prefix(
     ns: &str,
     prefix: &str,
     until: UnixMillis,
+    after: Option<String>,
     now: UnixMillis,
 ) -> Result<Progress, Error> {
     let root = Ns(ns).lease("");
     let base = Ns(ns).lease(prefix);
-    let mut after: Option<String> = None;
-    let mut changed = 0;
-    loop {
-        let page = txn.list(&base, after.as_deref(), limits::JOB_PAGE).await?;
-        for key in &page {
-            let id = key.strip_prefix(&root).unwrap_or_default();
-            match entry::load(txn, ns, id).await? {
-                // What is due already needs no second look: it is being revoked, or waits after a failure.
-                Some(Leased::Secret(lease))
-                    if lease.issued <= until && lease.due > now && lease.attempts == 0 =>
-                {
-                    lease.reschedule(txn, now)?;
-                    changed += 1;
-                }
-                Some(Leased::Token(hash)) => {
-                    if let Some((_, token)) = token::read_entry(txn, &Ns(ns).token(&hash)).await?
-                        && token.created <= until
-                    {
-                        tokens.revoke(txn, &hash, &token, false, now)?;
-                        changed += 1;
-                    }
-                }
-                _ => {}
+    let page = txn.list(&base, after.as_deref(), limits::JOB_PAGE).await?;
+    for key in &page {
+        let id = key.strip_prefix(&root).unwrap_or_default();
+        match entry::load(txn, ns, id).await? {
+            // What is due already needs no second look: it is being revoked, or waits after a failure.
+            Some(Leased::Secret(lease))
+                if lease.issued <= until && lease.due > now && lease.attempts == 0 =>
+            {
+                lease.reschedule(txn, now)?;
             }
-        }
-        if changed > 0 && page.len() == limits::JOB_PAGE {
-            return Ok(Progress::More);
-        }
-        match page.last() {
-            Some(last) if page.len() == limits::JOB_PAGE => after = Some(last.clone()),
-            _ => return Ok(Progress::Done),
+            Some(Leased::Token(hash)) => {
+                if let Some((_, token)) = token::read_entry(txn, &Ns(ns).token(&hash)).await?
+                    && token.created <= until
+                {
+                    tokens.revoke(txn, &hash, &token, false, now)?;
+                }
+            }
+            _ => {}
         }
     }
+    Ok(if page.len() < limits::JOB_PAGE {
+        Progress::Done
+    } else {
+        Progress::More(page.last().cloned())
+    })
 }
 
 async fn unmount(
@@ -182,52 +190,33 @@ async fn unmount(
     tokens: &Tokens,
     ns: &str,
     uuid: &str,
+    after: Option<String>,
     now: UnixMillis,
 ) -> Result<Progress, Error> {
     let prefix = keys::group_prefix(uuid);
-    let mut after: Option<String> = None;
-    let mut waiting = false;
-    loop {
-        let page = txn
-            .list(&prefix, after.as_deref(), limits::JOB_PAGE)
-            .await?;
-        let mut changed = false;
-        for due in page.iter().filter_map(|key| Due::parse(key)) {
-            match due.kind {
-                DueKind::Token => {
-                    changed = true;
-                    match token::read_entry(txn, &Ns(ns).token(&due.id)).await? {
-                        Some((_, token)) => tokens.revoke(txn, &due.id, &token, false, now)?,
-                        None => txn.delete(due.key()),
-                    }
+    let page = txn
+        .list(&prefix, after.as_deref(), limits::JOB_PAGE)
+        .await?;
+    for due in page.iter().filter_map(|key| Due::parse(key)) {
+        match due.kind {
+            DueKind::Token => match token::read_entry(txn, &Ns(ns).token(&due.id)).await? {
+                Some((_, token)) => tokens.revoke(txn, &due.id, &token, false, now)?,
+                None => txn.delete(due.key()),
+            },
+            DueKind::Lease => match entry::load(txn, ns, &due.id).await? {
+                Some(Leased::Secret(lease)) if lease.due > now && lease.attempts == 0 => {
+                    lease.reschedule(txn, now)?;
                 }
-                DueKind::Lease => match entry::load(txn, ns, &due.id).await? {
-                    Some(Leased::Secret(lease)) => {
-                        waiting = true;
-                        if lease.due > now && lease.attempts == 0 {
-                            changed = true;
-                            lease.reschedule(txn, now)?;
-                        }
-                    }
-                    _ => {
-                        changed = true;
-                        txn.delete(due.key());
-                    }
-                },
-                DueKind::Job => {}
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == limits::JOB_PAGE => {
-                if changed {
-                    return Ok(Progress::More);
-                }
-                after = Some(last.clone());
-            }
-            _ => break,
+                Some(Leased::Secret(_)) => {}
+                _ => txn.delete(due.key()),
+            },
+            DueKind::Job => {}
         }
     }
-    if waiting {
+    if page.len() == limits::JOB_PAGE {
+        return Ok(Progress::More(page.last().cloned()));
+    }
+    if !txn.list(&prefix, None, 1).await?.is_empty() {
         return Ok(Progress::Waiting);
     }
     let data = txn.list(&Ns(ns).data(uuid), None, limits::JOB_PAGE).await?;
@@ -236,7 +225,7 @@ async fn unmount(
         txn.delete(key);
     }
     if full {
-        return Ok(Progress::More);
+        return Ok(Progress::More(None));
     }
     txn.delete(Ns(ns).unmounted(uuid));
     txn.delete(Ns(ns).count(uuid));

@@ -1,6 +1,7 @@
 //! The reaper. The index of due entries is cut into groups (one per mount and per thing that its leases depend on), and
 //! each group is worked on by itself, in the order of time: so a database that is down holds up nothing but its own
-//! leases, and costs one attempt per back-off instead of one per lease.
+//! leases, and costs a few attempts per back-off instead of one per lease. Jobs are groups too, with workers of their own,
+//! and groups that have failed may use only some of the workers: neither waits behind backends that hang.
 //!
 //! It sleeps until the earliest entry is due, and is woken by the change feed when an earlier one is stored.
 
@@ -16,14 +17,41 @@ use tracing::{info, warn};
 
 use super::job::{Job, Progress};
 use super::revoke::{self, Failure};
-use crate::keys::{Due, DueKind, JOB_GROUP, Ns};
+use crate::keys::{self, Due, DueKind, Ns};
 use crate::{Core, Error, limits, token};
 
 /// A group that is being worked on or that waits for its backend.
 #[derive(Debug, Clone, Copy)]
 enum GroupState {
-    Busy,
+    Busy { class: Class },
     Down { until: UnixMillis, failures: u32 },
+}
+
+/// Whose workers a group uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Job,
+    Leases,
+    /// Leases whose last revocations failed.
+    Failing,
+}
+
+impl Class {
+    fn of(group: &str, failures: u32) -> Self {
+        match failures {
+            _ if keys::is_job_group(group) => Self::Job,
+            0 => Self::Leases,
+            _ => Self::Failing,
+        }
+    }
+
+    fn workers(self) -> usize {
+        match self {
+            Self::Job => limits::REAPER_JOBS,
+            Self::Leases => limits::REAPER_GROUPS,
+            Self::Failing => limits::REAPER_FAILING,
+        }
+    }
 }
 
 /// What the reaper shares with those that wake it.
@@ -94,7 +122,7 @@ impl Reaper {
             for name in &groups {
                 let group = name.trim_end_matches('/');
                 let failures = match lock(&self.groups).get(group).copied() {
-                    Some(GroupState::Busy) => continue,
+                    Some(GroupState::Busy { .. }) => continue,
                     Some(GroupState::Down { until, .. }) if until > now => {
                         next = next.min(until);
                         continue;
@@ -107,8 +135,7 @@ impl Reaper {
                 };
                 if due > now {
                     next = next.min(due);
-                } else if workers.len() < limits::REAPER_GROUPS {
-                    lock(&self.groups).insert(group.to_owned(), GroupState::Busy);
+                } else if self.begin(group, failures) {
                     let (reaper, core, group) = (self.clone(), core.clone(), group.to_owned());
                     workers.spawn(async move { reaper.work(&core, group, failures).await });
                 }
@@ -120,6 +147,20 @@ impl Reaper {
         }
     }
 
+    /// Takes a worker for a group, if one is free.
+    fn begin(&self, group: &str, failures: u32) -> bool {
+        let class = Class::of(group, failures);
+        let mut groups = lock(&self.groups);
+        let busy = groups
+            .values()
+            .filter(|state| matches!(state, GroupState::Busy { class: of } if *of == class));
+        let free = busy.count() < class.workers();
+        if free {
+            groups.insert(group.to_owned(), GroupState::Busy { class });
+        }
+        free
+    }
+
     /// Works off what is due in one group.
     async fn work(self: Arc<Self>, core: &Arc<Core>, group: String, failures: u32) {
         let outcome = drain(core, &group).await;
@@ -129,8 +170,9 @@ impl Reaper {
                 groups.remove(&group);
             }
             Ok(Drained::Waiting) => {
-                let until = core.clock.now() + limits::REVOKE_BACKOFF_MIN;
-                groups.insert(group, GroupState::Down { until, failures: 0 });
+                let until = core.clock.now() + backoff(failures, limits::GROUP_BACKOFF_MAX);
+                let failures = failures.saturating_add(1);
+                groups.insert(group, GroupState::Down { until, failures });
             }
             Ok(Drained::Down(reason)) => {
                 let wait = backoff(failures, limits::GROUP_BACKOFF_MAX);
@@ -190,66 +232,117 @@ enum Drained {
     Down(String),
 }
 
+/// Works on what is due, several at a time, from the first to the last: an entry that takes long holds up no other as
+/// long as there is a worker left.
 async fn drain(core: &Arc<Core>, group: &str) -> Result<Drained, Error> {
-    let mut waiting = false;
-    let mut after: Option<String> = None;
+    let mut queue = Queue::new(group);
+    let mut running = JoinSet::new();
+    let (mut waiting, mut succeeded, mut down) = (false, false, None);
+    let mut failures = 0;
     loop {
-        let now = core.clock.now();
+        while failures < limits::REAPER_CONCURRENCY && running.len() < limits::REAPER_CONCURRENCY {
+            let Some(due) = queue.next(core).await? else {
+                break;
+            };
+            let core = core.clone();
+            running.spawn(async move {
+                let reaped = reap(&core, &due).await;
+                (due, reaped)
+            });
+        }
+        let Some(finished) = running.join_next().await else {
+            break;
+        };
+        match finished {
+            Ok((_, Ok(Reaped::Done))) => (succeeded, failures) = (true, 0),
+            Ok((_, Ok(Reaped::Waiting))) => waiting = true,
+            Ok((_, Ok(Reaped::Unavailable(reason)))) => {
+                failures += 1;
+                down = Some(reason);
+            }
+            Ok((_, Err(Error::Sealed))) => return Err(Error::Sealed),
+            Ok((due, Err(error))) => {
+                // Whatever is wrong with it, the others are not to wait for it.
+                warn!(group, id = due.id, %error, "what is due could not be seen to");
+                let wait = match error {
+                    Error::Corrupt(_) => limits::LEASE_BACKOFF_MAX,
+                    _ => limits::GROUP_BACKOFF_MAX,
+                };
+                postpone(core, &due, wait).await?;
+            }
+            Err(_) => {
+                (succeeded, failures) = (false, limits::REAPER_CONCURRENCY);
+                down = Some("the revocation was cut short".to_owned());
+            }
+        }
+    }
+    Ok(match down {
+        Some(reason) if !succeeded => Drained::Down(reason),
+        _ if waiting => Drained::Waiting,
+        _ => Drained::Empty,
+    })
+}
+
+/// The due entries of a group, in the order of time, each once.
+struct Queue {
+    prefix: String,
+    after: Option<String>,
+    page: std::vec::IntoIter<Due>,
+}
+
+impl Queue {
+    fn new(group: &str) -> Self {
+        Self {
+            prefix: format!("due/{group}/"),
+            after: None,
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    async fn next(&mut self, core: &Core) -> Result<Option<Due>, Error> {
+        if let Some(due) = self.page.next() {
+            return Ok(Some(due));
+        }
         let txn = core.barrier.begin()?;
-        let page = txn
-            .list(
-                &format!("due/{group}/"),
-                after.as_deref(),
-                limits::REAPER_PAGE,
-            )
+        let keys = txn
+            .list(&self.prefix, self.after.as_deref(), limits::REAPER_PAGE)
             .await?;
-        drop(txn);
-        let due: Vec<Due> = page
+        let now = core.clock.now();
+        let due: Vec<Due> = keys
             .iter()
             .filter_map(|key| Due::parse(key))
             .take_while(|due| due.at <= now)
             .collect();
-        if due.is_empty() {
-            return Ok(if waiting {
-                Drained::Waiting
-            } else {
-                Drained::Empty
-            });
+        if let Some(last) = due.last() {
+            self.after = Some(last.key());
         }
-        let mut running = JoinSet::new();
-        let mut queue = due.into_iter();
-        let mut down = None;
-        loop {
-            while down.is_none() && running.len() < limits::REAPER_CONCURRENCY {
-                let Some(due) = queue.next() else { break };
-                // Jobs stay in their place until they are done: step over those that wait.
-                if group == JOB_GROUP {
-                    after = Some(due.key());
-                }
-                let core = core.clone();
-                running.spawn(async move { reap(&core, &due).await });
-            }
-            let Some(finished) = running.join_next().await else {
-                break;
-            };
-            match finished {
-                Ok(Ok(Reaped::Done)) => {}
-                Ok(Ok(Reaped::Waiting)) => waiting = true,
-                Ok(Ok(Reaped::Down(reason))) => down = Some(reason),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => down = Some("the revocation was cut short".to_owned()),
-            }
-        }
-        if let Some(reason) = down {
-            return Ok(Drained::Down(reason));
-        }
+        self.page = due.into_iter();
+        Ok(self.page.next())
     }
+}
+
+/// Moves an entry that cannot be worked on out of the way of the others.
+async fn postpone(core: &Arc<Core>, due: &Due, wait: Duration) -> Result<(), Error> {
+    core.transact(|mut txn| async move {
+        let Some(value) = txn.get(&due.key()).await? else {
+            return Ok(((), txn));
+        };
+        let later = Due {
+            at: core.clock.now() + wait,
+            ..due.clone()
+        };
+        txn.delete(due.key());
+        txn.put(later.key(), value.to_vec());
+        Ok(((), txn))
+    })
+    .await
 }
 
 enum Reaped {
     Done,
     Waiting,
-    Down(String),
+    /// It is due again later, because what it depends on is not there.
+    Unavailable(String),
 }
 
 /// Does what one due entry stands for.
@@ -257,7 +350,7 @@ async fn reap(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
     match due.kind {
         DueKind::Lease => match revoke::revoke_due(core, &due.ns, &due.id, due).await {
             Ok(()) => Ok(Reaped::Done),
-            Err(Failure::Unavailable(reason)) => Ok(Reaped::Down(reason)),
+            Err(Failure::Unavailable(reason)) => Ok(Reaped::Unavailable(reason)),
             Err(Failure::Recorded(_)) => Ok(Reaped::Done),
             Err(Failure::Host(error)) => Err(error),
         },
@@ -284,13 +377,16 @@ async fn expire_token(core: &Arc<Core>, due: &Due) -> Result<(), Error> {
 async fn run_job(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
     let key = due.key();
     let key = key.as_str();
+    let mut after: Option<String> = None;
     loop {
+        let from = &after;
         let step = core.transact(|mut txn| async move {
             let Some(job) = Job::load(&mut txn, key).await? else {
                 return Ok((Progress::Done, txn));
             };
+            let now = core.clock.now();
             let progress = job
-                .step(&mut txn, &core.tokens, &due.ns, core.clock.now())
+                .step(&mut txn, &core.tokens, &due.ns, from.clone(), now)
                 .await?;
             if progress == Progress::Done {
                 txn.delete(key);
@@ -301,7 +397,7 @@ async fn run_job(core: &Arc<Core>, due: &Due) -> Result<Reaped, Error> {
             Ok((progress, txn))
         });
         match step.await? {
-            Progress::More => {}
+            Progress::More(next) => after = next,
             Progress::Waiting => return Ok(Reaped::Waiting),
             Progress::Done => return Ok(Reaped::Done),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use coffer_barrier::Transaction;
+
 use super::entry::{Lease, Leased, load};
 use crate::keys::Ns;
 use crate::mount::{Backend, RoutingTable};
@@ -49,11 +51,8 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
         ..TtlInput::default()
     };
     let mut granted = input.calculate(now);
-    if let Some(owner) = &lease.token
-        && let Some((_, owner)) = token::read_entry(&mut txn, &Ns(ns).token(owner)).await?
-        && owner.kind == token::TokenKind::Batch
-    {
-        granted.seconds = granted.seconds.min(owner.ttl_left(now));
+    if let Some(ends) = lease.ends {
+        granted.seconds = granted.seconds.min(ends.0.saturating_sub(now.0) / 1000);
     }
     let expires = now.plus_seconds(granted.seconds);
     // What the lease has become meanwhile counts: it may have been revoked while the plugin was at work.
@@ -83,27 +82,29 @@ pub async fn renew(core: &Arc<Core>, ns: &str, id: &str, increment: u64) -> Resu
     })
 }
 
-/// Renews a token. `id` is what the caller gets back: empty where it gave only the accessor.
+/// Renews a token, in the transaction of the request that asks: `id` is what the caller gets back, empty where it gave
+/// only the accessor.
 pub async fn renew_token(
     core: &Arc<Core>,
+    txn: &mut Transaction,
     ns: &str,
     hash: &str,
     id: Zeroizing<String>,
     increment: u64,
 ) -> Result<Reply, Error> {
     let key = Ns(ns).token(hash);
-    let mut txn = core.barrier.begin()?;
-    let Some((_, entry)) = token::read_entry(&mut txn, &key).await? else {
-        return Err(Error::invalid("token not found"));
-    };
+    let not_found = || Error::invalid("token not found");
+    let entry = token::current_entry(txn, &key)
+        .await?
+        .ok_or_else(not_found)?;
     let now = core.clock.now();
     if entry.is_expired(now) {
-        return Err(Error::invalid("token not found"));
+        return Err(not_found());
     }
     if !entry.renewable {
         return Err(Error::invalid("lease is not renewable"));
     }
-    let table = core.mounts(&mut txn).await?;
+    let table = core.mounts(txn).await?;
     let (default, max) = times(&table, &entry.mount);
     let mut input = TtlInput {
         increment,
@@ -119,11 +120,12 @@ pub async fn renew_token(
         .by_uuid(&entry.mount)
         .filter(|mount| matches!(mount.backend, Backend::Plugin(_) | Backend::Unavailable(_)));
     if let Some(mount) = made_by {
-        let lease_id = crate::token::lease_id(&entry, hash);
-        let (renewal, after) = core
-            .call_renew_token(mount, &entry, lease_id, increment, txn)
+        let lease_id = token::lease_id(&entry, hash);
+        let mine = std::mem::replace(txn, core.barrier.begin()?);
+        let (renewal, mine) = core
+            .call_renew_token(mount, &entry, lease_id, increment, mine)
             .await?;
-        txn = after;
+        *txn = mine;
         input = TtlInput {
             ttl: renewal.ttl,
             max_ttl: renewal.max_ttl,
@@ -132,18 +134,16 @@ pub async fn renew_token(
         };
     }
     let granted = input.calculate(now);
-    let Some((_, before)) = token::read_entry(&mut txn, &key).await? else {
-        return Err(Error::invalid("token not found"));
-    };
-    let expires = Some(now.plus_seconds(granted.seconds));
+    let before = token::current_entry(txn, &key)
+        .await?
+        .ok_or_else(not_found)?;
     let after = TokenEntry {
-        expires,
+        expires: Some(now.plus_seconds(granted.seconds)),
         renewed: Some(now),
         period: input.period,
         ..before.clone()
     };
-    core.tokens.update(&mut txn, hash, &before, &after)?;
-    txn.commit().await?;
+    core.tokens.update(txn, hash, &before, &after)?;
     Ok(Reply::auth(
         AuthReply::new(id, &after, granted.seconds),
         granted.warnings,

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coffer_runtime::ErrorKind;
 use tokio::sync::Notify;
@@ -16,10 +17,10 @@ use crate::{Core, Error, limits};
 /// Why a lease was not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What it depends on is down; the lease is as it was.
+    /// What it depends on is down. That was noted in the lease, which is due again soon.
     #[error("{0}")]
     Unavailable(String),
-    /// It was noted in the lease, which is due again later.
+    /// The plugin could not do it. That was noted in the lease, which is due again later.
     #[error("{0}")]
     Recorded(String),
     /// The host itself failed.
@@ -76,11 +77,11 @@ pub(super) async fn revoke_due(
 ) -> Result<(), Failure> {
     let _claim = core.in_flight.claim(id).await;
     match current(core, ns, id).await? {
-        Some(lease) if lease.due == due.at => revoke(core, &lease).await,
+        Some(lease) if lease.due <= due.at => revoke(core, &lease).await,
         _ => {
             core.transact(|mut txn| async move {
                 let current = entry::load(&mut txn, ns, id).await?;
-                if !matches!(current, Some(Leased::Secret(lease)) if lease.due == due.at) {
+                if !matches!(current, Some(Leased::Secret(lease)) if lease.due <= due.at) {
                     txn.delete(due.key());
                 }
                 Ok(((), txn))
@@ -100,24 +101,44 @@ pub async fn revoke_now(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Fail
     }
 }
 
-/// Forgets a lease, even if the plugin cannot undo what it stands for.
-pub async fn force(core: &Arc<Core>, ns: &str, id: &str) -> Result<(), Error> {
+/// What depends on something that was found to be down while leases were forgotten by force: mounts and groups.
+pub type Dead = HashSet<(String, String)>;
+
+/// Forgets a lease, even if the plugin cannot undo what it stands for. The plugin is not asked long, and not at all if
+/// what the lease depends on is dead.
+pub async fn force(core: &Arc<Core>, ns: &str, id: &str, dead: &mut Dead) -> Result<(), Error> {
     let _claim = core.in_flight.claim(id).await;
     let Some(lease) = current(core, ns, id).await? else {
         return Ok(());
     };
-    match revoke(core, &lease).await {
-        Ok(()) => Ok(()),
-        Err(Failure::Host(error @ Error::Sealed)) => Err(error),
-        Err(failure) => {
-            warn!(
-                lease = id,
-                ?failure,
-                "a lease is forgotten by force; what it stood for may still exist"
-            );
-            forget(core, &lease).await
+    let depends_on = (lease.mount.clone(), lease.group.clone());
+    let failure = if dead.contains(&depends_on) {
+        "what it depends on is down".to_owned()
+    } else {
+        match tokio::time::timeout(limits::FORCE, core.call_revoke(&lease)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error @ Error::Sealed)) => return Err(error),
+            Ok(Err(error)) => {
+                let unavailable = match &error {
+                    Error::Plugin(answer) => answer.kind == ErrorKind::Unavailable,
+                    error => matches!(error, Error::Unavailable { .. }),
+                };
+                if unavailable {
+                    dead.insert(depends_on);
+                }
+                error.to_string()
+            }
+            Err(_) => {
+                dead.insert(depends_on);
+                format!("no answer within {:?}", limits::FORCE)
+            }
         }
-    }
+    };
+    warn!(
+        lease = id,
+        failure, "a lease is forgotten by force; what it stood for may still exist"
+    );
+    forget(core, &lease).await
 }
 
 async fn current(core: &Core, ns: &str, id: &str) -> Result<Option<Lease>, Error> {
@@ -133,10 +154,17 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(error) => match &error {
             Error::Plugin(answer) if answer.kind == ErrorKind::Unavailable => {
+                record(core, lease, &answer.message, limits::GROUP_BACKOFF_MAX).await?;
                 Err(Failure::Unavailable(answer.message.clone()))
             }
-            Error::Unavailable { .. } => Err(Failure::Unavailable(error.to_string())),
-            Error::Plugin(_) | Error::Call { .. } => record(core, lease, error.to_string()).await,
+            Error::Unavailable { .. } => {
+                record(core, lease, &error.to_string(), limits::GROUP_BACKOFF_MAX).await?;
+                Err(Failure::Unavailable(error.to_string()))
+            }
+            Error::Plugin(_) | Error::Call { .. } => {
+                record(core, lease, &error.to_string(), limits::LEASE_BACKOFF_MAX).await?;
+                Err(Failure::Recorded(error.to_string()))
+            }
             _ => Err(Failure::Host(error)),
         },
     }
@@ -153,8 +181,13 @@ async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
     .await
 }
 
-/// Notes the failure and tries again later.
-async fn record(core: &Arc<Core>, lease: &Lease, reason: String) -> Result<(), Failure> {
+/// Notes the failure; it is tried again later, after `longest` at most.
+async fn record(
+    core: &Arc<Core>,
+    lease: &Lease,
+    reason: &str,
+    longest: Duration,
+) -> Result<(), Error> {
     let attempts = lease.attempts.saturating_add(1);
     warn!(
         lease = lease.id,
@@ -163,20 +196,18 @@ async fn record(core: &Arc<Core>, lease: &Lease, reason: String) -> Result<(), F
         reason,
         "a lease could not be revoked"
     );
-    let why = reason.as_str();
     core.transact(|mut txn| async move {
         if let Some(Leased::Secret(before)) = entry::load(&mut txn, &lease.ns, &lease.id).await? {
-            let due = core.clock.now() + backoff(lease.attempts, limits::LEASE_BACKOFF_MAX);
+            let due = core.clock.now() + backoff(lease.attempts, longest);
             let after = Lease {
                 attempts,
                 due,
-                last_error: Some(why.to_owned()),
+                last_error: Some(reason.to_owned()),
                 ..(*before).clone()
             };
             after.replace(&mut txn, &before)?;
         }
         Ok(((), txn))
     })
-    .await?;
-    Err(Failure::Recorded(reason))
+    .await
 }

@@ -65,8 +65,18 @@ pub async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {
 pub async fn revoke(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = lease_id(c)?;
     let sync = c.params.boolean("sync")?.unwrap_or(false);
+    let leased = lease::load(c.txn, c.ns, &id).await?;
+    revoke_one(c, &id, leased, sync).await
+}
+
+async fn revoke_one(
+    c: &mut Context<'_>,
+    id: &str,
+    leased: Option<Leased>,
+    sync: bool,
+) -> Result<Reply, Error> {
     let now = c.core.clock.now();
-    match lease::load(c.txn, c.ns, &id).await? {
+    match leased {
         None => {}
         Some(Leased::Token(hash)) => {
             if let Some((_, entry)) = token::read_entry(c.txn, &Ns(c.ns).token(&hash)).await? {
@@ -79,7 +89,7 @@ pub async fn revoke(c: &mut Context<'_>) -> Result<Reply, Error> {
             if sync {
                 c.txn.commit_and_continue().await?;
                 let revoked =
-                    tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, &id))
+                    tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, id))
                         .await;
                 let failed = |reason: String| {
                     Error::invalid(format!(
@@ -99,18 +109,33 @@ pub async fn revoke(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::empty())
 }
 
-fn prefix(c: &Context<'_>) -> Result<String, Error> {
+/// What `revoke-prefix` and `revoke-force` are to end.
+enum Below {
+    /// All leases whose ids start so; ends in a slash.
+    Prefix(String),
+    /// One lease: its id may stand in the place of a prefix.
+    Lease(String, Leased),
+}
+
+async fn below(c: &mut Context<'_>) -> Result<Below, Error> {
     let mut prefix = c.params.require("prefix")?;
-    if !prefix.ends_with('/') {
-        prefix.push('/');
+    if prefix.ends_with('/') {
+        return Ok(Below::Prefix(prefix));
     }
-    Ok(prefix)
+    if let Some(leased) = lease::load(c.txn, c.ns, &prefix).await? {
+        return Ok(Below::Lease(prefix, leased));
+    }
+    prefix.push('/');
+    Ok(Below::Prefix(prefix))
 }
 
 pub async fn revoke_prefix(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let prefix = prefix(c)?;
     let sync = c.params.boolean("sync")?.unwrap_or(false);
     let now = c.core.clock.now();
+    let prefix = match below(c).await? {
+        Below::Prefix(prefix) => prefix,
+        Below::Lease(id, leased) => return revoke_one(c, &id, Some(leased), sync).await,
+    };
     let id = c.core.random.uuid();
     Job::Prefix {
         prefix: prefix.clone(),
@@ -132,8 +157,15 @@ pub async fn revoke_prefix(c: &mut Context<'_>) -> Result<Reply, Error> {
 }
 
 pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let prefix = prefix(c)?;
     let now = c.core.clock.now();
+    let prefix = match below(c).await? {
+        Below::Prefix(prefix) => prefix,
+        Below::Lease(id, Leased::Secret(_)) => {
+            lease::force(c.core, c.ns, &id, &mut lease::Dead::new()).await?;
+            return Ok(Reply::empty());
+        }
+        Below::Lease(id, leased) => return revoke_one(c, &id, Some(leased), false).await,
+    };
     // Tokens under the prefix are revoked like any others.
     Job::Prefix {
         prefix: prefix.clone(),
@@ -141,8 +173,9 @@ pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
     }
     .schedule(c.txn, c.ns, &c.core.random.uuid(), now)?;
     c.txn.commit_and_continue().await?;
+    let mut dead = lease::Dead::new();
     for id in ids(c, &prefix).await? {
-        lease::force(c.core, c.ns, &id).await?;
+        lease::force(c.core, c.ns, &id, &mut dead).await?;
     }
     Ok(Reply::empty())
 }
