@@ -248,6 +248,16 @@ fn mounts_come_and_go() {
         "GET sys/mounts/team/kv/tune"
             => 200, {"data": {"default_lease_ttl": 600, "max_lease_ttl": 7200, "description": "tuned"}};
         "POST team/kv/a", {"x": 1} => 204;
+        // How it is tuned cannot be deleted, and the mount is not meant.
+        "DELETE sys/mounts/team/kv/tune" => 405, {"errors": ["~unsupported operation"]};
+        "GET team/kv/a" => 200;
+        "POST sys/mounts/team/kv/tune", {"user_lockout_config": {"lockout_threshold": 3}} => 400, {"errors": ["~not available"]};
+        "POST sys/mounts/sys/tune", {"max_lease_ttl": "1h"} => 400, {"errors": ["~cannot tune parameter"]};
+        "POST sys/auth/token/tune", {"token_type": "batch"} => 400, {"errors": ["~token_type"]};
+        "POST sys/mounts/x+y*z", {"type": "kv-v1"} => 204;
+        "GET sys/mounts/x+y*z" => 200, {"data": {"type": "kv", "options": {"version": "1"}}};
+        "POST sys/mounts/x/+/z", {"type": "kv"} => 400, {"errors": ["*"]};
+        "POST sys/mounts/x*", {"type": "kv"} => 400, {"errors": ["*"]};
         "DELETE sys/mounts/team/kv" => 204;
         "GET team/kv/a" => 404, {"errors": ["~no handler for route"]};
         "DELETE sys/mounts/team/kv" => 204;

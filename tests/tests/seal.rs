@@ -53,6 +53,7 @@ fn init_unseal_seal_restart() {
         "PUT sys/unseal", {"key": keys.shares[1]} => 200, {"sealed": false};
     }
 
+    let cluster = client.get("sys/health").body["cluster_id"].clone();
     check! { anonymous;
         "PUT sys/seal", {} => 403, {"errors": ["*"]};
     }
@@ -65,9 +66,11 @@ fn init_unseal_seal_restart() {
     check! { client;
         "GET kv/a" => 503, {"errors": ["~sealed"]};
         "GET auth/token/lookup-self" => 503, {"errors": ["~sealed"]};
-        "GET sys/health" => 503, {"sealed": true};
+        "GET sys/health" => 503, {"sealed": true, "cluster_name": "!", "cluster_id": "!"};
+        "PUT sys/seal", {} => 204;
     }
     server.unseal(&keys).unwrap();
+    assert_eq!(client.get("sys/health").body["cluster_id"], cluster);
     check! { client;
         "GET kv/a" => 200, {"data": {"x": "kept"}};
     }
@@ -212,5 +215,7 @@ fn health_codes_are_the_callers_choice() {
         "HEAD sys/health" => 200;
         "GET sys/health?activecode=201" => 201, {"sealed": false};
         "GET sys/health?activecode=abc" => 400, "?";
+        "GET sys/health?sealedcode=abc" => 400, "?";
+        "GET sys/health" => 200, {"cluster_name": "~coffer-cluster-", "cluster_id": "*", "echo_duration_ms": 0, "clock_skew_ms": 0};
     }
 }

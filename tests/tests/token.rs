@@ -252,6 +252,77 @@ fn a_token_dies_of_its_ttl_and_of_its_uses() {
 }
 
 #[test]
+fn every_request_is_a_use() {
+    let (_server, client) = dev();
+    let policy = r#"path "sys/policies/acl/mine" { capabilities = ["update"] }
+           path "secret/*" { capabilities = ["read"] }"#;
+    client
+        .post("sys/policies/acl/used", json!({"policy": policy}))
+        .expect(204);
+    let limited = |uses: u64| {
+        child(
+            &client,
+            json!({"policies": ["used"], "num_uses": uses, "ttl": "1h"}),
+        )
+    };
+    // Whatever comes of them.
+    for (request, body, status) in [
+        ("GET secret/data/none", Value::Null, 404),
+        ("GET sys/mounts", Value::Null, 403),
+        ("GET nowhere/x", Value::Null, 403),
+        (
+            "POST sys/policies/acl/mine",
+            json!({"policy": "nonsense {"}),
+            400,
+        ),
+        ("GET sys/mounts?help=1", Value::Null, 200),
+        ("POST auth/token/renew-self", json!({}), 200),
+        ("POST auth/token/lookup-self", json!({}), 200),
+    ] {
+        let token = limited(2);
+        let (method, path) = request.split_once(' ').unwrap();
+        for _ in 0..2 {
+            let reply = token.request(method, path, (!body.is_null()).then_some(&body));
+            let last = reply.status == 400 && path.ends_with("renew-self");
+            assert!(reply.status == status || last, "{request}: {reply:?}");
+        }
+        assert!(!is_alive(&token), "{request} was used twice");
+    }
+    let token = limited(5);
+    check! { token;
+        "POST auth/token/renew-self", {"increment": "2h"} => 200, {"auth": {"lease_duration": 7200, "num_uses": 4}};
+        "POST auth/token/renew", {"token": token.token()} => 403, {"errors": "*"};
+        "GET auth/token/lookup-self" => 200, {"data": {"num_uses": 2}};
+    }
+    // A use is not counted where none is made: the login that needs no token.
+    client.request("GET", "sys/health", None).expect(200);
+    check! { client;
+        "POST auth/token/lookup", {"token": token.token()} => 200, {"data": {"num_uses": 2}};
+    }
+}
+
+#[test]
+fn what_is_given_and_empty_is_no_wish_for_everything() {
+    let (_server, client) = dev();
+    check! { client;
+        "POST auth/token/create", {"policies": [""]} => 200, {"auth": {"policies": ["default"]}};
+        "POST auth/token/create", {"policies": ""} => 200, {"auth": {"policies": ["default"]}};
+        "POST auth/token/create", {"policies": []} => 200, {"auth": {"policies": ["root"]}};
+        "POST auth/token/create", {"policies": null} => 200, {"auth": {"policies": ["root"]}};
+        // One policy, of a strange name.
+        "POST auth/token/create", {"policies": "root,app"} => 200, {"auth": {"policies": ["default", "root,app"]}};
+        "POST auth/token/create", {"policies": ["a"], "meta": "k=v,l=w"}
+            => 200, {"auth": {"metadata": {"k": "v", "l": "w"}}};
+        "POST auth/token/create", {"policies": ["a"], "entity_alias": "x"} => 400, {"errors": ["~token role"]};
+        "POST auth/token/create", {"policies": ["a"], "ttl": "300ms"} => 200, {"auth": {"lease_duration": 1}};
+        "POST auth/token/create", {"policies": ["a"], "ttl": ".5h"} => 200, {"auth": {"lease_duration": 1800}};
+        "POST auth/token/create", {"policies": ["a"], "ttl": "10M"} => 400, {"errors": ["*"]};
+        "POST auth/token/create", {"policies": ["a"], "ttl": "400000000000s"} => 400, {"errors": ["*"]};
+        "POST auth/token/create", {"policies": ["a"], "ttl": 400000000000i64} => 400, {"errors": ["*"]};
+    }
+}
+
+#[test]
 fn a_child_has_no_more_than_its_parent() {
     let (_server, client) = dev();
     let policy = r#"path "auth/token/create" { capabilities = ["update"] }
@@ -268,6 +339,16 @@ fn a_child_has_no_more_than_its_parent() {
         "POST auth/token/create", {"id": "chosen"} => 400, {"errors": ["~root or sudo privileges required"]};
         "POST auth/token/create", {"no_parent": true} => 400, {"errors": ["~root or sudo privileges required"]};
         "POST auth/token/create", {"period": "1h"} => 400, {"errors": ["~root or sudo privileges required"]};
+        "POST auth/token/create-orphan", {"policies": ["app"]} => 200, {"auth": {"orphan": true}};
+        "POST auth/token/create-orphan", {"policies": ["other"]} => 400, {"errors": ["~subset"]};
+    }
+    let bare = child(
+        &client,
+        json!({"policies": ["maker", "app"], "no_default_policy": true}),
+    );
+    check! { bare;
+        "POST auth/token/create", {"policies": ["app"]} => 200, {"auth": {"policies": ["app"]}};
+        "POST auth/token/create", {"policies": ["app", "default"]} => 400, {"errors": ["~subset"]};
     }
 }
 
@@ -303,6 +384,12 @@ fn batch_tokens() {
     let parent = child(&client, json!({"policies": ["root"]}));
     let of_parent = child(&parent, json!({"type": "batch", "policies": ["app"]}));
     assert!(is_alive(&of_parent));
+    let look_up = |status| {
+        client
+            .post("auth/token/lookup", json!({"token": of_parent.token()}))
+            .expect(status);
+    };
+    look_up(200);
     client
         .post("auth/token/revoke", json!({"token": parent.token()}))
         .expect(204);
@@ -311,6 +398,7 @@ fn batch_tokens() {
         "a batch token dies with its parent",
         || !is_alive(&of_parent),
     );
+    look_up(403);
     until(Duration::from_secs(6), "and of its TTL", || {
         !is_alive(&batch)
     });

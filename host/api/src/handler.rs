@@ -93,7 +93,7 @@ async fn accept(
     let token = token(headers)?;
     let namespace = text(headers, "x-vault-namespace")?.unwrap_or_default();
     let wrap_ttl = text(headers, "x-vault-wrap-ttl")?;
-    let body = read(limits, headers, body).await?;
+    let body = form_as_json(headers, read(limits, headers, body).await?);
     check_nesting(&body)?;
     let query = query
         .into_iter()
@@ -113,9 +113,21 @@ async fn accept(
 }
 
 fn method(method: &HttpMethod, query: &[(String, String)]) -> Result<Method, Refusal> {
-    let listed = query
-        .iter()
-        .any(|(name, value)| name == "list" && matches!(value.as_str(), "true" | "1"));
+    let mut listed = false;
+    if method == HttpMethod::GET
+        && let Some((_, value)) = query.iter().find(|(name, _)| name == "list")
+    {
+        listed = match value.as_str() {
+            "1" | "t" | "T" | "true" | "True" | "TRUE" => true,
+            "" | "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
+            _ => {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    format!("the query's \"list\" is {value:?}; expected true or false"),
+                );
+            }
+        };
+    }
     Ok(match method.as_str() {
         "GET" if listed => Method::List,
         "GET" => Method::Get,
@@ -152,7 +164,16 @@ fn path(uri: &Uri) -> Result<String, Refusal> {
     {
         return invalid("it contains a segment \".\" or \"..\"");
     }
-    Ok(path.trim_start_matches('/').to_owned())
+    let path = path.trim_start_matches('/');
+    // Slashes that follow each other count as one, as they do for Vault's clients, which are redirected.
+    let mut clean = String::with_capacity(path.len());
+    clean.extend(
+        path.chars()
+            .scan(' ', |before, c| Some((std::mem::replace(before, c), c)))
+            .filter(|pair| *pair != ('/', '/'))
+            .map(|(_, c)| c),
+    );
+    Ok(clean)
 }
 
 fn valid_escapes(text: &str) -> bool {
@@ -189,7 +210,7 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
 }
 
 fn token(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Refusal> {
-    if let Some(token) = text(headers, "x-vault-token")? {
+    if let Some(token) = text(headers, "x-vault-token")?.filter(|token| !token.is_empty()) {
         return Ok(Some(Zeroizing::new(token)));
     }
     let bearer = text(headers, "authorization")?.map(Zeroizing::new);
@@ -229,6 +250,22 @@ async fn read(limits: Limits, headers: &HeaderMap, body: HttpBody) -> Result<Byt
     }
 }
 
+/// What a form says, as JSON. `curl -d` calls everything a form: what begins like an object is one.
+fn form_as_json(headers: &HeaderMap, body: Bytes) -> Bytes {
+    let is_form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
+    let starts = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if !is_form || matches!(starts, None | Some(b'{')) {
+        return body;
+    }
+    let pairs: Vec<_> = form_urlencoded::parse(&body).into_owned().collect();
+    serde_json::Value::Object(coffer_core::object_of(&pairs))
+        .to_string()
+        .into()
+}
+
 /// Refuses what would make a parser recurse, without parsing it.
 fn check_nesting(body: &[u8]) -> Result<(), Refusal> {
     let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
@@ -266,7 +303,7 @@ mod tests {
         let table = [
             ("/v1/secret/data/a%20b", Ok("secret/data/a b")),
             ("/v1/secret/metadata/", Ok("secret/metadata/")),
-            ("/v1//sys/health", Ok("sys/health")),
+            ("/v1//sys/health", Ok("sys/health")), ("/v1/a//b///", Ok("a/b/")),
             ("/v1/a%2Fb", Ok("a/b")),
             ("/v1/a/../b", Err(400)), ("/v1/%2e%2e/b", Err(400)), ("/v1/a/.", Err(400)), ("/v1/a%00b", Err(400)),
             ("/v1/%ff", Err(400)), ("/v1/%zz", Err(400)), ("/v1/a%", Err(400)),

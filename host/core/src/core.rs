@@ -3,14 +3,16 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal, SealStatus, Transaction};
 use coffer_clock::{Clock, Random};
 use coffer_runtime::{Catalog, DatabasePools, Plugins};
 use coffer_storage::Storage;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
 use crate::mount::{MountLoader, Router, RoutingTable};
@@ -70,6 +72,9 @@ pub struct Core {
     background: Mutex<JoinSet<()>>,
     queues: Vec<Arc<Semaphore>>,
     hasher: RandomState,
+    /// How often the barrier was closed.
+    pub(crate) seals: watch::Sender<u64>,
+    pub(crate) cluster: ArcSwapOption<Cluster>,
 }
 
 impl Core {
@@ -108,6 +113,8 @@ impl Core {
                 .take(limits::CONFLICT_QUEUES)
                 .collect(),
             hasher: RandomState::new(),
+            seals: watch::Sender::new(0),
+            cluster: ArcSwapOption::empty(),
             background: Mutex::default(),
             config,
             clock,
@@ -164,30 +171,47 @@ impl Core {
         Ok(status)
     }
 
+    /// Starts what runs while the barrier is open; once, also if two have opened it at the same time.
     async fn start(self: &Arc<Self>) -> Result<(), Error> {
         let mut txn = self.barrier.begin()?;
         self.tokens.unseal(&mut txn).await?;
+        let cluster = Cluster::load(self).await?;
+        self.cluster.store(Some(Arc::new(cluster)));
         let mut background = self
             .background
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        background.spawn(self.reaper.clone().run(self.clone()));
-        background.spawn(crate::invoke::tick_all(self.clone()));
-        background.spawn(crate::invoke::sweep(self.clone()));
+        if background.is_empty() && !self.barrier.is_sealed() {
+            background.spawn(self.reaper.clone().run(self.clone()));
+            background.spawn(crate::invoke::tick_all(self.clone()));
+            background.spawn(crate::invoke::reload_unavailable(self.clone()));
+            background.spawn(crate::invoke::sweep(self.clone()));
+        }
         Ok(())
+    }
+
+    /// Has the routing table made anew.
+    pub(crate) fn forget_mounts(&self) {
+        self.router.forget();
     }
 
     /// Forgets the keys and stops everything.
     pub fn seal(&self) {
         self.seal.seal();
+        // Requests under way end here.
+        self.seals.send_modify(|seals| *seals += 1);
+        self.cluster.store(None);
+        // Dropping the set ends its tasks.
+        drop(std::mem::take(
+            &mut *self
+                .background
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        ));
         self.tokens.seal();
         self.policies.seal();
         self.router.seal();
         self.plugins.clear();
-        self.background
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abort_all();
     }
 
     /// Waits until storage has failed for good, and says why.

@@ -65,7 +65,7 @@ pub enum Error {
     #[error("{0}")]
     MediaType(String),
     /// Others kept changing the same thing.
-    #[error("the request lost every race for {0:?}; try again")]
+    #[error("others kept changing what this request needs; try again")]
     Conflict(String),
     /// The barrier or the storage failed.
     #[error(transparent)]

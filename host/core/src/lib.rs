@@ -7,6 +7,7 @@
 //! - [`sys`] and [`token`] hold the host's own paths, each in a [table](routes).
 //! - [`keys`] is the layout of storage; every key carries its namespace.
 
+mod cluster;
 mod core;
 mod effects;
 mod error;
@@ -30,4 +31,5 @@ mod ttl;
 
 pub use crate::core::{Core, CoreConfig, Initialized};
 pub use crate::error::Error;
+pub use crate::params::object_of;
 pub use crate::request::{Body, Method, Request, Response};

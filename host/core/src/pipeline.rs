@@ -8,7 +8,7 @@ use std::sync::Arc;
 use coffer_barrier::{BarrierError, Transaction};
 use coffer_runtime as runtime;
 use coffer_runtime::{Caller, RequestCaller};
-use serde_json::Map;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::core::Turn;
@@ -17,16 +17,25 @@ use crate::lease::{self, Leased};
 use crate::mount::{Backend, Mount, Special};
 use crate::params::Params;
 use crate::policy::{Access, Capability};
+use crate::policy_store::AclSlot;
 use crate::reply::{Data, LeaseReply, Reply};
 use crate::request::{Method, Request, Response};
 use crate::routes::{self, AfterCommit, Authenticated, Context, Needs};
-use crate::token::{self, Alias, TokenEntry, TokenKind, TokenRequest};
+use crate::token::{self, Alias, Token, TokenEntry, TokenRequest};
 use crate::{Core, Error, limits, paths, sys};
 
 impl Core {
     /// Answers a request. Never fails: errors are answers.
-    pub async fn handle(self: &Arc<Self>, request: Request) -> Response {
-        match self.dispatch(&request).await {
+    pub async fn handle(self: &Arc<Self>, mut request: Request) -> Response {
+        sys::fold_policy_name(&mut request.path);
+        let mut seals = self.seals.subscribe();
+        let answered = tokio::select! {
+            // Sealing is itself a request, which ends well.
+            biased;
+            answered = self.dispatch(&request) => answered,
+            _ = seals.changed() => Err(Error::Sealed),
+        };
+        match answered {
             Ok(response) => response,
             Err(error) => {
                 if error.status() >= 500 && !matches!(error, Error::Sealed) {
@@ -71,12 +80,17 @@ impl Core {
         let Some((mount, path)) = table.route(&request.path) else {
             // Only those who may go there learn that there is nothing.
             let caller = self.authenticate(&mut txn, ns, request).await?;
+            if caller.is_counted() {
+                self.count_failure(request, ns).await?;
+            }
             authorize(&caller, request, capability(request.method), false)?;
             return Err(Error::NoRoute(request.path.clone()));
         };
         // Help is for everybody who has a token, as in Vault.
         if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
-            self.authenticate(&mut txn, ns, request).await?;
+            let mut caller = self.authenticate(&mut txn, ns, request).await?;
+            self.use_token(&mut txn, &mut caller)?;
+            txn.commit().await?;
             return paths::help::help(mount, path, self.config.version);
         }
         let mut attempt = Attempt {
@@ -85,12 +99,32 @@ impl Core {
             ns,
             mount,
             path,
+            uses_token: false,
         };
-        match &mount.backend {
+        let reply = match &mount.backend {
             Backend::System => attempt.native(txn, sys::ROUTES).await,
             Backend::Token => attempt.native(txn, token::ROUTES).await,
             Backend::Plugin(_) | Backend::Unavailable(_) => attempt.plugin(txn).await,
+        };
+        match reply {
+            // What is run again is counted then.
+            Err(error) if attempt.uses_token && !matches!(error, Error::Conflict(_)) => {
+                self.count_failure(request, ns).await?;
+                Err(error)
+            }
+            reply => reply,
         }
+    }
+
+    /// A request that failed is a use of its token like any other, though nothing else of it is stored.
+    async fn count_failure(self: &Arc<Self>, request: &Request, ns: &str) -> Result<(), Error> {
+        self.transact(|mut txn| async move {
+            if let Ok(mut caller) = self.authenticate(&mut txn, ns, request).await {
+                self.use_token(&mut txn, &mut caller)?;
+            }
+            Ok(((), txn))
+        })
+        .await
     }
 
     /// The caller, if its token is good: known, not expired, used from where it may be.
@@ -103,20 +137,11 @@ impl Core {
         let id = request.token.as_deref().ok_or(Error::InvalidToken)?;
         let held = self
             .tokens
-            .by_id(txn, ns, id)
+            .living(txn, ns, id, self.clock.now())
             .await?
             .ok_or(Error::InvalidToken)?;
         let entry = &held.token.entry;
-        if entry.is_expired(self.clock.now())
-            || entry.ns != ns
-            || !entry.allows(request.remote.ip().to_canonical())
-        {
-            return Err(Error::InvalidToken);
-        }
-        if entry.kind == TokenKind::Batch
-            && let Some(parent) = &entry.parent
-            && self.tokens.by_hash(txn, ns, parent).await?.is_none()
-        {
+        if !entry.allows(request.remote.ip().to_canonical()) {
             return Err(Error::InvalidToken);
         }
         let acl = self.policies.acl(txn, entry, &held.token.acl).await?;
@@ -124,23 +149,29 @@ impl Core {
     }
 
     /// Counts one use of a token that has only so many. The last one ends it.
-    fn use_token(&self, txn: &mut Transaction, caller: &Authenticated) -> Result<(), Error> {
-        let token = &caller.held.token;
-        let entry = &token.entry;
-        if entry.num_uses == 0 || entry.kind == TokenKind::Batch {
+    fn use_token(&self, txn: &mut Transaction, caller: &mut Authenticated) -> Result<(), Error> {
+        if !caller.is_counted() {
             return Ok(());
         }
         caller.held.require(txn);
-        if entry.num_uses == 1 {
-            return self
-                .tokens
-                .revoke(txn, &token.hash, entry, false, self.clock.now());
-        }
+        let token = &caller.held.token;
+        let (hash, before) = (token.hash.clone(), &token.entry);
         let after = TokenEntry {
-            num_uses: entry.num_uses - 1,
-            ..entry.clone()
+            num_uses: before.num_uses - 1,
+            ..before.clone()
         };
-        self.tokens.update(txn, &token.hash, entry, &after)
+        if after.num_uses == 0 {
+            self.tokens
+                .revoke(txn, &hash, before, false, self.clock.now())?;
+        } else {
+            self.tokens.update(txn, &hash, before, &after)?;
+        }
+        caller.held.token = Arc::new(Token {
+            entry: after,
+            hash,
+            acl: AclSlot::default(),
+        });
+        Ok(())
     }
 }
 
@@ -155,33 +186,34 @@ fn capability(method: Method) -> Capability {
     }
 }
 
+/// Whether the caller may. Where that depends on parameters, they are returned as they were judged: whoever acts on the
+/// request must see no others, of a name that comes twice for instance.
 fn authorize(
     caller: &Authenticated,
     request: &Request,
     capability: Capability,
     sudo: bool,
-) -> Result<(), Error> {
+) -> Result<Option<Params>, Error> {
     if caller.acl.is_root() {
-        return Ok(());
+        return Ok(None);
     }
     let parsed = match capability {
-        Capability::Create | Capability::Update | Capability::Patch
+        Capability::Create | Capability::Read | Capability::Update | Capability::Patch
             if caller.acl.needs_parameters(&request.path) =>
         {
-            Some(Params::parse(&request.body, &request.query)?)
+            Some(Params::of(request)?)
         }
         _ => None,
     };
-    let parameters = parsed.as_ref().map(Params::map);
     let access = Access {
         path: &request.path,
         capability,
         sudo,
-        parameters,
+        parameters: parsed.as_ref().map(Params::map),
         wrap_ttl: None,
     };
     if caller.acl.allows(&access) {
-        Ok(())
+        Ok(parsed)
     } else {
         Err(Error::Denied)
     }
@@ -195,6 +227,8 @@ struct Attempt<'r> {
     mount: &'r Arc<Mount>,
     /// Below the mount.
     path: &'r str,
+    /// Whether a use of the caller's token is still to be counted if this fails.
+    uses_token: bool,
 }
 
 impl Attempt<'_> {
@@ -208,20 +242,16 @@ impl Attempt<'_> {
             .as_ref()
             .map_or(Needs::Token, |found| found.route.needs);
         // A path that needs no token still knows its caller if there is one.
-        let caller = match needs {
+        let mut caller = match needs {
             Needs::Nothing if self.request.token.is_none() => None,
-            Needs::Nothing => self
-                .core
-                .authenticate(&mut txn, self.ns, self.request)
-                .await
-                .ok(),
-            Needs::Token | Needs::Sudo => Some(
+            _ => Some(
                 self.core
                     .authenticate(&mut txn, self.ns, self.request)
                     .await?,
             ),
         };
         if let Some(caller) = caller.as_ref().filter(|_| needs != Needs::Nothing) {
+            self.uses_token = caller.is_counted();
             authorize(
                 caller,
                 self.request,
@@ -231,11 +261,11 @@ impl Attempt<'_> {
         }
         let found = found.ok_or(Error::UnsupportedPath)?;
         let handler = found.handler.ok_or(Error::UnsupportedOperation)?;
-        let mut params = Params::parse(&self.request.body, &self.request.query)?;
+        let mut params = Params::of(self.request)?;
         for (name, value) in found.captures {
             params.set(name, value);
         }
-        if let Some(caller) = caller.as_ref().filter(|_| needs != Needs::Nothing) {
+        if let Some(caller) = caller.as_mut().filter(|_| needs != Needs::Nothing) {
             self.core.use_token(&mut txn, caller)?;
         }
         let mut context = Context {
@@ -264,18 +294,21 @@ impl Attempt<'_> {
             Backend::Plugin(plugin) => plugin.special(self.path),
             _ => Special::default(),
         };
-        let data = self.data()?;
+        let mut data = self.data()?;
         let caller = if special.unauthenticated {
             None
         } else {
-            let caller = self
+            let mut caller = self
                 .core
                 .authenticate(&mut txn, self.ns, self.request)
                 .await?;
+            self.uses_token = caller.is_counted();
             let capability;
             (capability, txn) = self.capability(special, &caller, &data, txn).await?;
-            authorize(&caller, self.request, capability, special.sudo)?;
-            self.core.use_token(&mut txn, &caller)?;
+            if let Some(judged) = authorize(&caller, self.request, capability, special.sudo)? {
+                data = Value::Object(judged.into_map()).to_string();
+            }
+            self.core.use_token(&mut txn, &mut caller)?;
             Some(caller)
         };
         let plugin = self.mount.plugin()?;
@@ -302,6 +335,8 @@ impl Attempt<'_> {
                 request,
             )
             .await;
+        // What it committed before it touched anything has counted the use.
+        self.uses_token &= !outcome.touched;
         self.finish(outcome).await
     }
 
@@ -415,7 +450,7 @@ impl Attempt<'_> {
         }
         let tuned = self.mount.entry.config.token_type.as_str();
         let batch = match auth.kind {
-            runtime::TokenKind::Batch => true,
+            runtime::TokenKind::Batch => tuned != "service",
             runtime::TokenKind::Service => tuned == "batch",
             runtime::TokenKind::Default | runtime::TokenKind::DefaultService => {
                 matches!(tuned, "batch" | "default-batch")
@@ -523,20 +558,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// The body as JSON text, checked to be an object, with the query's parameters where there is no body.
+    /// The parameters as JSON text: the body as it came, checked to be an object; or the query's.
     fn data(&self) -> Result<String, Error> {
+        if !self.request.method.writes() {
+            let query = Params::from_query(&self.request.query);
+            return Ok(Value::Object(query.into_map()).to_string());
+        }
         let body = &self.request.body;
         if body.iter().all(u8::is_ascii_whitespace) {
-            if self.request.query.is_empty() {
-                return Ok("{}".to_owned());
-            }
-            let map: Map<_, _> = self
-                .request
-                .query
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone().into()))
-                .collect();
-            return Ok(serde_json::Value::Object(map).to_string());
+            return Ok("{}".to_owned());
         }
         if self.request.method == Method::Patch {
             let kind = self

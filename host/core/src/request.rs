@@ -22,6 +22,13 @@ pub enum Method {
     List,
 }
 
+impl Method {
+    /// Whether the body counts: it is where a write has its parameters.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Post | Self::Patch)
+    }
+}
+
 /// One call to `/v1/...`.
 pub struct Request {
     /// The verb.

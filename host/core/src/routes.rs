@@ -10,7 +10,7 @@ use crate::params::Params;
 use crate::policy::Acl;
 use crate::reply::Reply;
 use crate::request::{Method, Request};
-use crate::token::Held;
+use crate::token::{Held, TokenKind};
 use crate::{Core, Error};
 
 /// What a path wants of its caller.
@@ -43,6 +43,14 @@ pub struct Context<'r> {
 pub struct Authenticated {
     pub held: Held,
     pub acl: Arc<Acl>,
+}
+
+impl Authenticated {
+    /// Whether the token can be used so many times only.
+    pub fn is_counted(&self) -> bool {
+        let entry = &self.held.token.entry;
+        entry.num_uses > 0 && entry.kind == TokenKind::Service
+    }
 }
 
 /// What follows a commit.

@@ -10,12 +10,12 @@ use coffer_barrier::Transaction;
 use coffer_storage::{Change, Index};
 
 use super::entry::MountEntry;
-use super::{Mount, MountLoader};
+use super::{Backend, Mount, MountLoader};
 use crate::keys::{self, Ns, ROOT_NS};
 use crate::{Error, limits};
 
 /// All mounts, as of one commit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct RoutingTable {
     index: Index,
     loaded: bool,
@@ -88,6 +88,14 @@ impl Router {
         self.table.store(Arc::default());
     }
 
+    /// Has the table made anew. Mounts that are as they were keep what they have loaded.
+    pub fn forget(&self) {
+        self.table.rcu(|table| RoutingTable {
+            loaded: false,
+            ..RoutingTable::clone(table)
+        });
+    }
+
     /// The table as this transaction sees it, or newer.
     pub async fn table(
         &self,
@@ -100,7 +108,7 @@ impl Router {
         }
         let fresh = Arc::new(load(txn, &table, loader).await?);
         self.table.rcu(|current| {
-            if current.index > fresh.index {
+            if current.loaded && current.index > fresh.index {
                 current.clone()
             } else {
                 fresh.clone()
@@ -129,7 +137,12 @@ async fn load(
             let entry: MountEntry =
                 serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
             let mount = match old.by_uuid.get(&entry.uuid) {
-                Some(mount) if mount.version == version => mount.clone(),
+                Some(mount)
+                    if mount.version == version
+                        && !matches!(mount.backend, Backend::Unavailable(_)) =>
+                {
+                    mount.clone()
+                }
                 _ => Arc::new(loader.load(entry, version).await),
             };
             if in_force {

@@ -1,14 +1,48 @@
 //! What a token may do, and why.
 
+use std::sync::Arc;
+
 use serde_json::{Map, json};
+use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::policy::{Access, Capability};
+use crate::policy::{Access, Acl, Capability};
 use crate::reply::Reply;
 use crate::routes::Context;
+use crate::token::{self, Held};
 
 /// `sys/capabilities-self`.
 pub async fn of_self(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let acl = c.caller()?.acl.clone();
+    answer(c, &acl)
+}
+
+/// `sys/capabilities`: of the token that is given.
+pub async fn of_token(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = Zeroizing::new(c.params.text("token")?.unwrap_or_default());
+    if id.is_empty() {
+        return Err(Error::invalid("missing token"));
+    }
+    let now = c.core.clock.now();
+    let held = c.core.tokens.living(c.txn, c.ns, &id, now).await?;
+    let acl = acl_of(c, held).await?;
+    answer(c, &acl)
+}
+
+/// `sys/capabilities-accessor`: of the token with the accessor that is given.
+pub async fn of_accessor(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let held = token::by_accessor(c).await?;
+    let acl = acl_of(c, held).await?;
+    answer(c, &acl)
+}
+
+async fn acl_of(c: &mut Context<'_>, held: Option<Held>) -> Result<Arc<Acl>, Error> {
+    let held = held.ok_or_else(|| Error::invalid("invalid token"))?;
+    let (entry, slot) = (&held.token.entry, &held.token.acl);
+    c.core.policies.acl(c.txn, entry, slot).await
+}
+
+fn answer(c: &Context<'_>, acl: &Acl) -> Result<Reply, Error> {
     let paths = match c.params.list("paths")? {
         Some(paths) if !paths.is_empty() => paths,
         _ => c.params.list("path")?.unwrap_or_default(),
@@ -16,7 +50,6 @@ pub async fn of_self(c: &mut Context<'_>) -> Result<Reply, Error> {
     let Some(first) = paths.first() else {
         return Err(Error::invalid("paths must be supplied"));
     };
-    let acl = &c.caller()?.acl;
     let mut data = Map::new();
     for path in &paths {
         data.insert(path.clone(), json!(acl.capabilities(path)));
@@ -38,16 +71,9 @@ pub async fn explain(c: &mut Context<'_>) -> Result<Reply, Error> {
     let sudo = c.params.boolean("sudo")?.unwrap_or(false);
     let acl = match c.params.text("token")? {
         Some(id) => {
-            let held = c
-                .core
-                .tokens
-                .by_id(c.txn, c.ns, &id)
-                .await?
-                .ok_or_else(|| Error::invalid("token not found"))?;
-            c.core
-                .policies
-                .acl(c.txn, &held.token.entry, &held.token.acl)
-                .await?
+            let now = c.core.clock.now();
+            let held = c.core.tokens.living(c.txn, c.ns, &id, now).await?;
+            acl_of(c, held).await?
         }
         None => c.caller()?.acl.clone(),
     };

@@ -8,6 +8,7 @@ use super::policies::store_policy;
 use crate::keys::ROOT_NS;
 use crate::mount::{MountEntry, SYSTEM, TOKEN, Table};
 use crate::policy::DEFAULT_POLICY;
+use crate::policy_store::StoredPolicy;
 use crate::token::{TokenEntry, TokenKeys, TokenKind};
 
 /// Everything but the keys, into the transaction that `init` commits.
@@ -18,7 +19,13 @@ pub fn initialize(
     root_token: &str,
     kv: bool,
 ) {
-    store_policy(txn, ROOT_NS, "default", DEFAULT_POLICY, 1, now);
+    let default = StoredPolicy {
+        text: DEFAULT_POLICY.to_owned(),
+        version: 1,
+        cas_required: false,
+        modified: now,
+    };
+    store_policy(txn, ROOT_NS, "default", &default);
     let system = mount(
         random,
         now,

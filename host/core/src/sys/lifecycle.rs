@@ -40,6 +40,9 @@ pub static LIFECYCLE: &[Lifecycle] = &[
 /// Answers if the path is one of these.
 pub async fn lifecycle(core: &Arc<Core>, request: &Request) -> Option<Result<Response, Error>> {
     let path = request.path.strip_prefix("sys/")?.trim_end_matches('/');
+    if path == "seal" && request.method == Post && core.barrier.is_sealed() {
+        return Some(Ok(Reply::empty().respond("")));
+    }
     let found = LIFECYCLE.iter().find(|found| found.path == path)?;
     let method = match request.method {
         Method::Head => Get,
@@ -74,31 +77,45 @@ async fn health(core: &Core, request: &Request) -> Result<Response, Error> {
                 Error::invalid(format!("{name} must be an HTTP status between 200 and 599"))
             })
     };
-    let status_code = if !status.initialized {
-        code("uninitcode", 501)?
-    } else if status.sealed {
-        code("sealedcode", 503)?
-    } else {
-        code("activecode", 200)?
+    let codes = (
+        code("uninitcode", 501)?,
+        code("sealedcode", 503)?,
+        code("activecode", 200)?,
+    );
+    let (status_code, replication) = match (status.initialized, status.sealed) {
+        (false, _) => (codes.0, "unknown"),
+        (true, true) => (codes.1, "unknown"),
+        (true, false) => (codes.2, "disabled"),
     };
-    let mut response = bare(json!({
+    let mut body = json!({
         "initialized": status.initialized,
         "sealed": status.sealed,
         "standby": !status.initialized || status.sealed,
         "performance_standby": false,
-        "replication_performance_mode": "disabled",
-        "replication_dr_mode": "disabled",
+        "replication_performance_mode": replication,
+        "replication_dr_mode": replication,
         "server_time_utc": core.clock.now().0 / 1000,
         "version": core.config.version,
         "enterprise": false,
-        "cluster_name": "coffer",
-    }));
+        "echo_duration_ms": 0,
+        "clock_skew_ms": 0,
+    });
+    tell_cluster(core, &mut body);
+    let mut response = bare(body);
     response.status = status_code;
     Ok(response)
 }
 
+/// Which cluster this is, where that is known: while the barrier is open.
+fn tell_cluster(core: &Core, body: &mut Value) {
+    if let (Some(cluster), Value::Object(body)) = (core.cluster.load_full(), body) {
+        body.insert("cluster_name".to_owned(), cluster.name.as_str().into());
+        body.insert("cluster_id".to_owned(), cluster.id.as_str().into());
+    }
+}
+
 fn describe(core: &Core, status: &SealStatus) -> Value {
-    json!({
+    let mut body = json!({
         "type": "shamir",
         "initialized": status.initialized,
         "sealed": status.sealed,
@@ -110,9 +127,10 @@ fn describe(core: &Core, status: &SealStatus) -> Value {
         "build_date": "",
         "migration": false,
         "recovery_seal": false,
-        "cluster_name": "coffer",
         "storage_type": core.barrier.storage().kind(),
-    })
+    });
+    tell_cluster(core, &mut body);
+    body
 }
 
 async fn seal_status(core: &Core) -> Result<Response, Error> {
@@ -136,7 +154,7 @@ async fn leader(core: &Core) -> Result<Response, Error> {
 }
 
 async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
-    let params = Params::parse(&request.body, &request.query)?;
+    let params = Params::of(request)?;
     for unsupported in [
         "pgp_keys",
         "root_token_pgp_key",
@@ -194,7 +212,7 @@ fn refuse(error: BarrierError) -> Error {
 }
 
 async fn unseal(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
-    let params = Params::parse(&request.body, &request.query)?;
+    let params = Params::of(request)?;
     if params.boolean("reset")?.unwrap_or(false) {
         if !core.seal_status().await?.sealed {
             return Err(Error::invalid("vault is unsealed"));

@@ -14,6 +14,7 @@ use crate::routes::{Needs, Route};
 
 pub use init::initialize;
 pub use lifecycle::{LIFECYCLE, lifecycle};
+pub use policies::fold_policy_name;
 
 /// The paths of `sys/` that want an open barrier; see [`lifecycle`] for the others.
 #[rustfmt::skip]
@@ -30,14 +31,16 @@ pub static ROUTES: &[Route] = &[
     ] },
 
     Route { pattern: "policies/acl", help: "The names of the policies.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(policies::list(c, false))), (List, |c| Box::pin(policies::list(c, false)))] },
-    Route { pattern: "policies/acl/{name}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
+    Route { pattern: "policies/acl/{name*}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
         (Get, |c| Box::pin(policies::read(c, false))), (Post, |c| Box::pin(policies::write(c))), (Delete, |c| Box::pin(policies::delete(c))),
     ] },
     Route { pattern: "policies/explain", help: "Which rule of which policy decides an access.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(capabilities::explain(c)))] },
     Route { pattern: "policy", help: "The names of the policies.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(policies::list(c, true))), (List, |c| Box::pin(policies::list(c, true)))] },
-    Route { pattern: "policy/{name}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
+    Route { pattern: "policy/{name*}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
         (Get, |c| Box::pin(policies::read(c, true))), (Post, |c| Box::pin(policies::write(c))), (Delete, |c| Box::pin(policies::delete(c))),
     ] },
+    Route { pattern: "capabilities", help: "What a token may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_token(c)))] },
+    Route { pattern: "capabilities-accessor", help: "What the token with an accessor may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_accessor(c)))] },
     Route { pattern: "capabilities-self", help: "What the caller's token may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_self(c)))] },
 
     Route { pattern: "leases/lookup", help: "Describes a lease; or lists the leases below a prefix.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(leases::lookup(c)))] },

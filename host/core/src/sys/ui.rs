@@ -16,7 +16,8 @@ pub async fn mounts(c: &mut Context<'_>) -> Result<Reply, Error> {
     let table = c.core.mounts(c.txn).await?;
     let (mut secret, mut auth) = (Map::new(), Map::new());
     for mount in table.mounts() {
-        let described = if reaches(c.caller.as_ref(), mount) {
+        let known = reaches(c.caller.as_ref(), mount);
+        let described = if known || (c.caller.is_some() && mount.entry.is_listed()) {
             mount.describe()
         } else if mount.entry.is_listed() {
             let entry = &mount.entry;
@@ -39,15 +40,19 @@ pub async fn mount(c: &mut Context<'_>) -> Result<Reply, Error> {
     let path = c.params.require("path")?;
     let caller = c.caller.clone().ok_or(Error::Denied)?;
     let table = c.core.mounts(c.txn).await?;
-    let Some((mount, _)) = table.route(&path) else {
-        return Err(Error::Denied);
+    let known = table
+        .route(&path)
+        .map(|(mount, _)| mount)
+        .filter(|mount| reaches(Some(&caller), mount) || mount.entry.is_listed());
+    let Some(mount) = known else {
+        return Err(Error::Forbidden(format!(
+            "preflight capability check returned 403, please ensure client's policies grant access to path \"{}/\"",
+            path.trim_end_matches('/')
+        )));
     };
-    if !reaches(Some(&caller), mount) && !mount.entry.is_listed() {
-        return Err(Error::Denied);
-    }
     let mut described = mount.describe();
     if let Value::Object(map) = &mut described {
-        map.insert("path".to_owned(), mount.entry.full_path().into());
+        map.insert("path".to_owned(), mount.entry.path.clone().into());
     }
     Ok(Reply::data(described))
 }

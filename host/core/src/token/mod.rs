@@ -7,5 +7,5 @@ mod store;
 
 pub use create::{TokenRequest, create};
 pub use entry::{Alias, TokenEntry, TokenKind, parse_cidrs};
-pub use paths::ROUTES;
-pub use store::{Held, TokenKeys, Tokens, lease_id, read_entry};
+pub use paths::{ROUTES, by_accessor};
+pub use store::{Held, Token, TokenKeys, Tokens, current_entry, lease_id, read_entry};

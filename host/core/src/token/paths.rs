@@ -31,7 +31,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         pattern: "create-orphan",
         help: "Makes a token without a parent.",
-        needs: Needs::Sudo,
+        needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(create_child(c, true)))],
     },
     Route {
@@ -93,8 +93,8 @@ pub static ROUTES: &[Route] = &[
     },
     Route {
         pattern: "revoke-orphan",
-        help: "Revokes a token; its children live on.",
-        needs: Needs::Sudo,
+        help: "Revokes a token; its children live on. Needs sudo.",
+        needs: Needs::Token,
         operations: &[(Post, |c| Box::pin(revoke(c, true)))],
     },
 ];
@@ -111,15 +111,7 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
         ));
     }
     let root = parent.entry.is_root();
-    let path = &c.request.path;
-    let sudo = root
-        || caller.acl.allows(&Access {
-            path,
-            capability: Capability::Update,
-            sudo: true,
-            parameters: None,
-            wrap_ttl: None,
-        });
+    let sudo = has_sudo(c)?;
     let params = &c.params;
     let no_parent = params.boolean("no_parent")?.unwrap_or(false);
     if no_parent && !sudo {
@@ -140,23 +132,30 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
         return Err(Error::invalid("cannot create a token with a duplicate ID"));
     }
     let no_default_policy = params.boolean("no_default_policy")?.unwrap_or(false);
-    let mut policies = params.list("policies")?.unwrap_or_default();
-    if policies.is_empty() {
-        policies.clone_from(&parent.entry.policies);
-    }
-    sanitize(
-        &mut policies,
-        no_default_policy
-            || !params.has("policies") && !parent.entry.policies.iter().any(|p| p == "default"),
-    );
+    // What was given and is empty, like a variable that was not set, is no wish for all that the parent may do.
+    let given = params.texts_in_list("policies")?;
+    let of_parent = &parent.entry.policies;
+    let default = given.is_some()
+        && !no_default_policy
+        && (sudo || of_parent.iter().any(|policy| policy == "default"));
+    let mut policies = given.unwrap_or_else(|| of_parent.clone());
+    sanitize(&mut policies, true);
     if policies.iter().any(|policy| policy == "root") && !root {
         return Err(Error::invalid(
             "root tokens may not be created without parent token being root",
         ));
     }
-    let subset = |policy: &String| policy == "default" || parent.entry.policies.contains(policy);
-    if !sudo && !policies.iter().all(subset) {
+    if !sudo && !policies.iter().all(|policy| of_parent.contains(policy)) {
         return Err(Error::invalid("child policies must be subset of parent"));
+    }
+    sanitize(&mut policies, !default);
+    if params
+        .text("entity_alias")?
+        .is_some_and(|alias| !alias.is_empty())
+    {
+        return Err(Error::invalid(
+            "'entity_alias' is only allowed in combination with token role",
+        ));
     }
     let batch = match params.text("type")?.as_deref() {
         None | Some("" | "service") => false,
@@ -232,6 +231,17 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     Ok(Reply::auth(auth, warnings))
 }
 
+/// Whether the caller has sudo on the path that it calls.
+fn has_sudo(c: &Context<'_>) -> Result<bool, Error> {
+    Ok(c.caller()?.acl.allows(&Access {
+        path: &c.request.path,
+        capability: Capability::Update,
+        sudo: true,
+        parameters: Some(c.params.map()),
+        wrap_ttl: None,
+    }))
+}
+
 /// The accessors of all tokens.
 async fn accessors(c: &mut Context<'_>) -> Result<Reply, Error> {
     let prefix = Ns(c.ns).token("");
@@ -281,10 +291,8 @@ fn display_name_of(name: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    match clean.trim_matches('-') {
-        "" => "token".to_owned(),
-        name => format!("token-{name}"),
-    }
+    let full = format!("token-{clean}");
+    full.strip_suffix('-').unwrap_or(&full).to_owned()
 }
 
 fn lookup_self<'a>(c: &'a mut Context<'_>) -> Answer<'a> {
@@ -298,11 +306,11 @@ fn lookup_self<'a>(c: &'a mut Context<'_>) -> Answer<'a> {
 /// A token by its id, if it is good.
 async fn by_id(c: &mut Context<'_>, id: &str) -> Result<Option<Held>, Error> {
     let now = c.core.clock.now();
-    let held = c.core.tokens.by_id(c.txn, c.ns, id).await?;
-    Ok(held.filter(|held| !held.token.entry.is_expired(now)))
+    c.core.tokens.living(c.txn, c.ns, id, now).await
 }
 
-async fn by_accessor(c: &mut Context<'_>) -> Result<Option<Held>, Error> {
+/// The token with the accessor that the request names, if it is good.
+pub async fn by_accessor(c: &mut Context<'_>) -> Result<Option<Held>, Error> {
     let accessor = c.params.text("accessor")?.unwrap_or_default();
     if accessor.is_empty() {
         return Err(Error::invalid("missing accessor"));
@@ -346,7 +354,8 @@ async fn renew_held(
     if held.token.entry.kind == TokenKind::Batch {
         return Err(Error::invalid("batch tokens cannot be renewed"));
     }
-    lease::renew_token(c.core, c.ns, &held.token.hash, id, increment(c)?).await
+    let increment = increment(c)?;
+    lease::renew_token(c.core, c.txn, c.ns, &held.token.hash, id, increment).await
 }
 
 async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {
@@ -384,6 +393,11 @@ fn revoke_held(c: &mut Context<'_>, held: &Held, orphan: bool) -> Result<Reply, 
 }
 
 async fn revoke(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error> {
+    if orphan && !has_sudo(c)? {
+        return Err(Error::invalid(
+            "root or sudo privileges required to revoke and orphan",
+        ));
+    }
     let id = Zeroizing::new(c.params.text("token")?.unwrap_or_default());
     if id.is_empty() {
         return Err(Error::invalid("missing token ID"));
@@ -420,7 +434,7 @@ mod tests {
         for (name, expected) in [
             ("", "token"),
             ("a b", "token-a-b"),
-            ("--", "token"),
+            ("--", "token--"),
             ("x!", "token-x"),
         ] {
             assert_eq!(display_name_of(name), expected);

@@ -15,7 +15,7 @@ use coffer_storage::Index;
 use ring::{aead, hmac};
 use zeroize::Zeroizing;
 
-use super::entry::TokenEntry;
+use super::entry::{TokenEntry, TokenKind};
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::lease::Job;
 use crate::policy_store::AclSlot;
@@ -207,6 +207,30 @@ impl Tokens {
             return Ok(None);
         }
         self.by_hash(txn, ns, &self.hash(id)?).await
+    }
+
+    /// The token with this id, if its time is not over; for a batch token, that of its parent neither.
+    pub async fn living(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        id: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Held>, Error> {
+        let Some(held) = self.by_id(txn, ns, id).await? else {
+            return Ok(None);
+        };
+        let entry = &held.token.entry;
+        if entry.is_expired(now) || entry.ns != ns {
+            return Ok(None);
+        }
+        if entry.kind == TokenKind::Batch
+            && let Some(parent) = &entry.parent
+            && !matches!(self.by_hash(txn, ns, parent).await?, Some(parent) if !parent.token.entry.is_expired(now))
+        {
+            return Ok(None);
+        }
+        Ok(Some(held))
     }
 
     /// The token stored under this hash.
@@ -403,6 +427,16 @@ pub async fn read_entry(
     };
     let entry = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.to_owned()))?;
     Ok(Some((version, entry)))
+}
+
+/// Reads a token with what this transaction has made of it.
+pub async fn current_entry(txn: &mut Transaction, key: &str) -> Result<Option<TokenEntry>, Error> {
+    let Some(value) = txn.get(key).await? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&value)
+        .map(Some)
+        .map_err(|_| Error::Corrupt(key.to_owned()))
 }
 
 fn encode(entry: &TokenEntry) -> Result<Vec<u8>, Error> {
