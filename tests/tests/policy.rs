@@ -63,7 +63,7 @@ fn a_rule_on_a_policys_name_has_no_way_round() {
         "POST sys/policies/acl/Team/Red", (text.clone()) => 204;
         "GET sys/policies/acl/team/red" => 200, {"data": {"name": "team/red"}};
         "DELETE sys/policies/acl/TEAM/red" => 204;
-        "GET sys/policies/acl/team/red" => 404;
+        "GET sys/policies/acl/team/red" => 404, "?";
     }
 }
 
@@ -79,7 +79,7 @@ fn a_change_may_name_the_version_that_it_changes() {
         "POST sys/policies/acl/c", {"policy": text, "cas": 1} => 204;
         "GET sys/policies/acl/c" => 200, {"data": {"version": 2, "cas_required": true}};
         "POST sys/policies/acl/d", {"policy": text, "ttl": "1h"} => 400, {"errors": ["~not available"]};
-        "GET sys/policies/acl/d" => 404;
+        "GET sys/policies/acl/d" => 404, "?";
     }
 }
 

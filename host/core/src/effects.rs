@@ -53,6 +53,14 @@ impl RequestEffects {
         txn: &mut Transaction,
         request: LeaseRequest,
     ) -> Result<LeaseGrant, EffectsError> {
+        if let Some(owner) = &self.owner
+            && owner.token.entry.num_uses == 1
+        {
+            return Err(EffectsError::Refused(
+                "the token had one use left and has ended with this request: it can have no lease"
+                    .to_owned(),
+            ));
+        }
         let now = self.clock.now();
         let input = TtlInput {
             ttl: request.ttl,

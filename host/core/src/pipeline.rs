@@ -154,21 +154,21 @@ impl Core {
             return Ok(());
         }
         caller.held.require(txn);
-        let token = &caller.held.token;
-        let (hash, before) = (token.hash.clone(), &token.entry);
+        let token = caller.held.token.clone();
+        let before = &token.entry;
+        if before.num_uses == 1 {
+            // The request goes on as that of a token with one use left: 0 would mean any number.
+            let now = self.clock.now();
+            return self.tokens.revoke(txn, &token.hash, before, false, now);
+        }
         let after = TokenEntry {
             num_uses: before.num_uses - 1,
             ..before.clone()
         };
-        if after.num_uses == 0 {
-            self.tokens
-                .revoke(txn, &hash, before, false, self.clock.now())?;
-        } else {
-            self.tokens.update(txn, &hash, before, &after)?;
-        }
+        self.tokens.update(txn, &token.hash, before, &after)?;
         caller.held.token = Arc::new(Token {
             entry: after,
-            hash,
+            hash: token.hash.clone(),
             acl: AclSlot::default(),
         });
         Ok(())
