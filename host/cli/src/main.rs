@@ -18,6 +18,7 @@ mod secret;
 mod server;
 mod tls;
 mod token_helper;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use crate::args::Format;
 use crate::duration;
 use crate::error::CliError;
 use crate::secret::Secret;
+use crate::yaml;
 
 /// How this command's answer is to be printed.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +135,7 @@ fn rendered(format: Format, value: &impl Serialize) -> String {
     let rendered = match format {
         Format::Yaml => serde_json::to_value(value)
             .ok()
-            .and_then(|value| serde_yaml_ng::to_string(&value).ok()),
+            .map(|value| yaml::document(&value)),
         Format::Json | Format::Table | Format::Raw => serde_json::to_string_pretty(value)
             .ok()
             .map(|text| text + "\n"),
