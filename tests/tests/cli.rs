@@ -29,6 +29,18 @@ fn exit_codes() {
         ("secrets enable no-such-engine", 2),
         ("kv put secret/a x=1", 0),
         ("kv get -no-such-flag secret/a", 1),
+        ("kv enable-versioning secret", 1),
+        ("kv delete secret/a", 0),
+        ("kv get -field=x secret/a", 2),
+        ("token create -ttl=-1", 1),
+        ("token create -explicit-max-ttl=-1h", 1),
+        ("token create -period -5m", 1),
+        ("secrets enable -path=one -version=1 kv", 0),
+        ("kv patch one/a x=1", 2),
+        ("kv rollback -version=1 one/a", 2),
+        ("read -address=nonsense secret/a", 2),
+        ("status -address=nonsense", 1),
+        ("operator init -status -address=nonsense", 1),
     ] {
         let ran = cli.run(line);
         assert!(
@@ -40,6 +52,13 @@ fn exit_codes() {
             "{line} says why: {ran:?}"
         );
     }
+    let deleted = cli.run("kv get -field=x secret/a").stderr;
+    assert!(
+        deleted.contains("No data found at secret/data/a"),
+        "{deleted}"
+    );
+    let negative = cli.run("token create -ttl=-1").stderr;
+    assert!(negative.contains("cannot be negative"), "{negative}");
     let stranger = Cli::at(&server.url(), "wrong").unwrap();
     let ran = stranger.run("kv get secret/a");
     assert_eq!(ran.code, 2, "{ran:?}");
@@ -116,6 +135,18 @@ fn formats_and_fields() {
     );
     assert_eq!(cli.run("kv get -field=password secret/app").ok(), "s3cret");
     assert_eq!(cli.run("kv get -field=none secret/app").code, 1);
+    // All of it, unless there is a field of that name.
+    assert_eq!(
+        cli.run("kv get -field=data -format=json secret/app").json(),
+        json!({"user": "joe", "password": "s3cret"})
+    );
+    assert_eq!(
+        cli.run("kv get -field=data secret/app").ok(),
+        "map[password:s3cret user:joe]"
+    );
+    cli.run("kv put secret/named data=x").ok();
+    assert_eq!(cli.run("kv get -field=data secret/named").ok(), "x");
+    cli.run("kv metadata delete secret/named").ok();
     let table = cli.run("kv get secret/app").ok();
     for word in [
         "Metadata",
@@ -150,6 +181,42 @@ fn formats_and_fields() {
         by_environment.run("kv get secret/app").json()["data"]["data"]["user"],
         "joe"
     );
+}
+
+#[test]
+fn programs_get_data_or_nothing() {
+    let (_server, cli) = dev();
+    cli.run("secrets enable -path=one -version=1 kv").ok();
+    cli.write("p.hcl", "path \"x\" {}\n");
+    for line in [
+        "write one/a x=1",
+        "kv put one/a x=1",
+        "delete one/a",
+        "secrets tune -description=x one",
+        "secrets disable none",
+        "policy write p p.hcl",
+        "lease revoke -prefix one",
+    ] {
+        for format in ["json", "yaml"] {
+            let ran = cli.run(&format!("{line} -format={format}"));
+            assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{line}: {ran:?}");
+        }
+        assert!(!cli.run(line).ok().is_empty(), "{line}");
+    }
+    let ran = cli.run("write -field=x one/a x=1");
+    assert!(ran.ok().starts_with("Success!"));
+    for line in [
+        "list -format=json one/none",
+        "list -format=yaml one/none",
+        "kv list -format=json secret/none",
+    ] {
+        let ran = cli.run(line);
+        assert_eq!(
+            (ran.code, ran.stdout.trim(), ran.stderr.as_str()),
+            (2, "{}", ""),
+            "{line}"
+        );
+    }
 }
 
 #[test]
@@ -282,6 +349,12 @@ fn mounts_policies_tokens_and_leases() {
         cli.run("token create -policy=app -orphan -field=token_policies")
             .ok(),
         "[app default]"
+    );
+    // A policy's name may have a comma in it.
+    assert_eq!(
+        cli.run("token create -policy=a,b -policy=c -format=json")
+            .json()["auth"]["token_policies"],
+        json!(["a,b", "c", "default"])
     );
     cli.words(["token", "renew", "-increment=2h", &token]).ok();
     cli.words(["token", "revoke", &token]).ok();

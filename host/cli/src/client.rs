@@ -450,7 +450,8 @@ fn is_here(uri: &Uri) -> bool {
 }
 
 fn bad_address(address: &str) -> CliError {
-    CliError::Usage(format!(
+    // As a server that is not there.
+    CliError::Refused(format!(
         "{address:?} is not an address of a server; write for instance {DEFAULT_ADDRESS} (-address or VAULT_ADDR)"
     ))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Context, done, sanitised};
+use super::{Context, sanitised};
 use crate::args::Format;
 use crate::duration::{Ttl, human};
 use crate::error::{CliError, CliResult, Doing};
@@ -197,7 +197,7 @@ impl Enable {
             .client
             .post(&format!("{}/{path}", kind.table()), &request)
             .doing(doing)?;
-        done(&format!(
+        context.done(&format!(
             "Success! Enabled {}{name} {} at: {path}/",
             if kind == Kind::Secrets { "the " } else { "" },
             match kind {
@@ -227,27 +227,14 @@ impl Tune {
         if !options.is_empty() {
             request.insert("options".to_owned(), options.into());
         }
-        tune(context, kind, &self.path, request)
+        let path = sanitised(&self.path);
+        let doing = format!("Error tuning {} {path}/", kind.noun());
+        context
+            .client
+            .post(&kind.tune(path), &Value::Object(request))
+            .doing(doing)?;
+        context.done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
     }
-}
-
-/// Changes a mount's options.
-///
-/// # Errors
-/// If the server refuses.
-pub(super) fn tune(
-    context: &Context,
-    kind: Kind,
-    path: &str,
-    request: Map<String, Value>,
-) -> CliResult {
-    let path = sanitised(path);
-    let doing = format!("Error tuning {} {path}/", kind.noun());
-    context
-        .client
-        .post(&kind.tune(path), &Value::Object(request))
-        .doing(doing)?;
-    done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
 }
 
 /// `disable`.
@@ -265,7 +252,7 @@ impl Disable {
             .client
             .delete(&format!("{}/{path}", kind.table()), &[])
             .doing(doing)?;
-        done(&format!(
+        context.done(&format!(
             "Success! Disabled the {} (if it existed) at: {path}/",
             kind.noun()
         ))

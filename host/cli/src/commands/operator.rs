@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Context, done, status, strings};
+use super::{Context, status, strings};
 use crate::args::Format;
 use crate::client::{ClientError, Method};
 use crate::error::{CliError, CliResult, Doing};
@@ -33,7 +33,7 @@ impl Operator {
                     .client
                     .send(Method::Put, "sys/seal", &[], None)
                     .doing("Error sealing")?;
-                done("Success! Coffer is sealed.")
+                context.done("Success! Coffer is sealed.")
             }
         }
     }

@@ -50,11 +50,15 @@ impl Get {
         let data = secret.get("data").and_then(Value::as_object);
         if let Some(field) = &context.output.field {
             // The fields of the secret, not those of the envelope around it.
+            let Some(data) = data else {
+                return Err(CliError::Refused(format!("No data found at {path}")));
+            };
             let inner = Secret {
-                data: Some(data.cloned().unwrap_or_default()),
+                data: Some(data.clone()),
                 ..Secret::default()
             };
-            if inner.get(field).is_none_or(Value::is_null) {
+            // `data` is also all of it, unless a field has that name.
+            if field != "data" && inner.get(field).is_none_or(Value::is_null) {
                 return Err(CliError::Usage(format!(
                     "Field {field:?} not present in the secret"
                 )));
