@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::handler;
 use crate::limits::{self, Limits};
-use crate::tls::TlsFiles;
+use crate::tls::{Certificates, Tls, TlsFiles};
 
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
@@ -57,7 +57,7 @@ pub enum ServeError {
 pub struct Bound {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     limits: Limits,
 }
 
@@ -88,12 +88,7 @@ impl Server {
                 address: config.address.clone(),
                 reason,
             };
-            let tls = config
-                .tls
-                .as_ref()
-                .map(TlsFiles::load)
-                .transpose()?
-                .map(TlsAcceptor::from);
+            let tls = config.tls.as_ref().map(Tls::load).transpose()?;
             let socket = TcpListener::bind(&config.address).await.map_err(refused)?;
             let address = socket.local_addr().map_err(refused)?;
             bound.push(Bound {
@@ -109,6 +104,16 @@ impl Server {
     /// What was bound.
     pub fn bound(&self) -> &[Bound] {
         &self.0
+    }
+
+    /// The certificates, to be read again when they are new.
+    pub fn certificates(&self) -> Certificates {
+        Certificates(
+            self.0
+                .iter()
+                .filter_map(|bound| bound.tls.clone())
+                .collect(),
+        )
     }
 
     /// Serves until `stop` turns true; then takes nothing new, and lets what is under way finish.
@@ -148,7 +153,8 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
                 None => connection(&builder, watcher, service, stream).await,
                 Some(tls) => {
                     if let Ok(Some(stream)) =
-                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls, stream)).await
+                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls.acceptor(), stream))
+                            .await
                     {
                         connection(&builder, watcher, service, stream).await;
                     }

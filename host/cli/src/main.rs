@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod kvdata;
 mod limits;
+mod log;
 mod output;
 mod secret;
 mod server;

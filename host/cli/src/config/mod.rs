@@ -160,7 +160,6 @@ impl ServerConfig {
                 config.merge(parse(&file.display().to_string(), &text)?);
             }
         }
-        config.check()?;
         Ok(config)
     }
 
@@ -176,7 +175,11 @@ impl ServerConfig {
         self.pid_file = other.pid_file.or(self.pid_file.take());
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether a server can be made of it.
+    ///
+    /// # Errors
+    /// If something is missing, or settings contradict each other.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |reason: &str| {
             Err(ConfigError::Invalid {
                 place: "configuration".to_owned(),
