@@ -190,6 +190,18 @@ fn sigterm_lets_requests_finish() {
 }
 
 #[test]
+fn an_address_without_a_host_is_all_of_them() {
+    let server = Server::configured(&binary().unwrap(), "http", |_, address| {
+        format!(
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n  address = \":{}\"\n  tls_disable = true\n}}\n",
+            address.port()
+        )
+    })
+    .unwrap();
+    assert_eq!(server.anonymous().get("sys/init").status, 200);
+}
+
+#[test]
 fn a_dev_server_takes_settings_from_a_file() {
     let config = "default_lease_ttl = \"7m\"\nlog_format = \"json\"\n";
     let server = Server::dev_configured(&binary().unwrap(), port::free(), config).unwrap();
@@ -205,7 +217,11 @@ fn a_configuration_that_is_wrong_says_where() {
         ("storage \"inmem\" {}", "a listener is missing"),
         (
             "storage \"inmem\" {}\nlistener \"tcp\" {\n  adress = \"127.0.0.1:0\"\n}",
-            "config.hcl:3",
+            "config.hcl:3:12",
+        ),
+        (
+            "listener \"tcp\" {\n  address = \"here:there\"\n}",
+            "config.hcl:2:13: listener: address",
         ),
     ] {
         let error = Server::configured(&binary().unwrap(), "http", |_, _| text.to_owned())

@@ -1,6 +1,6 @@
 //! Sockets: bound first, so that the address is known, then served until the server is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const PLAIN_HTTP: &[u8] =
 /// A listener to come.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// Where: `127.0.0.1:8200`; port 0 takes a free one.
+    /// Where: `127.0.0.1:8200`, or `:8200` for all addresses of this machine; port 0 takes a free one.
     pub address: String,
     /// None for plain HTTP.
     pub tls: Option<TlsFiles>,
@@ -89,7 +89,7 @@ impl Server {
                 reason,
             };
             let tls = config.tls.as_ref().map(Tls::load).transpose()?;
-            let socket = TcpListener::bind(&config.address).await.map_err(refused)?;
+            let socket = listen_at(&config.address).await.map_err(refused)?;
             let address = socket.local_addr().map_err(refused)?;
             bound.push(Bound {
                 socket,
@@ -123,6 +123,20 @@ impl Server {
             running.spawn(listen(bound, core.clone(), stop.clone()));
         }
         while running.join_next().await.is_some() {}
+    }
+}
+
+async fn listen_at(address: &str) -> std::io::Result<TcpListener> {
+    match address.strip_prefix(':').map(str::parse) {
+        // IPv6 takes connections over IPv4 too. Not every machine has it.
+        Some(Ok(port)) => {
+            let all = [
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            ];
+            TcpListener::bind(&all[..]).await
+        }
+        _ => TcpListener::bind(address).await,
     }
 }
 

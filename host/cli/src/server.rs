@@ -17,7 +17,9 @@ use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
+use crate::config::{
+    self, ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig,
+};
 use crate::log::Log;
 use crate::output;
 
@@ -45,6 +47,7 @@ pub struct ServerArgs {
         long,
         value_name = "ADDRESS",
         env = "VAULT_DEV_LISTEN_ADDRESS",
+        value_parser = config::address,
         default_value = "127.0.0.1:8200"
     )]
     dev_listen_address: String,

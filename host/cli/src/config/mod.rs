@@ -5,7 +5,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use parse::parse;
+pub use parse::{address, parse};
 
 /// A server to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ pub struct ServerConfig {
 /// A `listener "tcp"` block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
-    /// `host:port`.
+    /// `host:port`, or `:port` for all addresses of this machine.
     pub address: String,
     /// The certificate's and the key's file.
     pub tls: Option<(PathBuf, PathBuf)>,
