@@ -134,7 +134,7 @@ pub(super) fn key_values(flag: &str, given: &[String]) -> Result<Map<String, Val
     let pair = |text: &String| {
         let (key, value) = text
             .split_once('=')
-            .ok_or_else(|| CliError::Usage(format!("{flag}={text}: write it as key=value")))?;
+            .ok_or_else(|| CliError::Usage(format!("{flag}: write it as key=value")))?;
         Ok((key.to_owned(), Value::from(value)))
     };
     given.iter().map(pair).collect()
@@ -279,7 +279,7 @@ impl List {
             Format::Table => output::text(&if self.detailed {
                 detailed(kind, &mounts)
             } else {
-                brief(&mounts)
+                brief(kind, &mounts)
             }),
             _ => context.output.data(&mounts),
         }
@@ -295,19 +295,24 @@ fn text(mount: &Value, key: &str) -> String {
         .unwrap_or_default()
 }
 
-fn brief(mounts: &Map<String, Value>) -> String {
+fn brief(kind: Kind, mounts: &Map<String, Value>) -> String {
+    let mut columns = vec![
+        ("Type", "type"),
+        ("Accessor", "accessor"),
+        ("Description", "description"),
+    ];
+    if kind == Kind::Auth {
+        columns.push(("Version", "plugin_version"));
+    }
+    let titles: Vec<&str> = ["Path"]
+        .into_iter()
+        .chain(columns.iter().map(|(title, _)| *title))
+        .collect();
     let row = |(path, mount): (&String, &Value)| {
-        vec![
-            path.clone(),
-            text(mount, "type"),
-            text(mount, "accessor"),
-            text(mount, "description"),
-        ]
+        let cells = columns.iter().map(|(_, key)| text(mount, key));
+        [path.clone()].into_iter().chain(cells).collect()
     };
-    output::table(
-        &["Path", "Type", "Accessor", "Description"],
-        &mounts.iter().map(row).collect::<Vec<_>>(),
-    )
+    output::table(&titles, &mounts.iter().map(row).collect::<Vec<_>>())
 }
 
 fn detailed(kind: Kind, mounts: &Map<String, Value>) -> String {
