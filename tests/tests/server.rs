@@ -223,6 +223,10 @@ fn a_configuration_that_is_wrong_says_where() {
             "listener \"tcp\" {\n  address = \"here:there\"\n}",
             "config.hcl:2:13: listener: address",
         ),
+        (
+            "storage \"inmem\" {}\nlistener \"tcp\" {\n  tls_cert_file = \"/none\"\n  tls_key_file = \"/none\"\n}",
+            "tls_cert_file /none: ",
+        ),
     ] {
         let error = Server::configured(&binary().unwrap(), "http", |_, _| text.to_owned())
             .err()

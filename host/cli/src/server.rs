@@ -47,6 +47,7 @@ pub struct ServerArgs {
         long,
         value_name = "ADDRESS",
         env = "VAULT_DEV_LISTEN_ADDRESS",
+        hide_env_values = true,
         value_parser = config::address,
         default_value = "127.0.0.1:8200"
     )]
@@ -58,10 +59,10 @@ pub struct ServerArgs {
     #[arg(long)]
     dev_no_kv: bool,
     /// error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL", value_parser = LogLevel::parse)]
+    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL", hide_env_values = true, value_parser = LogLevel::parse)]
     log_level: Option<LogLevel>,
     /// standard or json.
-    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT", value_parser = LogFormat::parse)]
+    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT", hide_env_values = true, value_parser = LogFormat::parse)]
     log_format: Option<LogFormat>,
 }
 

@@ -124,11 +124,11 @@ impl Context {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Prints the keys of an answer to a list.
+    /// Prints the keys of an answer to a list, or in detail all that is told of them.
     ///
     /// # Errors
     /// If there are none. A program is told so by an empty object and the exit code.
-    pub fn keys(&self, path: &str, answer: Option<Secret>) -> CliResult {
+    pub fn keys(&self, path: &str, answer: Option<Secret>, detailed: bool) -> CliResult {
         let secret = answer.unwrap_or_default();
         if secret.wrap_info.is_some() {
             return self.output.secret(&secret);
@@ -145,7 +145,13 @@ impl Context {
             self.output.data(&serde_json::json!({}));
             return Ok(ExitCode::from(2));
         }
-        self.output.keys("Keys", &keys);
+        match secret.get("key_info").and_then(Value::as_object) {
+            Some(info) if detailed && for_people => {
+                output::text(&output::key_table(&keys, info));
+            }
+            _ if detailed && !for_people => self.output.data(&secret),
+            _ => self.output.keys("Keys", &keys),
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -128,8 +128,8 @@ fn was_done(context: &Context) -> CliResult {
         .and_then(|answer| answer.json());
     let answer: Map<String, Value> = match answer {
         Ok(answer) => answer.unwrap_or_default(),
-        Err(curl @ ClientError::Curl(_)) => {
-            return Err(curl.into());
+        Err(instead @ ClientError::Instead(_)) => {
+            return Err(instead.into());
         }
         // 2 means "not initialised" here.
         Err(error) => {

@@ -110,12 +110,12 @@ pub fn section(name: &str, data: &Map<String, Value>) -> String {
     )
 }
 
-/// A title between signs of equality, at least two on each side.
+/// A title between signs of equality: two on each side, if the width leaves none.
 pub fn title(name: &str, width: usize) -> String {
-    let signs = width
-        .saturating_sub(name.chars().count() + 2)
-        .div_ceil(2)
-        .max(2);
+    let signs = match width.saturating_sub(name.chars().count() + 2) {
+        0 => 2,
+        left => left.div_ceil(2),
+    };
     format!("{0} {name} {0}", "=".repeat(signs))
 }
 
@@ -147,6 +147,24 @@ impl List {
             .client
             .list(&path)
             .doing(format!("Error listing {path}"))?;
-        context.keys(&path, answer)
+        context.keys(&path, answer, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles() {
+        for (name, width, expected) in [
+            ("Data", 9, "== Data =="),
+            ("Metadata Path", 17, "= Metadata Path ="),
+            ("Metadata Path", 16, "= Metadata Path ="),
+            ("Secret Path", 13, "== Secret Path =="),
+            ("Secret Path", 3, "== Secret Path =="),
+        ] {
+            assert_eq!(title(name, width), expected);
+        }
     }
 }
