@@ -62,12 +62,25 @@ impl Server {
     /// # Errors
     /// If it does not answer.
     pub fn dev_at(binary: &Path, address: SocketAddr) -> io::Result<Self> {
+        Self::dev_configured(binary, address, "")
+    }
+
+    /// As [`dev_at`](Self::dev_at), with a configuration file of this text, unless it is empty.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn dev_configured(binary: &Path, address: SocketAddr, config: &str) -> io::Result<Self> {
         let mut server = Self::stopped(binary, address)?;
         server.arguments = vec![
             "-dev".to_owned(),
             format!("-dev-root-token-id={DEV_TOKEN}"),
             format!("-dev-listen-address={address}"),
         ];
+        if !config.is_empty() {
+            let file = server.folder.path().join("config.hcl");
+            std::fs::write(&file, config)?;
+            server.arguments.push(format!("-config={}", file.display()));
+        }
         server.root_token = DEV_TOKEN.to_owned();
         server.start()?;
         Ok(server)

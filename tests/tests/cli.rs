@@ -26,20 +26,45 @@ fn exit_codes() {
         ("policy read none", 2),
         ("token lookup none", 2),
         ("no-such-command", 127),
+        ("secrets no-such-command", 1),
+        ("list -field=x secret/metadata", 1),
+        ("operator unseal one two", 1),
         ("secrets enable no-such-engine", 2),
         ("kv put secret/a x=1", 0),
         ("kv get -no-such-flag secret/a", 1),
+        ("kv enable-versioning secret", 1),
+        ("kv delete secret/a", 0),
+        ("kv get -field=x secret/a", 2),
+        ("token create -ttl=-1", 1),
+        ("token create -explicit-max-ttl=-1h", 1),
+        ("token create -period -5m", 1),
+        ("secrets enable -path=one -version=1 kv", 0),
+        ("kv patch one/a x=1", 2),
+        ("kv rollback -version=1 one/a", 2),
+        ("read -address=nonsense secret/a", 2),
+        ("status -address=nonsense", 1),
+        ("operator init -status -address=nonsense", 1),
     ] {
         let ran = cli.run(line);
-        assert!(
-            ran.code == code || code == 127 && ran.code != 0,
-            "{line}: expected {code}: {ran:?}"
-        );
+        assert_eq!(ran.code, code, "{line}: {ran:?}");
         assert!(
             code == 0 || !ran.stderr.is_empty(),
             "{line} says why: {ran:?}"
         );
     }
+    let deleted = cli.run("kv get -field=x secret/a").stderr;
+    assert!(
+        deleted.contains("No data found at secret/data/a"),
+        "{deleted}"
+    );
+    let unclear = Cli::new(&server)
+        .unwrap()
+        .with("VAULT_SKIP_VERIFY", "maybe");
+    let ran = unclear.run("status");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("VAULT_SKIP_VERIFY"), "{ran:?}");
+    let negative = cli.run("token create -ttl=-1").stderr;
+    assert!(negative.contains("cannot be negative"), "{negative}");
     let stranger = Cli::at(&server.url(), "wrong").unwrap();
     let ran = stranger.run("kv get secret/a");
     assert_eq!(ran.code, 2, "{ran:?}");
@@ -116,6 +141,18 @@ fn formats_and_fields() {
     );
     assert_eq!(cli.run("kv get -field=password secret/app").ok(), "s3cret");
     assert_eq!(cli.run("kv get -field=none secret/app").code, 1);
+    // All of it, unless there is a field of that name.
+    assert_eq!(
+        cli.run("kv get -field=data -format=json secret/app").json(),
+        json!({"user": "joe", "password": "s3cret"})
+    );
+    assert_eq!(
+        cli.run("kv get -field=data secret/app").ok(),
+        "map[password:s3cret user:joe]"
+    );
+    cli.run("kv put secret/named data=x").ok();
+    assert_eq!(cli.run("kv get -field=data secret/named").ok(), "x");
+    cli.run("kv metadata delete secret/named").ok();
     let table = cli.run("kv get secret/app").ok();
     for word in [
         "Metadata",
@@ -150,6 +187,93 @@ fn formats_and_fields() {
         by_environment.run("kv get secret/app").json()["data"]["data"]["user"],
         "joe"
     );
+}
+
+#[test]
+fn programs_get_data_or_nothing() {
+    let (_server, cli) = dev();
+    cli.run("secrets enable -path=one -version=1 kv").ok();
+    cli.write("p.hcl", "path \"x\" {}\n");
+    for line in [
+        "write one/a x=1",
+        "kv put one/a x=1",
+        "delete one/a",
+        "secrets tune -description=x one",
+        "secrets disable none",
+        "policy write p p.hcl",
+        "lease revoke -prefix one",
+    ] {
+        for format in ["json", "yaml"] {
+            let ran = cli.run(&format!("{line} -format={format}"));
+            assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{line}: {ran:?}");
+        }
+        assert!(!cli.run(line).ok().is_empty(), "{line}");
+    }
+    let ran = cli.run("write -field=x one/a x=1");
+    assert!(ran.ok().starts_with("Success!"));
+    for line in [
+        "list -format=json one/none",
+        "list -format=yaml one/none",
+        "kv list -format=json secret/none",
+    ] {
+        let ran = cli.run(line);
+        assert_eq!(
+            (ran.code, ran.stdout.trim(), ran.stderr.as_str()),
+            (2, "{}", ""),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn requests_can_be_shown_instead_of_sent() {
+    let (_server, cli) = dev();
+    for (line, path, capabilities) in [
+        ("read secret/data/a", "secret/data/a", r#""read""#),
+        ("list secret/metadata", "secret/metadata", r#""list""#),
+        (
+            "kv put secret/a x=1",
+            "secret/data/a",
+            r#""create", "update""#,
+        ),
+        ("kv patch secret/a x=1", "secret/data/a", r#""patch""#),
+        ("policy delete p", "sys/policies/acl/p", r#""delete""#),
+        ("status", "sys/seal-status", r#""read""#),
+    ] {
+        let shown = cli.run(&format!("{line} -output-policy")).ok();
+        let expected = format!("path \"{path}\" {{\n  capabilities = [{capabilities}]\n}}");
+        assert_eq!(shown, expected, "{line}");
+    }
+    let curl = cli.run("kv put -output-curl-string secret/a x=1").ok();
+    assert!(curl.starts_with("curl -X PUT "), "{curl}");
+    assert_eq!(cli.run("kv get secret/a").code, 2, "nothing was sent");
+}
+
+#[test]
+fn secrets_are_not_echoed() {
+    let (_server, cli) = dev();
+    for line in [
+        "kv put secret/a password=my hunter2",
+        "kv put secret/a password=@hunter1 hunter2",
+        "write secret/data/a -bogus=hunter2",
+        "read -header=Authorization:hunter2 secret/a",
+        "operator unseal one hunter2",
+        "operator unseal hunter2",
+        "token lookup hunter2",
+        "token renew hunter2",
+        "token revoke one hunter2",
+        "unwrap one hunter2",
+        "unwrap hunter2",
+        "login hunter2",
+        "login one hunter2",
+        "login -method=approle role_id=one secret_id=hunter2",
+        "token create -id=hunter2 -metadata=hunter2",
+    ] {
+        let ran = cli.run(line);
+        assert_ne!(ran.code, 0, "{line}");
+        let said = ran.stdout + &ran.stderr;
+        assert!(!said.contains("hunter2"), "{line}: {said}");
+    }
 }
 
 #[test]
@@ -228,6 +352,12 @@ fn mounts_policies_tokens_and_leases() {
         let ran = cli.run(line);
         assert_eq!(ran.code, 0, "{line}: {ran:?}");
     }
+    let listed = cli.run("auth list").ok();
+    let title = listed.lines().next().unwrap();
+    assert!(
+        title.ends_with("Description                Version"),
+        "{listed}"
+    );
     let mounts = cli.run("secrets list -format=json").json();
     assert_eq!(
         (
@@ -282,6 +412,12 @@ fn mounts_policies_tokens_and_leases() {
         cli.run("token create -policy=app -orphan -field=token_policies")
             .ok(),
         "[app default]"
+    );
+    // A policy's name may have a comma in it.
+    assert_eq!(
+        cli.run("token create -policy=a,b -policy=c -format=json")
+            .json()["auth"]["token_policies"],
+        json!(["a,b", "c", "default"])
     );
     cli.words(["token", "renew", "-increment=2h", &token]).ok();
     cli.words(["token", "revoke", &token]).ok();

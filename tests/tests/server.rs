@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use coffer_tests::server::binary;
-use coffer_tests::{Cli, Server, until};
+use coffer_tests::{Cli, Server, port, until};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -81,6 +82,55 @@ fn a_listener_speaks_tls() {
 }
 
 #[test]
+fn sighup_reads_certificates_and_the_log_level_again() {
+    let server = with_tls();
+    let hang_up = || {
+        let pid = Pid::from_raw(server.pid().unwrap().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+    };
+    let logged = |text: &str| server.log().matches(text).count();
+    let file = |name: &str| server.folder().join(name);
+    let status = |ca: &str| {
+        let cli = Cli::at(&server.url(), "").unwrap();
+        cli.with("VAULT_CACERT", &file(ca).display().to_string())
+            .run("status")
+            .code
+    };
+    std::fs::rename(file("ca.pem"), file("old.pem")).unwrap();
+    assert_eq!(status("old.pem"), 2);
+    certificates(server.folder());
+    hang_up();
+    until(BOUND, "the new certificate", || status("ca.pem") == 2);
+    assert_eq!(status("old.pem"), 1);
+    assert_eq!(logged("certificate read again"), 1);
+
+    let (key, config) = (file("key.pem"), file("config.hcl"));
+    let good = std::fs::read(&key).unwrap();
+    std::fs::write(&key, "nonsense").unwrap();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}log_level = \"error\"\n")).unwrap();
+    hang_up();
+    until(BOUND, "the key is refused", || {
+        logged("the certificate in use stays") == 1
+    });
+    assert_eq!(logged(&format!("tls_key_file {}", key.display())), 1);
+    assert_eq!(status("ca.pem"), 2);
+
+    std::fs::write(&key, good).unwrap();
+    std::fs::write(&config, format!("{text}nonsense = 1\n")).unwrap();
+    hang_up();
+    until(BOUND, "the configuration is refused", || {
+        logged("the configuration in use stays") == 1
+    });
+    assert_eq!(
+        logged("certificate read again"),
+        1,
+        "no longer logged, at this level"
+    );
+    assert_eq!(status("ca.pem"), 2);
+}
+
+#[test]
 fn plain_http_to_a_tls_listener_is_told_so() {
     let server = with_tls();
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -140,13 +190,42 @@ fn sigterm_lets_requests_finish() {
 }
 
 #[test]
+fn an_address_without_a_host_is_all_of_them() {
+    let server = Server::configured(&binary().unwrap(), "http", |_, address| {
+        format!(
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n  address = \":{}\"\n  tls_disable = true\n}}\n",
+            address.port()
+        )
+    })
+    .unwrap();
+    assert_eq!(server.anonymous().get("sys/init").status, 200);
+}
+
+#[test]
+fn a_dev_server_takes_settings_from_a_file() {
+    let config = "default_lease_ttl = \"7m\"\nlog_format = \"json\"\n";
+    let server = Server::dev_configured(&binary().unwrap(), port::free(), config).unwrap();
+    let mount = server.client().get("sys/mounts/secret/tune");
+    assert_eq!(mount.body["data"]["default_lease_ttl"], 420, "{mount:?}");
+    assert!(server.log().contains("{\"timestamp\""), "{}", server.log());
+}
+
+#[test]
 fn a_configuration_that_is_wrong_says_where() {
     for (text, expected) in [
         ("storage \"redb\" {}", "path"),
         ("storage \"inmem\" {}", "a listener is missing"),
         (
             "storage \"inmem\" {}\nlistener \"tcp\" {\n  adress = \"127.0.0.1:0\"\n}",
-            "config.hcl:3",
+            "config.hcl:3:12",
+        ),
+        (
+            "listener \"tcp\" {\n  address = \"here:there\"\n}",
+            "config.hcl:2:13: listener: address",
+        ),
+        (
+            "storage \"inmem\" {}\nlistener \"tcp\" {\n  tls_cert_file = \"/none\"\n  tls_key_file = \"/none\"\n}",
+            "tls_cert_file /none: ",
         ),
     ] {
         let error = Server::configured(&binary().unwrap(), "http", |_, _| text.to_owned())

@@ -11,4 +11,4 @@ mod tls;
 
 pub use crate::limits::Limits;
 pub use crate::listener::{Bound, ListenerConfig, ServeError, Server};
-pub use crate::tls::TlsFiles;
+pub use crate::tls::{Certificates, TlsFiles};

@@ -1,6 +1,6 @@
 //! Sockets: bound first, so that the address is known, then served until the server is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::handler;
 use crate::limits::{self, Limits};
-use crate::tls::TlsFiles;
+use crate::tls::{Certificates, Tls, TlsFiles};
 
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
@@ -29,7 +29,7 @@ const PLAIN_HTTP: &[u8] =
 /// A listener to come.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// Where: `127.0.0.1:8200`; port 0 takes a free one.
+    /// Where: `127.0.0.1:8200`, or `:8200` for all addresses of this machine; port 0 takes a free one.
     pub address: String,
     /// None for plain HTTP.
     pub tls: Option<TlsFiles>,
@@ -57,7 +57,7 @@ pub enum ServeError {
 pub struct Bound {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     limits: Limits,
 }
 
@@ -88,13 +88,8 @@ impl Server {
                 address: config.address.clone(),
                 reason,
             };
-            let tls = config
-                .tls
-                .as_ref()
-                .map(TlsFiles::load)
-                .transpose()?
-                .map(TlsAcceptor::from);
-            let socket = TcpListener::bind(&config.address).await.map_err(refused)?;
+            let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+            let socket = listen_at(&config.address).await.map_err(refused)?;
             let address = socket.local_addr().map_err(refused)?;
             bound.push(Bound {
                 socket,
@@ -111,6 +106,16 @@ impl Server {
         &self.0
     }
 
+    /// The certificates, to be read again when they are new.
+    pub fn certificates(&self) -> Certificates {
+        Certificates(
+            self.0
+                .iter()
+                .filter_map(|bound| bound.tls.clone())
+                .collect(),
+        )
+    }
+
     /// Serves until `stop` turns true; then takes nothing new, and lets what is under way finish.
     pub async fn serve(self, core: Arc<Core>, stop: watch::Receiver<bool>) {
         let mut running = tokio::task::JoinSet::new();
@@ -118,6 +123,20 @@ impl Server {
             running.spawn(listen(bound, core.clone(), stop.clone()));
         }
         while running.join_next().await.is_some() {}
+    }
+}
+
+async fn listen_at(address: &str) -> std::io::Result<TcpListener> {
+    match address.strip_prefix(':').map(str::parse) {
+        // IPv6 takes connections over IPv4 too. Not every machine has it.
+        Some(Ok(port)) => {
+            let all = [
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            ];
+            TcpListener::bind(&all[..]).await
+        }
+        _ => TcpListener::bind(address).await,
     }
 }
 
@@ -148,7 +167,8 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
                 None => connection(&builder, watcher, service, stream).await,
                 Some(tls) => {
                     if let Ok(Some(stream)) =
-                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls, stream)).await
+                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls.acceptor(), stream))
+                            .await
                     {
                         connection(&builder, watcher, service, stream).await;
                     }

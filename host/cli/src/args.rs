@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::commands;
+use crate::help::{self, Stop};
 
 /// Everything on the command line.
 #[derive(Parser)]
@@ -109,6 +110,9 @@ pub struct Globals {
     /// Print the request as a curl command instead of sending it
     #[arg(long, global = true, help_heading = "HTTP options")]
     pub output_curl_string: bool,
+    /// Print the policy that allows the request instead of sending it
+    #[arg(long, global = true, help_heading = "HTTP options")]
+    pub output_policy: bool,
     /// Never ask for anything on the terminal
     #[arg(long, global = true, help_heading = "HTTP options")]
     pub non_interactive: bool,
@@ -149,12 +153,19 @@ pub enum Format {
 /// Parses a command line, the program's name first.
 ///
 /// # Errors
-/// Clap's, which also stands for help that was asked for.
-pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+/// What is wrong with it, or help that was asked for.
+pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let mut command = command();
-    let argv = normalise(argv.into_iter().collect(), &command);
-    let matches = command.try_get_matches_from_mut(argv)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let (argv, path) = normalise(argv.into_iter().collect(), &command);
+    let cli = command
+        .try_get_matches_from_mut(argv)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| help::stop(&error.format(&mut command), &path))?;
+    if cli.globals.field.is_some() && !help::has_fields(&path) {
+        let text = format!("-field: what `{}` answers has no fields", path.join(" "));
+        return Err(Stop { text, code: 1 });
+    }
+    Ok(cli)
 }
 
 fn command() -> Command {
@@ -183,10 +194,11 @@ fn go_switches(command: Command) -> Command {
         .mut_subcommands(go_switches)
 }
 
-fn normalise(argv: Vec<OsString>, root: &Command) -> Vec<OsString> {
+/// The arguments in clap's form, and the names of the command and those above it.
+fn normalise(argv: Vec<OsString>, root: &Command) -> (Vec<OsString>, Vec<String>) {
     let mut argv = argv.into_iter();
     let mut normal: Vec<OsString> = argv.next().into_iter().collect();
-    let mut current = root;
+    let (mut current, mut path, mut descends) = (root, Vec::new(), true);
     while let Some(argument) = argv.next() {
         let Some(text) = argument.to_str() else {
             normal.push(argument);
@@ -198,8 +210,12 @@ fn normalise(argv: Vec<OsString>, root: &Command) -> Vec<OsString> {
             break;
         }
         let Some((name, value)) = flag(text) else {
-            if let Some(subcommand) = current.find_subcommand(text) {
-                current = subcommand;
+            match current.find_subcommand(text).filter(|_| descends) {
+                Some(subcommand) => {
+                    current = subcommand;
+                    path.push(text.to_owned());
+                }
+                None => descends = false,
             }
             normal.push(argument);
             continue;
@@ -225,7 +241,7 @@ fn normalise(argv: Vec<OsString>, root: &Command) -> Vec<OsString> {
             (_, Some(value)) => normal.push(format!("--{name}={value}").into()),
         }
     }
-    normal
+    (normal, path)
 }
 
 /// The name and value of a flag. A lone `-` is stdin, and `-5` is a number.
@@ -259,7 +275,8 @@ mod tests {
 
     fn normal(line: &str) -> String {
         let argv = line.split(' ').map(OsString::from).collect();
-        let normal: Vec<String> = normalise(argv, &command())
+        let (normal, _) = normalise(argv, &command());
+        let normal: Vec<String> = normal
             .iter()
             .map(|argument| argument.to_string_lossy().into_owned())
             .collect();

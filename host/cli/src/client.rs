@@ -1,6 +1,7 @@
 //! The HTTP client of every command: one place for headers, retries, redirects and errors.
 
 mod error;
+mod instead;
 mod request;
 
 use std::net::IpAddr;
@@ -15,8 +16,9 @@ use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
 pub use self::error::ClientError;
+use self::instead::{Instead, policy};
 pub use self::request::Method;
-use self::request::{content_type, quoted, target};
+use self::request::{content_type, target};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::secret::Secret;
@@ -65,7 +67,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
     retries: u32,
     redirects: bool,
-    curl: bool,
+    instead: Option<Instead>,
 }
 
 impl Client {
@@ -120,8 +122,8 @@ impl Client {
             wrap_ttl: or(&globals.wrap_ttl, "WRAP_TTL"),
             headers: headers(&globals.header)?,
             retries: number("MAX_RETRIES")?.unwrap_or(limits::CLIENT_RETRIES),
-            redirects: !(globals.disable_redirects || environment::is_true("DISABLE_REDIRECTS")),
-            curl: globals.output_curl_string,
+            redirects: !(globals.disable_redirects || environment::is_true("DISABLE_REDIRECTS")?),
+            instead: Instead::asked(globals),
         })
     }
 
@@ -129,7 +131,7 @@ impl Client {
     pub fn aside(&self) -> Self {
         Self {
             wrap_ttl: None,
-            curl: false,
+            instead: None,
             ..self.clone()
         }
     }
@@ -224,12 +226,12 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let target = target(method, path, query);
         let body = body.map(|body| Zeroizing::new(body.to_string()));
-        if self.curl {
-            return Err(ClientError::Curl(self.as_curl(
-                method,
-                &target,
-                body.as_ref().map(|body| body.as_str()),
-            )));
+        if let Some(instead) = self.instead {
+            let body = body.as_ref().map(|body| body.as_str());
+            return Err(ClientError::Instead(match instead {
+                Instead::Curl => self.as_curl(method, &target, body),
+                Instead::Policy => policy(method, path),
+            }));
         }
         let mut attempt = 0;
         loop {
@@ -373,29 +375,6 @@ impl Client {
             errors: errors.unwrap_or_default(),
         })
     }
-
-    fn as_curl(&self, method: Method, target: &str, body: Option<&str>) -> String {
-        let mut command = "curl".to_owned();
-        if method.http() != "GET" {
-            command.push_str(&format!(" -X {}", method.http()));
-        }
-        command.push_str(" -H \"X-Vault-Request: true\"");
-        if self.token.is_some() {
-            // The token itself would end up in the shell's history.
-            command.push_str(" -H \"X-Vault-Token: $(coffer print token)\"");
-        }
-        for (name, value) in self
-            .named_headers()
-            .chain(content_type(method, body.is_some()).filter(|_| method == Method::Patch))
-        {
-            command.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
-        }
-        if let Some(body) = body {
-            command.push_str(&format!(" -d {}", quoted(body)));
-        }
-        command.push_str(&format!(" {:?}", format!("{}{target}", self.address)));
-        command
-    }
 }
 
 /// A missing thing is no error, where it is asked for; but an answer with content is one, whatever its status.
@@ -450,7 +429,8 @@ fn is_here(uri: &Uri) -> bool {
 }
 
 fn bad_address(address: &str) -> CliError {
-    CliError::Usage(format!(
+    // As a server that is not there.
+    CliError::Refused(format!(
         "{address:?} is not an address of a server; write for instance {DEFAULT_ADDRESS} (-address or VAULT_ADDR)"
     ))
 }
@@ -480,9 +460,9 @@ fn headers(given: &[String]) -> Result<Vec<(String, String)>, CliError> {
     given
         .iter()
         .map(|header| {
-            let (name, value) = header.split_once('=').ok_or_else(|| {
-                CliError::Usage(format!("-header={header}: write it as name=value"))
-            })?;
+            let (name, value) = header
+                .split_once('=')
+                .ok_or_else(|| CliError::usage("-header: write it as name=value"))?;
             if name.to_lowercase().starts_with("x-vault-") {
                 return Err(CliError::Usage(format!(
                     "-header={name}: headers that start with X-Vault- are for internal use only"

@@ -15,6 +15,17 @@ impl Ttl {
             format!("{}s", self.0)
         }
     }
+
+    /// A time to live of its own, where there is nothing that a negative one could stand for.
+    ///
+    /// # Errors
+    /// If it is negative, or no duration.
+    pub fn not_negative(text: &str) -> Result<Self, String> {
+        if text.starts_with('-') {
+            return Err("it cannot be negative".to_owned());
+        }
+        seconds(text).map(Self)
+    }
 }
 
 impl FromStr for Ttl {

@@ -1,5 +1,7 @@
 //! Environment variables. Vault's names come first; `BAO_` and `COFFER_` are synonyms.
 
+use crate::error::CliError;
+
 const PREFIXES: [&str; 3] = ["VAULT_", "BAO_", "COFFER_"];
 
 /// The first of `VAULT_NAME`, `BAO_NAME` and `COFFER_NAME` that is set and not empty.
@@ -18,7 +20,19 @@ pub fn named(name: &str) -> Option<(String, String)> {
     })
 }
 
-/// Whether a variable says yes: `1`, `t` or `true` in any case.
-pub fn is_true(name: &str) -> bool {
-    get(name).is_some_and(|value| ["1", "t", "true"].contains(&value.to_lowercase().as_str()))
+/// Whether a variable says yes, in the words that Go knows.
+///
+/// # Errors
+/// If it says neither yes nor no.
+pub fn is_true(name: &str) -> Result<bool, CliError> {
+    let Some((variable, value)) = named(name) else {
+        return Ok(false);
+    };
+    match value.to_lowercase().as_str() {
+        "1" | "t" | "true" => Ok(true),
+        "0" | "f" | "false" => Ok(false),
+        _ => Err(CliError::Usage(format!(
+            "{variable}: {value:?} is neither true nor false"
+        ))),
+    }
 }

@@ -50,11 +50,11 @@ impl CliError {
         })
     }
 
-    /// The command line that `-output-curl-string` asked for instead of a request.
-    pub fn as_curl(&self) -> Option<&str> {
+    /// What `-output-curl-string` or `-output-policy` asked for instead of a request.
+    pub fn instead(&self) -> Option<&str> {
         match self {
             Self::Request { source, .. } => match source.as_ref() {
-                ClientError::Curl(command) => Some(command),
+                ClientError::Instead(text) => Some(text),
                 _ => None,
             },
             _ => None,

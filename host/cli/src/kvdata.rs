@@ -13,11 +13,11 @@ use crate::error::CliError;
 /// If an argument is malformed or a file cannot be read.
 pub fn parse(arguments: &[String], stdin: &mut dyn Read) -> Result<Map<String, Value>, CliError> {
     let mut data = Map::new();
-    for argument in arguments {
+    for (index, argument) in arguments.iter().enumerate() {
         add(&mut data, argument, stdin).map_err(|reason| {
             CliError::Usage(format!(
-                "Failed to parse K=V data: invalid key/value pair {:?}: {reason}",
-                shown(argument)
+                "Failed to parse K=V data: {}: {reason}",
+                shown(index, argument)
             ))
         })?;
     }
@@ -52,11 +52,13 @@ fn plain(value: Value) -> String {
 }
 
 /// The argument as an error may show it: a value can be a secret.
-fn shown(argument: &str) -> String {
+fn shown(index: usize, argument: &str) -> String {
     match argument.split_once('=') {
-        Some((_, value)) if value.starts_with('@') => argument.to_owned(),
-        Some((key, _)) => format!("{key}=..."),
-        None => argument.to_owned(),
+        Some((_, value)) if value.starts_with('@') => format!("{argument:?}"),
+        Some((key, _)) => format!("\"{key}=...\""),
+        None if argument == "-" || argument.starts_with('@') => format!("{argument:?}"),
+        // Not even a key: the rest of a value with a blank in it, most likely.
+        None => format!("pair {}", index + 1),
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
     #[test]
     fn bad() {
         let cases: &[(&[&str], &str, &str)] = &[
-            (&["a"], "", r#""a": format must be key=value"#),
+            (&["a=b", "hunter2"], "", "pair 2: format must be key=value"),
             (&["@/nonexistent"], "", "/nonexistent: No such file"),
             (&["a=@/nonexistent"], "", "error reading file: /nonexistent"),
             (&["-"], "hunter2", "not a JSON object (line 1, column 1)"),

@@ -11,31 +11,36 @@ mod config;
 mod duration;
 mod environment;
 mod error;
+mod help;
 mod kvdata;
 mod limits;
+mod log;
 mod output;
 mod secret;
 mod server;
 mod tls;
 mod token_helper;
+mod yaml;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { 1 } else { 0 };
-            // Nothing is left to tell anybody if even this cannot be written.
-            error.print().ok();
-            return ExitCode::from(code);
+        Err(stop) if stop.code == 0 => {
+            output::text(&stop.text);
+            return ExitCode::SUCCESS;
+        }
+        Err(stop) => {
+            output::complain(stop.text.trim_end());
+            return ExitCode::from(stop.code);
         }
     };
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            if let Some(command) = error.as_curl() {
-                output::line(command);
+            if let Some(text) = error.instead() {
+                output::line(text);
                 return ExitCode::SUCCESS;
             }
             output::complain(&error.to_string());

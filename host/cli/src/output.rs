@@ -1,5 +1,6 @@
 //! What commands print: tables for people, JSON and YAML for programs, one field for scripts.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use crate::args::Format;
 use crate::duration;
 use crate::error::CliError;
 use crate::secret::Secret;
+use crate::yaml;
 
 /// How this command's answer is to be printed.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +136,7 @@ fn rendered(format: Format, value: &impl Serialize) -> String {
     let rendered = match format {
         Format::Yaml => serde_json::to_value(value)
             .ok()
-            .and_then(|value| serde_yaml_ng::to_string(&value).ok()),
+            .map(|value| yaml::document(&value)),
         Format::Json | Format::Table | Format::Raw => serde_json::to_string_pretty(value)
             .ok()
             .map(|text| text + "\n"),
@@ -228,6 +230,28 @@ pub fn pairs(rows: &[(String, String)]) -> String {
         .map(|(key, value)| vec![key.clone(), value.clone()])
         .collect();
     table(&["Key", "Value"], &rows)
+}
+
+/// Keys with what is told of each.
+pub fn key_table(keys: &[String], info: &Map<String, Value>) -> String {
+    let told = |key: &str| info.get(key).and_then(Value::as_object);
+    let names: BTreeSet<&str> = keys
+        .iter()
+        .filter_map(|key| told(key))
+        .flat_map(|about| about.keys().map(String::as_str))
+        .collect();
+    let rows: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let value = |name: &&str| told(key).and_then(|about| about.get(*name));
+            let cells = names
+                .iter()
+                .map(|name| value(name).map(plain).unwrap_or_default());
+            [key.clone()].into_iter().chain(cells).collect()
+        })
+        .collect();
+    let titles: Vec<&str> = ["Keys"].into_iter().chain(names.iter().copied()).collect();
+    table(&titles, &rows)
 }
 
 /// The data of an answer in two columns.

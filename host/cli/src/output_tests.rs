@@ -74,6 +74,18 @@ fn tables() {
 }
 
 #[test]
+fn keys_in_detail() {
+    let info = serde_json::json!({"a": {"name": "x", "n": 1}, "b": {"name": "y"}});
+    assert_eq!(
+        key_table(
+            &["a".to_owned(), "b".to_owned(), "c".to_owned()],
+            info.as_object().unwrap()
+        ),
+        "Keys    n      name\n----    -      ----\na       1      x\nb       n/a    y\nc       n/a    n/a\n"
+    );
+}
+
+#[test]
 fn fields() {
     let secret: Secret = serde_json::from_value(serde_json::json!({
         "lease_duration": 3600,

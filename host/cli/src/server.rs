@@ -8,22 +8,25 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-use coffer_api::{Limits, ListenerConfig, Server, TlsFiles};
+use coffer_api::{Certificates, Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_core::{Core, CoreConfig};
 use coffer_runtime::{Catalog, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
+use crate::config::{
+    self, ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig,
+};
+use crate::log::Log;
 use crate::output;
 
 include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
 /// `coffer server`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
     /// A configuration file, or a folder of them. May be given several times.
     #[arg(long = "config", value_name = "PATH")]
@@ -44,6 +47,8 @@ pub struct ServerArgs {
         long,
         value_name = "ADDRESS",
         env = "VAULT_DEV_LISTEN_ADDRESS",
+        hide_env_values = true,
+        value_parser = config::address,
         default_value = "127.0.0.1:8200"
     )]
     dev_listen_address: String,
@@ -54,10 +59,10 @@ pub struct ServerArgs {
     #[arg(long)]
     dev_no_kv: bool,
     /// error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL", value_parser = LogLevel::parse)]
+    #[arg(long, value_name = "LEVEL", env = "VAULT_LOG_LEVEL", hide_env_values = true, value_parser = LogLevel::parse)]
     log_level: Option<LogLevel>,
     /// standard or json.
-    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT", value_parser = LogFormat::parse)]
+    #[arg(long, value_name = "FORMAT", env = "VAULT_LOG_FORMAT", hide_env_values = true, value_parser = LogFormat::parse)]
     log_format: Option<LogFormat>,
 }
 
@@ -80,22 +85,22 @@ pub enum ServerError {
 
 /// Runs a server until it is told to stop.
 pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
-    let mut config = match (args.dev, args.config.as_slice()) {
-        (false, []) => return Err(ServerError::NoConfig),
-        (true, []) => ServerConfig {
-            storage: Some(StorageConfig::Memory),
-            ..ServerConfig::default()
-        },
-        (_, paths) => ServerConfig::load(paths)?,
-    };
-    if args.dev && config.listeners.is_empty() {
-        config.listeners.push(Listener {
-            address: args.dev_listen_address.clone(),
-            ..Listener::default()
-        });
+    if !args.dev && args.config.is_empty() {
+        return Err(ServerError::NoConfig);
     }
-    start_log(
-        args.log_level.or(config.log_level).unwrap_or_default(),
+    let mut config = ServerConfig::load(&args.config)?;
+    if args.dev {
+        config.storage.get_or_insert(StorageConfig::Memory);
+        if config.listeners.is_empty() {
+            config.listeners.push(Listener {
+                address: args.dev_listen_address.clone(),
+                ..Listener::default()
+            });
+        }
+    }
+    config.check()?;
+    let log = Log::start(
+        args.log_level(&config),
         args.log_format.or(config.log_format).unwrap_or_default(),
     );
     for warning in &config.warnings {
@@ -105,19 +110,12 @@ pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
         .enable_all()
         .build()
         .map_err(|error| ServerError::Runtime(error.to_string()))?;
-    runtime.block_on(serve(args, config))
+    runtime.block_on(serve(args, config, log))
 }
 
-fn start_log(level: LogLevel, format: LogFormat) {
-    let filter = EnvFilter::new(level.directive());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    if format == LogFormat::Json {
-        builder.json().init()
-    } else {
-        builder.init()
+impl ServerArgs {
+    fn log_level(&self, config: &ServerConfig) -> LogLevel {
+        self.log_level.or(config.log_level).unwrap_or_default()
     }
 }
 
@@ -161,8 +159,10 @@ fn listener(listener: &Listener) -> ListenerConfig {
     }
 }
 
-async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, ServerError> {
+async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<ExitCode, ServerError> {
     let runtime = |error: &dyn std::fmt::Display| ServerError::Runtime(error.to_string());
+    // From here on it is no end: one that comes early waits until there is something to read again.
+    let mut hangups = signal(SignalKind::hangup()).map_err(|error| runtime(&error))?;
     let storage = open_storage(&config)?;
     let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
     let server = Server::bind(&listeners).await?;
@@ -210,6 +210,12 @@ async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, Serv
             .map_err(|error| ServerError::Storage(format!("{}: {error}", path.display())))?;
     }
 
+    let (certificates, again) = (server.certificates(), args.clone());
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            reload(&again, &certificates, &log);
+        }
+    });
     let (stop, stopping) = watch::channel(false);
     let serving = tokio::spawn(server.serve(core.clone(), stopping));
     let code = tokio::select! {
@@ -232,8 +238,16 @@ async fn serve(args: &ServerArgs, config: ServerConfig) -> Result<ExitCode, Serv
     Ok(code)
 }
 
+/// What SIGHUP asks for: the files of certificates and keys, and the level of the log. What cannot be read changes nothing.
+fn reload(args: &ServerArgs, certificates: &Certificates, log: &Log) {
+    certificates.reload();
+    match ServerConfig::load(&args.config) {
+        Ok(config) => log.set_level(args.log_level(&config)),
+        Err(error) => tracing::error!(%error, "the configuration in use stays"),
+    }
+}
+
 async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => {

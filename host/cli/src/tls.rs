@@ -46,7 +46,7 @@ pub fn config(globals: &Globals) -> Result<TlsConfig, CliError> {
     Ok(TlsConfig::builder()
         .root_certs(roots)
         .client_cert(client)
-        .disable_verification(globals.tls_skip_verify || environment::is_true("SKIP_VERIFY"))
+        .disable_verification(globals.tls_skip_verify || environment::is_true("SKIP_VERIFY")?)
         .build())
 }
 

@@ -39,9 +39,9 @@ pub enum ClientError {
         /// Where it is wrong.
         reason: String,
     },
-    /// Not an error: the request as a `curl` command, as `-output-curl-string` asks.
+    /// Not an error: the request as a `curl` command, or as the policy that allows it, as a flag asks.
     #[error("{0}")]
-    Curl(String),
+    Instead(String),
 }
 
 impl ClientError {

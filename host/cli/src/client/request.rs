@@ -1,4 +1,4 @@
-//! A request as text: its target, its headers, and the curl command that would send it.
+//! A request as text: its target and its headers.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -78,11 +78,6 @@ pub(super) fn content_type<'a>(
     body.then_some(("Content-Type", kind)).into_iter()
 }
 
-/// A word of a shell's command line.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,10 +100,5 @@ mod tests {
         for (method, path, query, expected) in cases {
             assert_eq!(target(method, path, &query), expected);
         }
-    }
-
-    #[test]
-    fn quoting() {
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -137,6 +137,9 @@ impl Delete {
 pub struct List {
     /// Path to list
     path: String,
+    /// Show what the engine tells of each key
+    #[arg(long)]
+    detailed: bool,
 }
 
 impl List {
@@ -146,7 +149,7 @@ impl List {
             .client
             .list(path)
             .doing(format!("Error listing {path}"))?;
-        context.keys(path, answer)
+        context.keys(path, answer, self.detailed)
     }
 }
 

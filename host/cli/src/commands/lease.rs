@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{Context, done, nothing_at, sanitised};
+use super::{Context, nothing_at, sanitised};
 use crate::duration::Ttl;
 use crate::error::{CliError, CliResult, Doing};
 use crate::output;
@@ -121,7 +121,7 @@ impl Revoke {
                 json!({}),
                 format!("Error force revoking leases with prefix {id}"),
             )?;
-            return done(&format!(
+            return context.done(&format!(
                 "Success! Force revoked any leases with prefix: {id}"
             ));
         }
@@ -140,7 +140,7 @@ impl Revoke {
                 format!("Error revoking lease {id}"),
             )?;
         }
-        done(&match (sync, self.prefix) {
+        context.done(&match (sync, self.prefix) {
             (false, _) => "All revocation operations queued successfully!".to_owned(),
             (true, true) => format!("Success! Revoked any leases with prefix: {id}"),
             (true, false) => format!("Success! Revoked lease: {id}"),

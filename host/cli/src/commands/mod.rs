@@ -109,27 +109,49 @@ impl Context {
     pub fn answered(&self, answer: Option<&Secret>, otherwise: &str) -> CliResult {
         match answer {
             Some(secret) if !secret.is_empty() => self.output.secret(secret),
-            _ => done(otherwise),
+            _ => self.done(otherwise),
         }
     }
 
-    /// Prints the keys of an answer to a list.
+    /// Says to a person that something is done; to a program, the exit code does.
     ///
     /// # Errors
-    /// If there are none.
-    pub fn keys(&self, path: &str, answer: Option<Secret>) -> CliResult {
-        let secret = answer.ok_or_else(|| nothing_at(path))?;
+    /// None.
+    pub fn done(&self, message: &str) -> CliResult {
+        if self.output.format == Format::Table {
+            output::line(message);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Prints the keys of an answer to a list, or in detail all that is told of them.
+    ///
+    /// # Errors
+    /// If there are none. A program is told so by an empty object and the exit code.
+    pub fn keys(&self, path: &str, answer: Option<Secret>, detailed: bool) -> CliResult {
+        let secret = answer.unwrap_or_default();
         if secret.wrap_info.is_some() {
             return self.output.secret(&secret);
         }
-        if self.output.format == Format::Table {
+        let for_people = self.output.format == Format::Table;
+        if for_people {
             self.output.warnings(&secret);
         }
         let keys = secret.get("keys").map(strings).unwrap_or_default();
         if keys.is_empty() {
-            return Err(nothing_at(path));
+            if for_people {
+                return Err(nothing_at(path));
+            }
+            self.output.data(&serde_json::json!({}));
+            return Ok(ExitCode::from(2));
         }
-        self.output.keys("Keys", &keys);
+        match secret.get("key_info").and_then(Value::as_object) {
+            Some(info) if detailed && for_people => {
+                output::text(&output::key_table(&keys, info));
+            }
+            _ if detailed && !for_people => self.output.data(&secret),
+            _ => self.output.keys("Keys", &keys),
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -171,11 +193,20 @@ pub fn run(cli: Cli) -> CliResult {
     match cli.command {
         // These need no server.
         Command::Server(args) => return Ok(server::run(&args)?),
-        Command::Version => return done(&format!("Coffer v{}", env!("CARGO_PKG_VERSION"))),
+        Command::Version => {
+            output::line(concat!("Coffer v", env!("CARGO_PKG_VERSION")));
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Policy(policy::Policy::Fmt(command)) => return command.run(),
         _ => {}
     }
-    let context = Context::new(&cli.globals)?;
+    let context = Context::new(&cli.globals).map_err(|error| match &cli.command {
+        // Their 2 is a server's state.
+        Command::Status | Command::Operator(operator::Operator::Init(_)) => {
+            CliError::Usage(error.to_string())
+        }
+        _ => error,
+    })?;
     match cli.command {
         Command::Read(command) => command.run(&context),
         Command::Write(command) => command.run(&context),
@@ -199,11 +230,6 @@ pub fn run(cli: Cli) -> CliResult {
         }
         Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn done(message: &str) -> CliResult {
-    output::line(message);
-    Ok(ExitCode::SUCCESS)
 }
 
 fn nothing_at(path: &str) -> CliError {

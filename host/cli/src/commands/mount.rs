@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Context, done, sanitised};
+use super::{Context, sanitised};
 use crate::args::Format;
 use crate::duration::{Ttl, human};
 use crate::error::{CliError, CliResult, Doing};
@@ -134,7 +134,7 @@ pub(super) fn key_values(flag: &str, given: &[String]) -> Result<Map<String, Val
     let pair = |text: &String| {
         let (key, value) = text
             .split_once('=')
-            .ok_or_else(|| CliError::Usage(format!("{flag}={text}: write it as key=value")))?;
+            .ok_or_else(|| CliError::Usage(format!("{flag}: write it as key=value")))?;
         Ok((key.to_owned(), Value::from(value)))
     };
     given.iter().map(pair).collect()
@@ -197,7 +197,7 @@ impl Enable {
             .client
             .post(&format!("{}/{path}", kind.table()), &request)
             .doing(doing)?;
-        done(&format!(
+        context.done(&format!(
             "Success! Enabled {}{name} {} at: {path}/",
             if kind == Kind::Secrets { "the " } else { "" },
             match kind {
@@ -227,27 +227,14 @@ impl Tune {
         if !options.is_empty() {
             request.insert("options".to_owned(), options.into());
         }
-        tune(context, kind, &self.path, request)
+        let path = sanitised(&self.path);
+        let doing = format!("Error tuning {} {path}/", kind.noun());
+        context
+            .client
+            .post(&kind.tune(path), &Value::Object(request))
+            .doing(doing)?;
+        context.done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
     }
-}
-
-/// Changes a mount's options.
-///
-/// # Errors
-/// If the server refuses.
-pub(super) fn tune(
-    context: &Context,
-    kind: Kind,
-    path: &str,
-    request: Map<String, Value>,
-) -> CliResult {
-    let path = sanitised(path);
-    let doing = format!("Error tuning {} {path}/", kind.noun());
-    context
-        .client
-        .post(&kind.tune(path), &Value::Object(request))
-        .doing(doing)?;
-    done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
 }
 
 /// `disable`.
@@ -265,7 +252,7 @@ impl Disable {
             .client
             .delete(&format!("{}/{path}", kind.table()), &[])
             .doing(doing)?;
-        done(&format!(
+        context.done(&format!(
             "Success! Disabled the {} (if it existed) at: {path}/",
             kind.noun()
         ))
@@ -292,7 +279,7 @@ impl List {
             Format::Table => output::text(&if self.detailed {
                 detailed(kind, &mounts)
             } else {
-                brief(&mounts)
+                brief(kind, &mounts)
             }),
             _ => context.output.data(&mounts),
         }
@@ -308,19 +295,24 @@ fn text(mount: &Value, key: &str) -> String {
         .unwrap_or_default()
 }
 
-fn brief(mounts: &Map<String, Value>) -> String {
+fn brief(kind: Kind, mounts: &Map<String, Value>) -> String {
+    let mut columns = vec![
+        ("Type", "type"),
+        ("Accessor", "accessor"),
+        ("Description", "description"),
+    ];
+    if kind == Kind::Auth {
+        columns.push(("Version", "plugin_version"));
+    }
+    let titles: Vec<&str> = ["Path"]
+        .into_iter()
+        .chain(columns.iter().map(|(title, _)| *title))
+        .collect();
     let row = |(path, mount): (&String, &Value)| {
-        vec![
-            path.clone(),
-            text(mount, "type"),
-            text(mount, "accessor"),
-            text(mount, "description"),
-        ]
+        let cells = columns.iter().map(|(_, key)| text(mount, key));
+        [path.clone()].into_iter().chain(cells).collect()
     };
-    output::table(
-        &["Path", "Type", "Accessor", "Description"],
-        &mounts.iter().map(row).collect::<Vec<_>>(),
-    )
+    output::table(&titles, &mounts.iter().map(row).collect::<Vec<_>>())
 }
 
 fn detailed(kind: Kind, mounts: &Map<String, Value>) -> String {

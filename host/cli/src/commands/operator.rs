@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Context, done, status, strings};
+use super::{Context, status, strings};
 use crate::args::Format;
 use crate::client::{ClientError, Method};
 use crate::error::{CliError, CliResult, Doing};
@@ -33,7 +33,7 @@ impl Operator {
                     .client
                     .send(Method::Put, "sys/seal", &[], None)
                     .doing("Error sealing")?;
-                done("Success! Coffer is sealed.")
+                context.done("Success! Coffer is sealed.")
             }
         }
     }
@@ -128,8 +128,8 @@ fn was_done(context: &Context) -> CliResult {
         .and_then(|answer| answer.json());
     let answer: Map<String, Value> = match answer {
         Ok(answer) => answer.unwrap_or_default(),
-        Err(curl @ ClientError::Curl(_)) => {
-            return Err(curl.into());
+        Err(instead @ ClientError::Instead(_)) => {
+            return Err(instead.into());
         }
         // 2 means "not initialised" here.
         Err(error) => {

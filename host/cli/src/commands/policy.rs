@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::policy_fmt::Fmt;
-use super::{Context, done, strings};
+use super::{Context, strings};
 use crate::args::Format;
 use crate::error::{CliError, CliResult, Doing};
 use crate::output;
@@ -122,7 +122,7 @@ impl Write {
         if let Some(secret) = answer.doing("Error uploading policy")? {
             context.output.warnings(&secret);
         }
-        done(&format!("Success! Uploaded policy: {name}"))
+        context.done(&format!("Success! Uploaded policy: {name}"))
     }
 }
 
@@ -140,6 +140,6 @@ impl Delete {
             .client
             .delete(&format!("sys/policies/acl/{name}"), &[])
             .doing(format!("Error deleting {name}"))?;
-        done(&format!("Success! Deleted policy: {name}"))
+        context.done(&format!("Success! Deleted policy: {name}"))
     }
 }

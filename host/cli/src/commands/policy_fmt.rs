@@ -1,12 +1,14 @@
 //! `policy fmt`: one layout for every policy. Comments stay; only the space around things changes.
 
+use std::process::ExitCode;
+
 use clap::Args;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::Body;
 use hcl_edit::{Decorate, RawString};
 
-use super::done;
 use crate::error::{CliError, CliResult};
+use crate::output;
 
 /// `policy fmt`.
 #[derive(Args)]
@@ -26,7 +28,8 @@ impl Fmt {
         if formatted != text {
             std::fs::write(&self.file, formatted).map_err(|error| failed("writing", &error))?;
         }
-        done(&format!("Success! Formatted policy: {}", self.file))
+        output::line(&format!("Success! Formatted policy: {}", self.file));
+        Ok(ExitCode::SUCCESS)
     }
 }
 

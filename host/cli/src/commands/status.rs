@@ -17,8 +17,8 @@ pub(super) fn run(context: Context) -> CliResult {
     // 2 means sealed here, and a server that does not answer is not known to be sealed.
     let status = match answer {
         Ok(status) => status.unwrap_or_default(),
-        Err(curl @ ClientError::Curl(_)) => {
-            return Err(curl.into());
+        Err(instead @ ClientError::Instead(_)) => {
+            return Err(instead.into());
         }
         Err(error) => {
             return Err(CliError::Usage(format!(

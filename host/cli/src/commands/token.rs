@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{Context, done, mount, nothing_at, sanitised, strings};
+use super::{Context, mount, nothing_at, sanitised, strings};
 use crate::args::Format;
 use crate::client::Method;
 use crate::duration::Ttl;
@@ -49,13 +49,13 @@ pub struct Create {
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
     /// Time to live
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = Ttl::not_negative)]
     ttl: Option<Ttl>,
     /// Time to live that no renewal exceeds
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = Ttl::not_negative)]
     explicit_max_ttl: Option<Ttl>,
     /// Makes it periodic: each renewal gives it this long
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = Ttl::not_negative)]
     period: Option<Ttl>,
     /// Whether it can be renewed
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
@@ -76,7 +76,7 @@ pub struct Create {
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
     /// Policy; may be repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
     /// Role to make it from
     #[arg(long, value_name = "NAME")]
@@ -104,7 +104,7 @@ impl Create {
 
     fn request(&self) -> Result<Value, CliError> {
         let metadata = mount::key_values("-metadata", &self.metadata)?;
-        let ttl = |ttl: Option<Ttl>| ttl.map(|ttl| json!(format!("{}s", ttl.0.max(0))));
+        let ttl = |ttl: Option<Ttl>| ttl.map(|ttl| json!(ttl.to_api()));
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         let fields = [
             ("id", text(&self.id)),
@@ -272,7 +272,7 @@ impl Revoke {
             .client
             .send(Method::Put, &path, &[], Some(&request.into()))
             .doing("Error revoking token")?;
-        done("Success! Revoked token (if it existed)")
+        context.done("Success! Revoked token (if it existed)")
     }
 }
 

@@ -5,7 +5,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use parse::parse;
+pub use parse::{address, parse};
 
 /// A server to be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ pub struct ServerConfig {
 /// A `listener "tcp"` block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
-    /// `host:port`.
+    /// `host:port`, or `:port` for all addresses of this machine.
     pub address: String,
     /// The certificate's and the key's file.
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -160,7 +160,6 @@ impl ServerConfig {
                 config.merge(parse(&file.display().to_string(), &text)?);
             }
         }
-        config.check()?;
         Ok(config)
     }
 
@@ -176,7 +175,11 @@ impl ServerConfig {
         self.pid_file = other.pid_file.or(self.pid_file.take());
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether a server can be made of it.
+    ///
+    /// # Errors
+    /// If something is missing, or settings contradict each other.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |reason: &str| {
             Err(ConfigError::Invalid {
                 place: "configuration".to_owned(),

@@ -1,11 +1,13 @@
-//! From a file's [tree](super::tree) to a configuration. What is not known is refused, with its line: a setting that is
+//! From a file's [tree](super::tree) to a configuration. What is not known is refused, with its place: a setting that is
 //! silently ignored is one that somebody relies on.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::tree::{self, Fault, Node, Value};
 use super::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
 
+const DEFAULT_PORT: u16 = 8200;
 const UNKNOWN: &str = "there is no such setting";
 
 /// Parses one file's text; `place` names it in errors.
@@ -21,14 +23,14 @@ pub fn parse(place: &str, text: &str) -> Result<ServerConfig, ConfigError> {
                 .try_for_each(|(key, node)| read(&mut config, key, node))
         })
         .map_err(|fault| ConfigError::Invalid {
-            place: format!("{place}:{}", fault.line),
+            place: format!("{place}:{}", fault.place),
             reason: fault.reason,
         })?;
     Ok(config)
 }
 
 fn read(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Fault> {
-    let named = |fault: Fault| Fault::new(fault.line, format!("{key}: {}", fault.reason));
+    let named = |fault: Fault| Fault::new(fault.place, format!("{key}: {}", fault.reason));
     setting(config, key, node).map_err(named)
 }
 
@@ -38,7 +40,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
             for (kind, body) in blocks(node)? {
                 if kind != "tcp" {
                     return Err(Fault::new(
-                        body.line,
+                        body.place,
                         format!("there is no listener {kind:?}; there is \"tcp\""),
                     ));
                 }
@@ -49,7 +51,10 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "storage" | "backend" => {
             for (kind, body) in blocks(node)? {
                 if config.storage.is_some() {
-                    return Err(Fault::new(body.line, "there can be one storage block only"));
+                    return Err(Fault::new(
+                        body.place,
+                        "there can be one storage block only",
+                    ));
                 }
                 config.storage = Some(storage(kind, body)?);
             }
@@ -65,13 +70,13 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "ui" | "cluster_addr" | "disable_clustering" | "raw_storage_endpoint" | "telemetry" => {
             config.warnings.push(format!(
                 "line {}: {key} is accepted, and does nothing",
-                node.line
+                node.place.line
             ));
         }
         "seal" | "ha_storage" | "service_registration" | "plugin_directory" | "user_lockout" => {
-            return Err(Fault::new(node.line, "is not supported yet; remove it"));
+            return Err(Fault::new(node.place, "is not supported yet; remove it"));
         }
-        _ => return Err(Fault::new(node.line, UNKNOWN)),
+        _ => return Err(Fault::new(node.place, UNKNOWN)),
     }
     Ok(())
 }
@@ -80,9 +85,9 @@ fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> 
     let mut listener = Listener::default();
     let (mut certificate, mut key_file, mut disabled) = (None::<PathBuf>, None::<PathBuf>, false);
     for (key, node) in block(body)? {
-        let named = |fault: Fault| Fault::new(fault.line, format!("{key}: {}", fault.reason));
+        let named = |fault: Fault| Fault::new(fault.place, format!("{key}: {}", fault.reason));
         match key.as_str() {
-            "address" => listener.address = text(node).map_err(named)?,
+            "address" => listener.address = word(node, address).map_err(named)?,
             "tls_cert_file" => certificate = Some(text(node).map_err(named)?.into()),
             "tls_key_file" => key_file = Some(text(node).map_err(named)?.into()),
             "tls_disable" => disabled = boolean(node).map_err(named)?,
@@ -105,7 +110,7 @@ fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> 
             | "tls_prefer_server_cipher_suites" => {
                 warnings.push(format!(
                     "line {}: listener: {key} is accepted, and does nothing",
-                    node.line
+                    node.place.line
                 ));
             }
             // Who sets these relies on being protected by them.
@@ -121,11 +126,11 @@ fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> 
             | "x_forwarded_for_reject_not_authorized"
             | "x_forwarded_for_reject_not_present" => {
                 return Err(Fault::new(
-                    node.line,
+                    node.place,
                     format!("{key}: is not supported yet; remove it"),
                 ));
             }
-            _ => return Err(Fault::new(node.line, format!("{key}: {UNKNOWN}"))),
+            _ => return Err(Fault::new(node.place, format!("{key}: {UNKNOWN}"))),
         }
     }
     listener.tls = match (disabled, certificate, key_file) {
@@ -133,10 +138,36 @@ fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> 
         (false, Some(certificate), Some(key)) => Some((certificate, key)),
         (false, _, _) => {
             let reason = "tls_cert_file and tls_key_file must be given, or tls_disable = true";
-            return Err(Fault::new(body.line, reason));
+            return Err(Fault::new(body.place, reason));
         }
     };
     Ok(listener)
+}
+
+/// Where to listen: `host:port`. Without a host that is at all addresses of this machine, without a port at Vault's.
+///
+/// # Errors
+/// If it is neither an address nor a name.
+pub fn address(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(ip) = bare.unwrap_or(text).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, DEFAULT_PORT).to_string());
+    }
+    let default = DEFAULT_PORT.to_string();
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, &default));
+    let is_name = |host: &str| {
+        let mut bytes = host.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let is_address = format!("{host}:{port}").parse::<SocketAddr>().is_ok();
+    if port.parse::<u16>().is_ok() && (is_address || is_name(host)) && !text.is_empty() {
+        return Ok(format!("{host}:{port}"));
+    }
+    Err(format!(
+        "{text:?} is not where one can listen; write for instance \"127.0.0.1:8200\", \"[::1]:8200\" or \":8200\""
+    ))
 }
 
 fn only_tls13(version: &str) -> Result<bool, String> {
@@ -155,7 +186,7 @@ fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
             let reason = format!(
                 "there is no storage {other:?}; there are \"redb\" (a folder) and \"inmem\" (nothing is kept)"
             );
-            return Err(Fault::new(body.line, reason));
+            return Err(Fault::new(body.place, reason));
         }
     };
     let settings = block(body)?;
@@ -163,12 +194,12 @@ fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
         .iter()
         .find(|(key, _)| !allowed.contains(&key.as_str()))
     {
-        return Err(Fault::new(node.line, format!("{unknown}: {UNKNOWN}")));
+        return Err(Fault::new(node.place, format!("{unknown}: {UNKNOWN}")));
     }
     match settings.iter().find(|(key, _)| key == "path") {
         None if kind == "inmem" => Ok(StorageConfig::Memory),
         None => Err(Fault::new(
-            body.line,
+            body.place,
             "path is missing: the folder that the data goes to",
         )),
         Some((_, path)) => Ok(StorageConfig::Redb {
@@ -180,7 +211,7 @@ fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
 fn block(node: &Node) -> Result<&[(String, Node)], Fault> {
     match &node.value {
         Value::Block(settings) => Ok(settings),
-        _ => Err(Fault::new(node.line, "expected a block")),
+        _ => Err(Fault::new(node.place, "expected a block")),
     }
 }
 
@@ -190,7 +221,7 @@ fn blocks(node: &Node) -> Result<Vec<(&str, &Node)>, Fault> {
     for group in each(node) {
         let Value::Block(named) = &group.value else {
             return Err(Fault::new(
-                group.line,
+                group.place,
                 "expected a block with a name in quotes",
             ));
         };
@@ -198,7 +229,7 @@ fn blocks(node: &Node) -> Result<Vec<(&str, &Node)>, Fault> {
             for body in each(bodies) {
                 if !matches!(body.value, Value::Block(_)) {
                     return Err(Fault::new(
-                        body.line,
+                        body.place,
                         "expected a block with a name in quotes",
                     ));
                 }
@@ -219,12 +250,12 @@ fn each(node: &Node) -> &[Node] {
 fn text(node: &Node) -> Result<String, Fault> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
-        _ => Err(Fault::new(node.line, "expected a text in quotes")),
+        _ => Err(Fault::new(node.place, "expected a text in quotes")),
     }
 }
 
 fn word<T>(node: &Node, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Fault> {
-    parse(&text(node)?).map_err(|reason| Fault::new(node.line, reason))
+    parse(&text(node)?).map_err(|reason| Fault::new(node.place, reason))
 }
 
 fn boolean(node: &Node) -> Result<bool, Fault> {
@@ -233,14 +264,14 @@ fn boolean(node: &Node) -> Result<bool, Fault> {
         Value::Number(number @ 0..=1) => Ok(*number == 1),
         Value::Text(text) if ["true", "1"].contains(&text.as_str()) => Ok(true),
         Value::Text(text) if ["false", "0"].contains(&text.as_str()) => Ok(false),
-        _ => Err(Fault::new(node.line, "expected true or false")),
+        _ => Err(Fault::new(node.place, "expected true or false")),
     }
 }
 
 fn number(node: &Node) -> Result<u64, Fault> {
     match &node.value {
         Value::Number(number) => Ok(*number),
-        _ => Err(Fault::new(node.line, "expected a number")),
+        _ => Err(Fault::new(node.place, "expected a number")),
     }
 }
 
@@ -252,7 +283,7 @@ fn seconds(node: &Node) -> Result<u64, Fault> {
             .and_then(|seconds| u64::try_from(seconds).ok()),
         _ => None,
     }
-    .ok_or_else(|| Fault::new(node.line, "expected a duration such as \"768h\""))
+    .ok_or_else(|| Fault::new(node.place, "expected a duration such as \"768h\""))
 }
 
 #[cfg(test)]

@@ -88,35 +88,50 @@ fn good_files() {
 }
 
 #[test]
+fn addresses() {
+    #[rustfmt::skip]
+    let table = [
+        ("127.0.0.1:8200", Some("127.0.0.1:8200")), (":8200", Some(":8200")), (":0", Some(":0")), ("127.0.0.1", Some("127.0.0.1:8200")),
+        ("[::1]:9", Some("[::1]:9")), ("::1", Some("[::1]:8200")), ("[::1]", Some("[::1]:8200")), ("vault.example", Some("vault.example:8200")),
+        ("localhost:1", Some("localhost:1")), ("", None), ("a:", None), ("a:x", None), ("a:65536", None), ("http://a:1", None),
+        ("a b:1", None), ("1:2:3", None), ("[::1:9", None), ("/run/coffer.sock", None),
+    ];
+    for (text, expected) in table {
+        assert_eq!(address(text).ok().as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
 fn bad_files_say_what_is_wrong_and_where() {
     #[rustfmt::skip]
     let table = [
-        ("nonsense = 1", "f:1: nonsense: there is no such setting"),
-        ("\n\nnonsense \"x\" {}", "f:3: nonsense: there is no such setting"),
-        ("{\n\"ui\": true,\n\"nonsense\": 1}", "f:3: nonsense: there is no such setting"),
-        (r#"storage "file" { path = "/x" }"#, "f:1: storage: there is no storage \"file\"; there are \"redb\" (a folder) and \"inmem\""),
+        ("nonsense = 1", "f:1:12: nonsense: there is no such setting"),
+        ("\n\nnonsense \"x\" {}", "f:3:1: nonsense: there is no such setting"),
+        ("{\n\"ui\": true,\n\"nonsense\": 1}", "f:3:13: nonsense: there is no such setting"),
+        (r#"storage "file" { path = "/x" }"#, "f:1:1: storage: there is no storage \"file\"; there are \"redb\" (a folder) and \"inmem\""),
         (r#"storage "redb" {}"#, "storage: path is missing"),
         (r#"storage "redb" { path = 3 }"#, "expected a text"),
-        ("storage \"redb\" {\n path = \"/x\"\n size = 3\n}", "f:3: storage: size: there is no such setting"),
-        ("storage \"inmem\" {}\nstorage \"inmem\" {}", "f:2: storage: there can be one"),
+        ("storage \"redb\" {\n path = \"/x\"\n size = 3\n}", "f:3:9: storage: size: there is no such setting"),
+        ("storage \"inmem\" {}\nstorage \"inmem\" {}", "f:2:1: storage: there can be one"),
         ("storage = \"inmem\"", "expected a block"),
         (r#"listener "unix" {}"#, "there is no listener"),
         (r#"listener "tcp" { address = "a" }"#, "tls_cert_file and tls_key_file"),
         (r#"listener "tcp" { tls_cert_file = "a" }"#, "tls_cert_file and tls_key_file"),
-        ("listener \"tcp\" {\n\n port = 3\n}", "f:3: listener: port: there is no such setting"),
+        ("listener \"tcp\" {\n\n port = 3\n}", "f:3:9: listener: port: there is no such setting"),
+        ("listener \"tcp\" {\n  address = \"http://a\"\n}", "f:2:13: listener: address: \"http://a\" is not where one can listen"),
         (r#"listener "tcp" { tls_min_version = "ssl" }"#, "tls_min_version: \"ssl\" is not"),
         (r#"listener "tcp" { tls_client_ca_file = "x" }"#, "tls_client_ca_file: is not supported yet"),
         (r#"listener "tcp" { tls_disable = "perhaps" }"#, "tls_disable: expected true or false"),
         (r#"listener "tcp" { max_request_size = -1 }"#, "expected a"),
         (r#"seal "transit" {}"#, "seal: is not supported yet"),
-        (r#"max_lease_ttl = "x""#, "f:1: max_lease_ttl: expected a duration"),
+        (r#"max_lease_ttl = "x""#, "f:1:17: max_lease_ttl: expected a duration"),
         (r#"log_level = "loud""#, "log_level: \"loud\" is not trace"),
         (r#"log_format = "xml""#, "log_format: \"xml\" is not standard"),
-        ("api_addr = some_variable", "f:1: expected a plain value"),
-        ("api_addr = \"${x}\"", "f:1: expected a plain value"),
+        ("api_addr = some_variable", "f:1:12: expected a plain value"),
+        ("api_addr = \"${x}\"", "f:1:12: expected a plain value"),
         ("{\"api_addr\": null}", "null is no setting"),
-        ("{\n\"api_addr\" }", "f:2: not JSON"),
-        ("ui = true\nlistener {", "f:2: not HCL"),
+        ("{\n\"api_addr\" }", "f:2:12: not JSON"),
+        ("ui = true\nlistener {", "f:2:11: not HCL"),
     ];
     for (text, reason) in table {
         let error = parse("f", text).unwrap_err().to_string();

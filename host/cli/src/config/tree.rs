@@ -1,4 +1,4 @@
-//! A configuration file as a tree in which everything knows its line, from HCL or from JSON.
+//! A configuration file as a tree in which everything knows its place, from HCL or from JSON.
 //!
 //! Both say the same: HCL's `listener "tcp" { ... }` is JSON's `{"listener": {"tcp": { ... }}}`, and a block that is there
 //! several times is a list.
@@ -12,11 +12,24 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 
-/// Something at a line.
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Something at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// From 1.
-    pub line: usize,
+    /// Where it begins.
+    pub place: Place,
     /// What is there.
     pub value: Value,
 }
@@ -36,20 +49,20 @@ pub enum Value {
     Block(Vec<(String, Node)>),
 }
 
-/// What is wrong, and at which line.
+/// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// From 1.
-    pub line: usize,
+    /// Where.
+    pub place: Place,
     /// What is wrong.
     pub reason: String,
 }
 
 impl Fault {
-    /// Something wrong at a line.
-    pub fn new(line: usize, reason: impl Into<String>) -> Self {
+    /// Something wrong at a place.
+    pub fn new(place: Place, reason: impl Into<String>) -> Self {
         Self {
-            line,
+            place,
             reason: reason.into(),
         }
     }
@@ -63,54 +76,54 @@ type Settings = Vec<(String, Node)>;
 /// If it is neither HCL nor JSON, or has more in it than plain values.
 pub fn read(text: &str) -> Result<Settings, Fault> {
     if text.trim_start().starts_with('{') {
-        let raw: &RawValue = serde_json::from_str(text)
-            .map_err(|error| Fault::new(error.line(), format!("not JSON: {error}")))?;
-        return match json(text, raw, 0)?.value {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Fault::new(Place { line, column }, format!("not JSON: {error}"))
+        })?;
+        let node = json(text, raw, 0)?;
+        return match node.value {
             Value::Block(settings) => Ok(settings),
-            _ => Err(Fault::new(1, "expected an object")),
+            _ => Err(Fault::new(node.place, "expected an object")),
         };
     }
     let body = hcl_edit::parser::parse_body(text).map_err(|error| {
-        let line = error.location().line();
+        let (line, column) = (error.location().line(), error.location().column());
         Fault::new(
-            line,
-            format!(
-                "not HCL: {} at column {}",
-                error.message(),
-                error.location().column()
-            ),
+            Place { line, column },
+            format!("not HCL: {}", error.message()),
         )
     })?;
     settings(text, &body)
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+fn place_at(text: &str, offset: usize) -> Place {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Place {
+        line: before.matches('\n').count() + 1,
+        column: line.chars().count() + 1,
+    }
 }
 
 fn settings(text: &str, body: &Body) -> Result<Settings, Fault> {
     body.iter()
         .map(|structure| match structure {
             Structure::Attribute(attribute) => {
-                let line = line_at(text, attribute.key.span().unwrap_or_default().start);
+                let place = place_at(text, attribute.key.span().unwrap_or_default().start);
                 Ok((
                     attribute.key.to_string(),
-                    expression(text, line, &attribute.value)?,
+                    expression(text, place, &attribute.value)?,
                 ))
             }
             Structure::Block(block) => {
-                let line = line_at(text, block.ident.span().unwrap_or_default().start);
+                let place = place_at(text, block.ident.span().unwrap_or_default().start);
                 let mut node = Node {
-                    line,
+                    place,
                     value: Value::Block(settings(text, &block.body)?),
                 };
                 for label in block.labels.iter().rev() {
                     node = Node {
-                        line,
+                        place,
                         value: Value::Block(vec![(label.as_str().to_owned(), node)]),
                     };
                 }
@@ -120,18 +133,18 @@ fn settings(text: &str, body: &Body) -> Result<Settings, Fault> {
         .collect()
 }
 
-fn expression(text: &str, line: usize, expression: &Expression) -> Result<Node, Fault> {
-    let line = expression
+fn expression(text: &str, place: Place, expression: &Expression) -> Result<Node, Fault> {
+    let place = expression
         .span()
-        .map_or(line, |span| line_at(text, span.start));
-    let nested = |inner: &Expression| self::expression(text, line, inner);
+        .map_or(place, |span| place_at(text, span.start));
+    let nested = |inner: &Expression| self::expression(text, place, inner);
     let value = match expression {
         Expression::String(string) => Value::Text(string.to_string()),
         Expression::Bool(yes) => Value::Bool(*yes.value()),
         Expression::Number(number) => {
             let number = number
                 .as_u64()
-                .ok_or_else(|| Fault::new(line, "expected a whole number that is not negative"))?;
+                .ok_or_else(|| Fault::new(place, "expected a whole number that is not negative"))?;
             Value::Number(number)
         }
         Expression::Array(list) => Value::List(list.iter().map(nested).collect::<Result<_, _>>()?),
@@ -142,7 +155,7 @@ fn expression(text: &str, line: usize, expression: &Expression) -> Result<Node, 
                     ObjectKey::Expression(key) => key
                         .as_str()
                         .map(str::to_owned)
-                        .ok_or_else(|| Fault::new(line, "a key must be a name or a text"))?,
+                        .ok_or_else(|| Fault::new(place, "a key must be a name or a text"))?,
                 };
                 Ok((name, nested(value.expr())?))
             };
@@ -150,23 +163,23 @@ fn expression(text: &str, line: usize, expression: &Expression) -> Result<Node, 
         }
         _ => {
             return Err(Fault::new(
-                line,
+                place,
                 "expected a plain value: text in quotes, a number, true, false, a list or a block",
             ));
         }
     };
-    Ok(Node { line, value })
+    Ok(Node { place, value })
 }
 
 fn json(text: &str, raw: &RawValue, depth: usize) -> Result<Node, Fault> {
-    // A raw value is a slice of the text: where it begins tells its line.
-    let line = line_at(
+    // A raw value is a slice of the text: where it begins tells its place.
+    let place = place_at(
         text,
         (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize),
     );
-    let wrong = |error: serde_json::Error| Fault::new(line, error.to_string());
+    let wrong = |error: serde_json::Error| Fault::new(place, error.to_string());
     if depth > limits::CONFIG_NESTING {
-        return Err(Fault::new(line, "nested too deeply"));
+        return Err(Fault::new(place, "nested too deeply"));
     }
     let value =
         match raw.get().as_bytes().first() {
@@ -189,15 +202,15 @@ fn json(text: &str, raw: &RawValue, depth: usize) -> Result<Node, Fault> {
             }
             Some(b'"') => Value::Text(serde_json::from_str(raw.get()).map_err(wrong)?),
             Some(b't' | b'f') => Value::Bool(serde_json::from_str(raw.get()).map_err(wrong)?),
-            Some(b'n') => return Err(Fault::new(line, "null is no setting's value")),
+            Some(b'n') => return Err(Fault::new(place, "null is no setting's value")),
             _ => {
                 let number = serde_json::from_str(raw.get());
                 Value::Number(number.map_err(|_| {
-                    Fault::new(line, "expected a whole number that is not negative")
+                    Fault::new(place, "expected a whole number that is not negative")
                 })?)
             }
         };
-    Ok(Node { line, value })
+    Ok(Node { place, value })
 }
 
 #[cfg(test)]
@@ -207,28 +220,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_knows_its_line() {
+    fn everything_knows_its_place() {
         let hcl = "# comment\na = \"x\"\n\nb \"label\" {\n  c = [1,\n   true]\n}\n";
-        let node = |line, value| Node { line, value };
+        let node = |line, column, value| Node {
+            place: Place { line, column },
+            value,
+        };
         assert_eq!(
             read(hcl).unwrap(),
             [
-                ("a".to_owned(), node(2, Value::Text("x".to_owned()))),
+                ("a".to_owned(), node(2, 5, Value::Text("x".to_owned()))),
                 (
                     "b".to_owned(),
                     node(
                         4,
+                        1,
                         Value::Block(vec![(
                             "label".to_owned(),
                             node(
                                 4,
+                                1,
                                 Value::Block(vec![(
                                     "c".to_owned(),
                                     node(
                                         5,
+                                        7,
                                         Value::List(vec![
-                                            node(5, Value::Number(1)),
-                                            node(6, Value::Bool(true))
+                                            node(5, 8, Value::Number(1)),
+                                            node(6, 4, Value::Bool(true))
                                         ])
                                     )
                                 )])
@@ -239,12 +258,12 @@ mod tests {
             ]
         );
         let json = "\n{\"a\": \"x\",\n\"b\": {\"label\":\n {\"c\": [1,\n true]}}}";
-        let lines: Vec<usize> = read(json)
+        let places: Vec<String> = read(json)
             .unwrap()
             .iter()
-            .map(|(_, node)| node.line)
+            .map(|(_, node)| node.place.to_string())
             .collect();
-        assert_eq!(lines, [2, 3]);
+        assert_eq!(places, ["2:7", "3:6"]);
     }
 
     #[test]

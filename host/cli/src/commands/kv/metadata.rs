@@ -169,7 +169,7 @@ pub struct Patch {
     #[command(flatten)]
     settings: Settings,
     /// Key of your own metadata to remove; may be repeated
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    #[arg(long, value_name = "KEY")]
     remove_custom_metadata: Vec<String>,
 }
 

@@ -6,10 +6,9 @@ mod read;
 mod versions;
 mod write;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use super::Context;
-use super::mount::{self, Kind};
 use crate::error::CliResult;
 
 /// `kv`.
@@ -34,8 +33,6 @@ pub enum Kv {
     /// What is kept about a secret beside its data
     #[command(subcommand)]
     Metadata(metadata::Metadata),
-    /// Turn a version 1 engine into version 2
-    EnableVersioning(EnableVersioning),
 }
 
 impl Kv {
@@ -50,23 +47,6 @@ impl Kv {
             Self::Destroy(command) => command.run(context),
             Self::Rollback(command) => command.run(context),
             Self::Metadata(command) => command.run(context),
-            Self::EnableVersioning(command) => command.run(context),
         }
-    }
-}
-
-/// `kv enable-versioning`.
-#[derive(Args)]
-pub struct EnableVersioning {
-    /// Where the engine is mounted
-    path: String,
-}
-
-impl EnableVersioning {
-    fn run(self, context: &Context) -> CliResult {
-        let options = [("options".to_owned(), serde_json::json!({ "version": "2" }))]
-            .into_iter()
-            .collect();
-        mount::tune(context, Kind::Secrets, &self.path, options)
     }
 }

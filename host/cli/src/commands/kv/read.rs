@@ -50,11 +50,15 @@ impl Get {
         let data = secret.get("data").and_then(Value::as_object);
         if let Some(field) = &context.output.field {
             // The fields of the secret, not those of the envelope around it.
+            let Some(data) = data else {
+                return Err(CliError::Refused(format!("No data found at {path}")));
+            };
             let inner = Secret {
-                data: Some(data.cloned().unwrap_or_default()),
+                data: Some(data.clone()),
                 ..Secret::default()
             };
-            if inner.get(field).is_none_or(Value::is_null) {
+            // `data` is also all of it, unless a field has that name.
+            if field != "data" && inner.get(field).is_none_or(Value::is_null) {
                 return Err(CliError::Usage(format!(
                     "Field {field:?} not present in the secret"
                 )));
@@ -106,12 +110,12 @@ pub fn section(name: &str, data: &Map<String, Value>) -> String {
     )
 }
 
-/// A title between signs of equality, at least two on each side.
+/// A title between signs of equality: two on each side, if the width leaves none.
 pub fn title(name: &str, width: usize) -> String {
-    let signs = width
-        .saturating_sub(name.chars().count() + 2)
-        .div_ceil(2)
-        .max(2);
+    let signs = match width.saturating_sub(name.chars().count() + 2) {
+        0 => 2,
+        left => left.div_ceil(2),
+    };
     format!("{0} {name} {0}", "=".repeat(signs))
 }
 
@@ -143,6 +147,24 @@ impl List {
             .client
             .list(&path)
             .doing(format!("Error listing {path}"))?;
-        context.keys(&path, answer)
+        context.keys(&path, answer, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles() {
+        for (name, width, expected) in [
+            ("Data", 9, "== Data =="),
+            ("Metadata Path", 17, "= Metadata Path ="),
+            ("Metadata Path", 16, "= Metadata Path ="),
+            ("Secret Path", 13, "== Secret Path =="),
+            ("Secret Path", 3, "== Secret Path =="),
+        ] {
+            assert_eq!(title(name, width), expected);
+        }
     }
 }

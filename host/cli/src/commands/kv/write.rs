@@ -96,7 +96,7 @@ pub struct Patch {
     #[arg(long, value_name = "HOW")]
     method: Option<How>,
     /// Field to remove; may be repeated
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    #[arg(long, value_name = "KEY")]
     remove_data: Vec<String>,
 }
 
@@ -111,12 +111,7 @@ impl Patch {
                 .iter()
                 .map(|key| (key.clone(), Value::Null)),
         );
-        let location = self.secret.locate(&context.client)?;
-        if !location.versioned {
-            return Err(CliError::Refused(
-                "K/V engine mount must be version 2 for patch support".to_owned(),
-            ));
-        }
+        let location = second_version(self.secret.locate(&context.client)?, "patch")?;
         let path = location.path("data");
         let answer = match self.method {
             Some(How::Rw) => self.read_and_write(context, &location, data)?,
@@ -160,6 +155,16 @@ impl Patch {
     }
 }
 
+/// Only version 2 has what a command works with.
+fn second_version(location: Location, what: &str) -> Result<Location, CliError> {
+    if location.versioned {
+        return Ok(location);
+    }
+    Err(CliError::Refused(format!(
+        "K/V engine mount must be version 2 for {what} support"
+    )))
+}
+
 /// The newest version's data and number.
 fn current(context: &Context, path: &str) -> Result<(Map<String, Value>, u64), CliError> {
     let answer = context
@@ -192,7 +197,7 @@ pub struct Rollback {
 
 impl Rollback {
     pub(super) fn run(self, context: &Context) -> CliResult {
-        let location = self.secret.versioned(&context.client, "Rollback")?;
+        let location = second_version(self.secret.locate(&context.client)?, "rollback")?;
         let path = location.path("data");
         let (_, newest) = current(context, &path)?;
         let query = [("version".to_owned(), self.version.to_string())];
