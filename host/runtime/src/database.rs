@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 use zeroize::Zeroize;
@@ -64,6 +64,10 @@ struct Pool {
     idle: Mutex<Vec<Connection>>,
     size: u32,
     places: Semaphore,
+    /// Room for those who wait for a place as long as they can.
+    queue: Semaphore,
+    /// When a place was last taken.
+    moved: Mutex<Instant>,
 }
 
 struct Connection {
@@ -131,18 +135,10 @@ impl DatabasePools {
         call: DatabaseCall<R>,
     ) -> Result<R, PluginError> {
         let pool = self.pool(mount, target).await?;
-        let place = match pool.places.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) if call.connects => match timeout_at(until, pool.places.acquire()).await {
-                Ok(place) => place.ok(),
-                Err(_) => {
-                    let (size, name) = (pool.size, &pool.target.name);
-                    return Err(unavailable(format!(
-                        "all {size} connections to database {name:?} are in use"
-                    )));
-                }
-            },
-            Err(_) => None,
+        let place = if call.connects {
+            Some(pool.place(until).await?)
+        } else {
+            pool.places.try_acquire().ok()
         };
         let kept = if place.is_some() { pool.take() } else { None };
         let mut connection = match kept {
@@ -237,6 +233,8 @@ impl DatabasePools {
             idle: Mutex::default(),
             size,
             places: Semaphore::new(size as usize),
+            queue: Semaphore::new(limits::POOL_QUEUE),
+            moved: Mutex::new(Instant::now()),
         })
     }
 
@@ -334,6 +332,31 @@ impl DatabasePools {
 }
 
 impl Pool {
+    /// A place for one connection. Each who waits for one holds an instance: of a crowd before a database that does not
+    /// answer, most are sent away.
+    async fn place(&self, until: Instant) -> Result<SemaphorePermit<'_>, PluginError> {
+        let place = match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                let queued = self.queue.try_acquire();
+                let until = match queued {
+                    Ok(_) => until,
+                    Err(_) => until.min(*lock(&self.moved) + limits::POOL_STALLED),
+                };
+                let place = timeout_at(until, self.places.acquire()).await;
+                place.ok().and_then(Result::ok)
+            }
+        };
+        let place = place.ok_or_else(|| {
+            unavailable(format!(
+                "all {} connections to database {:?} are in use",
+                self.size, self.target.name
+            ))
+        })?;
+        *lock(&self.moved) = Instant::now();
+        Ok(place)
+    }
+
     /// The most recently used idle connection that is not too old.
     fn take(&self) -> Option<Connection> {
         let mut expired = Vec::new();

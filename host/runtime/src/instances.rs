@@ -14,6 +14,7 @@ use wasmtime::Store;
 use crate::bindings::plugin::Plugin as Exports;
 use crate::component::{Component, Kind};
 use crate::plugin::{Caller, MountContext};
+use crate::shares::Shares;
 use crate::state::State;
 use crate::{CallError, LoadError, limits};
 
@@ -31,6 +32,8 @@ pub(crate) struct Instance {
     pub exports: Exports,
     component: Arc<Component>,
     calls: u32,
+    // None while it is idle.
+    turn: Option<OwnedSemaphorePermit>,
     // After the store: only then is there room for another.
     _slot: OwnedSemaphorePermit,
 }
@@ -38,6 +41,7 @@ pub(crate) struct Instance {
 pub(crate) struct Instances {
     idle: Mutex<Idle>,
     slots: Arc<Semaphore>,
+    shares: Shares,
 }
 
 impl Instances {
@@ -45,6 +49,7 @@ impl Instances {
         Self {
             idle: Mutex::default(),
             slots: Arc::new(Semaphore::new(limits::INSTANCES as usize)),
+            shares: Shares::default(),
         }
     }
 
@@ -52,21 +57,26 @@ impl Instances {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too many.
+    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too
+    /// many, or too many of this mount.
     pub async fn take(
         &self,
         component: &Arc<Component>,
         mount: &MountContext,
         caller: &Caller,
     ) -> Result<Instance, CallError> {
+        let turn = self.shares.turn(&mount.id).await;
+        let turn = turn.ok_or_else(ended)?;
         let kept = match caller {
             Caller::Anonymous => None,
             _ => self.idle().take(&key(component, mount, caller)),
         };
-        match kept {
-            Some(instance) => Ok(instance),
-            None => self.fresh(component, mount).await,
-        }
+        let mut instance = match kept {
+            Some(instance) => instance,
+            None => self.fresh(component, mount).await?,
+        };
+        instance.turn = Some(turn);
+        Ok(instance)
     }
 
     async fn fresh(
@@ -91,7 +101,7 @@ impl Instances {
                 self.slots.clone().acquire_owned().await
             }
         };
-        let slot = slot.map_err(|_| CallError::Trap("the runtime has ended".to_owned()))?;
+        let slot = slot.map_err(|_| ended())?;
         let mut store = component.store();
         store.data_mut().memory.limit = mount.memory.min(limits::MAX_MEMORY);
         match pre.instantiate_async(&mut store).await {
@@ -100,6 +110,7 @@ impl Instances {
                 exports,
                 component: component.clone(),
                 calls: 0,
+                turn: None,
                 _slot: slot,
             }),
             Err(error) => Err(store.data_mut().failed(&error)),
@@ -115,6 +126,7 @@ impl Instances {
             // Else somebody may be waiting for its slot.
             && self.slots.available_permits() > 0;
         if keep {
+            instance.turn = None;
             let key = key(&instance.component, mount, &caller);
             // Dropping an instance cleans its memory: not under the lock.
             let superfluous = self.idle().put(key, instance);
@@ -140,7 +152,12 @@ impl Instances {
             .idle()
             .remove(|_, since| since.elapsed() >= limits::IDLE_TIME);
         drop(dropped);
+        self.shares.sweep();
     }
+}
+
+fn ended() -> CallError {
+    CallError::Trap("the runtime has ended".to_owned())
 }
 
 fn key(component: &Arc<Component>, mount: &MountContext, caller: &Caller) -> Key {

@@ -21,6 +21,7 @@ mod limits;
 mod plugin;
 mod precompiled;
 mod response;
+mod shares;
 mod state;
 mod tls;
 
