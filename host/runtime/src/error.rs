@@ -1,5 +1,7 @@
 use coffer_barrier::BarrierError;
 
+use crate::limits;
+
 pub use crate::bindings::plugin::coffer::plugin::types::{Error as PluginError, ErrorKind};
 
 /// Why a component cannot be used.
@@ -33,6 +35,13 @@ pub enum CallError {
     /// It wanted more memory than it may have.
     #[error("memory limit of {0} bytes exceeded")]
     Memory(usize),
+    /// It read and wrote more than fits into one transaction.
+    #[error(
+        "storage budget exceeded: one call may read and write {} keys and {} bytes; more takes several calls",
+        limits::CALL_KEYS,
+        limits::CALL_STORAGE
+    )]
+    Storage,
     /// It called itself too deeply.
     #[error("stack overflow")]
     Stack,

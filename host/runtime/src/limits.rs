@@ -69,10 +69,18 @@ pub const VALUE: usize = 1 << 20;
 pub const SCAN: u32 = 10_000;
 /// Names of one directory listing.
 pub const CHILDREN: u32 = 100_000;
-/// Random bytes of one call.
+/// Storage keys that one call may read and write: each is kept until its transaction ends.
+pub const CALL_KEYS: usize = 200_000;
+/// Bytes of storage that one call may read and write, keys included.
+pub const CALL_STORAGE: usize = 64 << 20;
+/// Random bytes asked for at a time.
 pub const RANDOM: u32 = 65_536;
 /// A log message, in bytes.
 pub const LOG: usize = 4096;
+/// Messages that one call may log.
+pub const CALL_LOG_LINES: usize = 1000;
+/// Bytes that one call may log.
+pub const CALL_LOG: usize = 256 << 10;
 /// What a lease keeps for its plugin, in bytes.
 pub const INTERNAL: usize = 64 << 10;
 /// A lease's group, in bytes.
