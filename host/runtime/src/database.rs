@@ -52,8 +52,15 @@ type Key = (Arc<str>, String);
 /// The pools of all mounts.
 pub struct DatabasePools {
     catalog: Arc<Catalog>,
-    pools: Mutex<HashMap<Key, Arc<Pool>>>,
+    pools: Mutex<Pools>,
     instances: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Pools {
+    by_key: HashMap<Key, Arc<Pool>>,
+    /// How often some were removed: a pool that was begun before is for the call that made it, and for no other.
+    era: u64,
 }
 
 struct Pool {
@@ -149,6 +156,7 @@ impl DatabasePools {
             store, database, ..
         } = &mut connection;
         store.set_epoch_deadline(1);
+        store.data_mut().begin();
         let result = (call.run)(database.coffer_plugin_backend(), store).await;
         match result {
             Ok(answer) => {
@@ -167,30 +175,32 @@ impl DatabasePools {
 
     async fn pool(&self, mount: &MountContext, target: Target) -> Result<Arc<Pool>, PluginError> {
         let key = (mount.id.clone(), target.name.clone());
-        if let Some(pool) = lock(&self.pools)
-            .get(&key)
-            .filter(|pool| same(&pool.target, &target))
-        {
-            return Ok(pool.clone());
-        }
+        let era = {
+            let pools = lock(&self.pools);
+            if let Some(pool) = pools.get(&key, &target) {
+                return Ok(pool);
+            }
+            pools.era
+        };
         let made = Arc::new(self.make(target).await?);
-        let mut pools = lock(&self.pools);
-        let others = pools.keys().filter(|(id, _)| *id == mount.id).count();
-        if others >= limits::POOLS {
-            return Err(unavailable(format!(
-                "a mount can have {} databases only",
-                limits::POOLS
-            )));
-        }
-        // Somebody may have made it meanwhile.
-        if let Some(pool) = pools
-            .get(&key)
-            .filter(|pool| same(&pool.target, &made.target))
-        {
-            return Ok(pool.clone());
-        }
-        let replaced = pools.insert(key, made.clone());
-        drop(pools);
+        let replaced = {
+            let mut pools = lock(&self.pools);
+            // Somebody may have made it meanwhile.
+            if let Some(pool) = pools.get(&key, &made.target) {
+                return Ok(pool);
+            }
+            if !pools.has_room_for(&key) {
+                return Err(unavailable(format!(
+                    "a mount can have {} databases only",
+                    limits::POOLS
+                )));
+            }
+            if pools.era == era {
+                pools.by_key.insert(key, made.clone())
+            } else {
+                None
+            }
+        };
         drop(replaced);
         Ok(made)
     }
@@ -278,7 +288,7 @@ impl DatabasePools {
 
     /// Closes the connection that has been idle for the longest time, whosever it is.
     fn close_oldest(&self) {
-        let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
+        let pools: Vec<_> = lock(&self.pools).by_key.values().cloned().collect();
         let oldest = |pool: &Arc<Pool>| lock(&pool.idle).first().map(|connection| connection.used);
         let Some((_, pool)) = pools
             .iter()
@@ -309,13 +319,17 @@ impl DatabasePools {
 
     fn remove(&self, gone: impl Fn(&Key) -> bool) {
         // Dropping connections takes its time: not under the lock.
-        let removed: Vec<_> = lock(&self.pools).extract_if(|key, _| gone(key)).collect();
+        let removed: Vec<_> = {
+            let mut pools = lock(&self.pools);
+            pools.era += 1;
+            pools.by_key.extract_if(|key, _| gone(key)).collect()
+        };
         drop(removed);
     }
 
     /// Closes connections that nobody used for a while, and forgets pools that are empty.
     pub(crate) fn sweep(&self) {
-        let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
+        let pools: Vec<_> = lock(&self.pools).by_key.values().cloned().collect();
         for pool in &pools {
             let expired: Vec<_> = lock(&pool.idle)
                 .extract_if(.., |connection| pool.expired(connection))
@@ -325,9 +339,25 @@ impl DatabasePools {
         drop(pools);
         let unused = |pool: &Arc<Pool>| Arc::strong_count(pool) == 1 && lock(&pool.idle).is_empty();
         let removed: Vec<_> = lock(&self.pools)
+            .by_key
             .extract_if(|_, pool| unused(pool))
             .collect();
         drop(removed);
+    }
+}
+
+impl Pools {
+    fn get(&self, key: &Key, target: &Target) -> Option<Arc<Pool>> {
+        self.by_key
+            .get(key)
+            .filter(|pool| same(&pool.target, target))
+            .cloned()
+    }
+
+    /// Replacing a pool needs none.
+    fn has_room_for(&self, key: &Key) -> bool {
+        let of_mount = |have: &&Key| have.0 == key.0;
+        self.by_key.contains_key(key) || self.by_key.keys().filter(of_mount).count() < limits::POOLS
     }
 }
 

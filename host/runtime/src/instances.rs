@@ -32,6 +32,8 @@ pub(crate) struct Instance {
     pub exports: Exports,
     component: Arc<Component>,
     calls: u32,
+    // How often instances had been dropped when the call began that it serves.
+    era: u64,
     // None while it is idle.
     turn: Option<OwnedSemaphorePermit>,
     // After the store: only then is there room for another.
@@ -67,15 +69,20 @@ impl Instances {
     ) -> Result<Instance, CallError> {
         let turn = self.shares.turn(&mount.id).await;
         let turn = turn.ok_or_else(ended)?;
-        let kept = match caller {
-            Caller::Anonymous => None,
-            _ => self.idle().take(&key(component, mount, caller)),
+        let (era, kept) = {
+            let mut idle = self.idle();
+            let kept = match caller {
+                Caller::Anonymous => None,
+                _ => idle.take(&key(component, mount, caller)),
+            };
+            (idle.era, kept)
         };
         let mut instance = match kept {
             Some(instance) => instance,
             None => self.fresh(component, mount).await?,
         };
         instance.turn = Some(turn);
+        instance.era = era;
         Ok(instance)
     }
 
@@ -110,6 +117,7 @@ impl Instances {
                 exports,
                 component: component.clone(),
                 calls: 0,
+                era: 0,
                 turn: None,
                 _slot: slot,
             }),
@@ -134,15 +142,22 @@ impl Instances {
         }
     }
 
-    /// Drops the idle instances of one mount.
+    /// Drops the idle instances of one mount. Those that serve a call end with it.
     pub fn drop_mount(&self, mount: &str) {
-        let dropped = self.idle().remove(|key, _| &*key.mount == mount);
-        drop(dropped);
+        self.end(|key| &*key.mount == mount);
     }
 
-    /// Drops all idle instances.
+    /// Drops all idle instances. Those that serve a call end with it.
     pub fn clear(&self) {
-        let dropped = self.idle().remove(|_, _| true);
+        self.end(|_| true);
+    }
+
+    fn end(&self, gone: impl Fn(&Key) -> bool) {
+        let dropped = {
+            let mut idle = self.idle();
+            idle.era += 1;
+            idle.remove(|key, _| gone(key))
+        };
         drop(dropped);
     }
 
@@ -175,6 +190,8 @@ struct Idle {
     by_key: HashMap<Key, Vec<Kept>>,
     by_age: BTreeMap<u64, Key>,
     next_age: u64,
+    /// What was taken in an earlier era is not taken back: it holds what was to be forgotten.
+    era: u64,
 }
 
 struct Kept {
@@ -201,7 +218,7 @@ impl Idle {
             .by_key
             .get(&key)
             .is_some_and(|all| all.len() >= limits::IDLE_PER_CALLER);
-        if crowded {
+        if crowded || instance.era != self.era {
             return Some(instance);
         }
         let age = self.next_age;

@@ -12,10 +12,10 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coffer_runtime::MountContext;
+use coffer_runtime::{Caller, MountContext};
 use serde_json::json;
 use support::database::{Server, ask, db, with};
-use support::{fixture, mount, token};
+use support::{fixture, guest, mount, token};
 
 #[tokio::test]
 async fn a_connection_is_kept_and_shared_by_the_mounts_callers() {
@@ -165,11 +165,11 @@ async fn a_database_that_hangs_stalls_nobody_else() {
     let url = server.start(None).await;
     let hang = with(db(&url), json!({"statements": ["hang"]}));
     let crowd: Vec<_> = (0..600)
-        .map(|caller| {
+        .map(|_| {
             let (fixture, mount, hang) = (fixture.clone(), mount.clone(), hang.clone());
             tokio::spawn(async move {
                 fixture
-                    .ask(&mount, token(&caller.to_string()), "db/create", hang)
+                    .ask(&mount, Caller::Anonymous, "db/create", hang)
                     .await
             })
         })
@@ -204,11 +204,11 @@ async fn a_crowd_before_a_database_that_answers_is_served() {
     let mount = Arc::new(mount("db"));
     let url = server.start(None).await;
     let calls: Vec<_> = (0..300)
-        .map(|caller| {
+        .map(|_| {
             let (fixture, mount, url) = (fixture.clone(), mount.clone(), url.clone());
             tokio::spawn(async move {
                 fixture
-                    .ask(&mount, token(&caller.to_string()), "db/create", db(&url))
+                    .ask(&mount, Caller::Anonymous, "db/create", db(&url))
                     .await
             })
         })
@@ -217,4 +217,58 @@ async fn a_crowd_before_a_database_that_answers_is_served() {
         assert_eq!(call.await.unwrap(), Ok(json!({})));
     }
     assert_eq!(server.connections(), 4);
+}
+
+/// Whatever serves a call when everything is dropped, as it is when the server is sealed, ends with that call.
+#[tokio::test]
+async fn what_is_in_use_when_all_is_dropped_is_not_kept() {
+    let (fixture, server) = (Arc::new(fixture().await), Server::default());
+    let mount = Arc::new(mount("db"));
+    let url = server.start(None).await;
+    let remember = async |secret: &str| {
+        let data = json!({"secret": secret});
+        fixture.ask(&mount, token("t"), "remember", data).await
+    };
+    assert_eq!(remember("a").await, Ok(json!({"remembered": ["a"]})));
+    // The instance and its connection, and a pool whose component is only being compiled.
+    fixture.catalog.insert("another", guest("backend"));
+    let slow = with(db(&url), json!({"statements": ["slow"]}));
+    let another = with(db(&url), json!({"plugin": "another"}));
+    for data in [slow, another] {
+        let call = tokio::spawn({
+            let (fixture, mount) = (fixture.clone(), mount.clone());
+            async move { fixture.ask(&mount, token("t"), "db/create", data).await }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fixture.plugins.clear();
+        assert_eq!(call.await.unwrap(), Ok(json!({})));
+        let closed = server.until_open(0);
+        tokio::time::timeout(Duration::from_secs(2), closed)
+            .await
+            .unwrap();
+        assert_eq!(remember("b").await, Ok(json!({"remembered": ["b"]})));
+        fixture.plugins.drop_mount("db");
+    }
+}
+
+#[tokio::test]
+async fn a_full_mount_can_still_change_its_databases() {
+    let fixture = fixture().await;
+    let mount = Arc::new(mount("db"));
+    let username = async |name: usize, url: &str| {
+        let data = with(db(url), json!({"name": name.to_string()}));
+        ask(&fixture, &mount, "db/username", data).await
+    };
+    for name in 0..4096 {
+        username(name, "a").await.unwrap();
+    }
+    username(7, "b").await.unwrap();
+    assert_eq!(
+        username(4096, "a").await,
+        Err("ErrorKind::Unavailable: a mount can have 4096 databases only".to_owned())
+    );
+    ask(&fixture, &mount, "db/close", json!({"name": "8"}))
+        .await
+        .unwrap();
+    username(4096, "a").await.unwrap();
 }
