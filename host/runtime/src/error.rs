@@ -21,6 +21,9 @@ pub enum LoadError {
     /// It is no component, imports what the host does not offer, or lacks what its world exports.
     #[error("the component does not fit the contract: {0}")]
     Contract(String),
+    /// What it says of itself is refused.
+    #[error("the component's description is refused: {0}")]
+    Description(String),
     /// It failed to describe itself.
     #[error("the component failed to describe itself: {0}")]
     Describe(String),

@@ -12,6 +12,7 @@ mod bindings;
 mod catalog;
 mod component;
 mod database;
+mod description;
 mod egress;
 mod engine;
 mod error;

@@ -48,6 +48,15 @@ pub const KEEP_RESIDENT: usize = 1 << 20;
 /// Memories whose last component is remembered, so that its next instance finds its image mapped.
 pub const WARM_SLOTS: u32 = 64;
 
+/// Paths that a component declares.
+pub const PATHS: usize = 1000;
+/// Fields of one path, and of a database's configuration.
+pub const FIELDS: usize = 256;
+/// Operations of one path: there are no more.
+pub const OPERATIONS: usize = 5;
+/// The name of a component or a field, and a version, in bytes.
+pub const NAME: usize = 128;
+
 /// One call, unless the mount says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// `describe` of a component that is loaded.

@@ -10,11 +10,9 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use coffer_runtime::{
-    Builtin, CallError, Caller, ErrorKind, Lease, LeaseKind, LoadError, MountContext,
-};
+use coffer_runtime::{Builtin, CallError, ErrorKind, Lease, LeaseKind, LoadError, MountContext};
 use serde_json::json;
 use support::{Granting, fixture, guest, mount, request, token};
 
@@ -295,18 +293,19 @@ async fn a_conflict_unwinds_the_guest() {
 #[tokio::test]
 async fn more_callers_than_instances_wait_their_turn() {
     let fixture = Arc::new(fixture().await);
-    let mount = Arc::new(mount("kv"));
     let calls = (0..700).map(|caller| {
-        let (fixture, mount) = (fixture.clone(), mount.clone());
+        let fixture = fixture.clone();
+        // More mounts than have room together.
+        let mount = mount(&format!("kv{}", caller % 7));
         // All hold their instance until their deadline, or answer at once.
-        let mount = if caller % 2 == 0 {
-            Arc::new(MountContext {
-                deadline: Duration::from_millis(300),
-                ..support::mount("kv")
-            })
-        } else {
-            mount
-        };
+        let mount = Arc::new(MountContext {
+            deadline: if caller % 2 == 0 {
+                Duration::from_millis(300)
+            } else {
+                mount.deadline
+            },
+            ..mount
+        });
         tokio::spawn(async move {
             let path = if caller % 2 == 0 { "spin" } else { "noop" };
             fixture
@@ -359,6 +358,17 @@ async fn what_is_no_plugin_says_why() {
         };
         assert!(text.contains(reason), "{name}: {text}");
     }
+    // The guest, with another version written over its own.
+    let mut renamed = guest("plugin");
+    while let Some(at) = renamed.windows(5).position(|found| found == b"1.2.3") {
+        renamed[at..at + 5].copy_from_slice(b"1 2 3");
+    }
+    catalog.insert("renamed", renamed);
+    let refused = catalog.get("renamed").await.map(|_| ()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the component's description is refused: version \"1 2 3\" is no version"
+    );
     // A backend is no plugin.
     let backend = catalog.get("backend").await.unwrap();
     let txn = fixture.barrier.begin().unwrap();
