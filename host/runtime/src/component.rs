@@ -8,6 +8,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::bindings::{database, plugin};
+use crate::description::{check_backend, check_plugin};
 use crate::state::{Environment, State};
 use crate::{CallError, Engine, LoadError, imports, limits};
 
@@ -47,7 +48,7 @@ impl Component {
     /// Links a compiled component and asks it what it is.
     ///
     /// # Errors
-    /// If it imports what the contract does not have, lacks an export, or fails to describe itself.
+    /// If it imports what the contract does not have, lacks an export, fails to describe itself, or says what it may not.
     pub(crate) async fn load(
         engine: &Engine,
         environment: &Environment,
@@ -75,10 +76,9 @@ impl Component {
                     .call_describe(&mut store)
                     .await
             });
-            Kind::Database {
-                description: description.await?,
-                pre,
-            }
+            let description = description.await?;
+            check_backend(&description).map_err(LoadError::Description)?;
+            Kind::Database { description, pre }
         } else {
             let pre = imports::plugin_linker(engine)?
                 .instantiate_pre(wasm)
@@ -92,10 +92,9 @@ impl Component {
                     .call_describe(&mut store)
                     .await
             });
-            Kind::Plugin {
-                description: description.await?,
-                pre,
-            }
+            let description = description.await?;
+            check_plugin(&description).map_err(LoadError::Description)?;
+            Kind::Plugin { description, pre }
         };
         let (engine, environment) = (engine.clone(), environment.clone());
         Ok(Arc::new(Self {

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 use zeroize::Zeroize;
@@ -52,8 +52,15 @@ type Key = (Arc<str>, String);
 /// The pools of all mounts.
 pub struct DatabasePools {
     catalog: Arc<Catalog>,
-    pools: Mutex<HashMap<Key, Arc<Pool>>>,
+    pools: Mutex<Pools>,
     instances: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Pools {
+    by_key: HashMap<Key, Arc<Pool>>,
+    /// How often some were removed: a pool that was begun before is for the call that made it, and for no other.
+    era: u64,
 }
 
 struct Pool {
@@ -64,6 +71,10 @@ struct Pool {
     idle: Mutex<Vec<Connection>>,
     size: u32,
     places: Semaphore,
+    /// Room for those who wait for a place as long as they can.
+    queue: Semaphore,
+    /// When a place was last taken.
+    moved: Mutex<Instant>,
 }
 
 struct Connection {
@@ -131,18 +142,10 @@ impl DatabasePools {
         call: DatabaseCall<R>,
     ) -> Result<R, PluginError> {
         let pool = self.pool(mount, target).await?;
-        let place = match pool.places.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) if call.connects => match timeout_at(until, pool.places.acquire()).await {
-                Ok(place) => place.ok(),
-                Err(_) => {
-                    let (size, name) = (pool.size, &pool.target.name);
-                    return Err(unavailable(format!(
-                        "all {size} connections to database {name:?} are in use"
-                    )));
-                }
-            },
-            Err(_) => None,
+        let place = if call.connects {
+            Some(pool.place(until).await?)
+        } else {
+            pool.places.try_acquire().ok()
         };
         let kept = if place.is_some() { pool.take() } else { None };
         let mut connection = match kept {
@@ -153,6 +156,7 @@ impl DatabasePools {
             store, database, ..
         } = &mut connection;
         store.set_epoch_deadline(1);
+        store.data_mut().begin();
         let result = (call.run)(database.coffer_plugin_backend(), store).await;
         match result {
             Ok(answer) => {
@@ -171,30 +175,32 @@ impl DatabasePools {
 
     async fn pool(&self, mount: &MountContext, target: Target) -> Result<Arc<Pool>, PluginError> {
         let key = (mount.id.clone(), target.name.clone());
-        if let Some(pool) = lock(&self.pools)
-            .get(&key)
-            .filter(|pool| same(&pool.target, &target))
-        {
-            return Ok(pool.clone());
-        }
+        let era = {
+            let pools = lock(&self.pools);
+            if let Some(pool) = pools.get(&key, &target) {
+                return Ok(pool);
+            }
+            pools.era
+        };
         let made = Arc::new(self.make(target).await?);
-        let mut pools = lock(&self.pools);
-        let others = pools.keys().filter(|(id, _)| *id == mount.id).count();
-        if others >= limits::POOLS {
-            return Err(unavailable(format!(
-                "a mount can have {} databases only",
-                limits::POOLS
-            )));
-        }
-        // Somebody may have made it meanwhile.
-        if let Some(pool) = pools
-            .get(&key)
-            .filter(|pool| same(&pool.target, &made.target))
-        {
-            return Ok(pool.clone());
-        }
-        let replaced = pools.insert(key, made.clone());
-        drop(pools);
+        let replaced = {
+            let mut pools = lock(&self.pools);
+            // Somebody may have made it meanwhile.
+            if let Some(pool) = pools.get(&key, &made.target) {
+                return Ok(pool);
+            }
+            if !pools.has_room_for(&key) {
+                return Err(unavailable(format!(
+                    "a mount can have {} databases only",
+                    limits::POOLS
+                )));
+            }
+            if pools.era == era {
+                pools.by_key.insert(key, made.clone())
+            } else {
+                None
+            }
+        };
         drop(replaced);
         Ok(made)
     }
@@ -237,6 +243,8 @@ impl DatabasePools {
             idle: Mutex::default(),
             size,
             places: Semaphore::new(size as usize),
+            queue: Semaphore::new(limits::POOL_QUEUE),
+            moved: Mutex::new(Instant::now()),
         })
     }
 
@@ -280,7 +288,7 @@ impl DatabasePools {
 
     /// Closes the connection that has been idle for the longest time, whosever it is.
     fn close_oldest(&self) {
-        let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
+        let pools: Vec<_> = lock(&self.pools).by_key.values().cloned().collect();
         let oldest = |pool: &Arc<Pool>| lock(&pool.idle).first().map(|connection| connection.used);
         let Some((_, pool)) = pools
             .iter()
@@ -311,13 +319,17 @@ impl DatabasePools {
 
     fn remove(&self, gone: impl Fn(&Key) -> bool) {
         // Dropping connections takes its time: not under the lock.
-        let removed: Vec<_> = lock(&self.pools).extract_if(|key, _| gone(key)).collect();
+        let removed: Vec<_> = {
+            let mut pools = lock(&self.pools);
+            pools.era += 1;
+            pools.by_key.extract_if(|key, _| gone(key)).collect()
+        };
         drop(removed);
     }
 
     /// Closes connections that nobody used for a while, and forgets pools that are empty.
     pub(crate) fn sweep(&self) {
-        let pools: Vec<_> = lock(&self.pools).values().cloned().collect();
+        let pools: Vec<_> = lock(&self.pools).by_key.values().cloned().collect();
         for pool in &pools {
             let expired: Vec<_> = lock(&pool.idle)
                 .extract_if(.., |connection| pool.expired(connection))
@@ -327,13 +339,54 @@ impl DatabasePools {
         drop(pools);
         let unused = |pool: &Arc<Pool>| Arc::strong_count(pool) == 1 && lock(&pool.idle).is_empty();
         let removed: Vec<_> = lock(&self.pools)
+            .by_key
             .extract_if(|_, pool| unused(pool))
             .collect();
         drop(removed);
     }
 }
 
+impl Pools {
+    fn get(&self, key: &Key, target: &Target) -> Option<Arc<Pool>> {
+        self.by_key
+            .get(key)
+            .filter(|pool| same(&pool.target, target))
+            .cloned()
+    }
+
+    /// Replacing a pool needs none.
+    fn has_room_for(&self, key: &Key) -> bool {
+        let of_mount = |have: &&Key| have.0 == key.0;
+        self.by_key.contains_key(key) || self.by_key.keys().filter(of_mount).count() < limits::POOLS
+    }
+}
+
 impl Pool {
+    /// A place for one connection. Each who waits for one holds an instance: of a crowd before a database that does not
+    /// answer, most are sent away.
+    async fn place(&self, until: Instant) -> Result<SemaphorePermit<'_>, PluginError> {
+        let place = match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                let queued = self.queue.try_acquire();
+                let until = match queued {
+                    Ok(_) => until,
+                    Err(_) => until.min(*lock(&self.moved) + limits::POOL_STALLED),
+                };
+                let place = timeout_at(until, self.places.acquire()).await;
+                place.ok().and_then(Result::ok)
+            }
+        };
+        let place = place.ok_or_else(|| {
+            unavailable(format!(
+                "all {} connections to database {:?} are in use",
+                self.size, self.target.name
+            ))
+        })?;
+        *lock(&self.moved) = Instant::now();
+        Ok(place)
+    }
+
     /// The most recently used idle connection that is not too old.
     fn take(&self) -> Option<Connection> {
         let mut expired = Vec::new();

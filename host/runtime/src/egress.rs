@@ -1,14 +1,19 @@
 //! Where a database backend may connect to: what the operator named in the connection's configuration, and no more.
 //!
 //! The component's description says which fields of the configuration name servers. A host that stands in one of them
-//! is granted, at the ports that stand there too and at the backend's default port. What the name resolves to is checked
-//! again: a name must not lead to this machine or to the link (where clouds keep their metadata), unless it is written
+//! is granted, at the ports that stand there too and at the backend's default port: of a connection string that is where
+//! servers are named, and not its user, its password, its database or its options. What the name resolves to is checked
+//! again: a name must not lead to this machine, to the link or to where clouds keep their metadata, unless it is written
 //! as an address or as `localhost`.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::Value;
+
+// Where clouds keep their metadata besides the link.
+const ALIBABA_METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+const AMAZON_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// The destinations of one connection.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -38,31 +43,77 @@ impl Grants {
         grants
     }
 
+    /// A URL, Go's `user@tcp(host:port)/`, a list of `key=value`, or a list of servers.
     fn add(&mut self, text: &str) {
-        let part = |c: char| {
-            !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
-        };
-        for token in text.split(part).filter(|token| !token.is_empty()) {
-            if let Ok(address) = token.trim_matches(['[', ']']).parse::<IpAddr>() {
-                self.hosts.insert(address.to_string());
-                continue;
+        let text = text.trim();
+        let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        match text.split_once("://") {
+            Some((name, rest)) if name.chars().all(scheme) => self.add_url(rest),
+            _ => match tcp(text) {
+                Some(server) => self.add_servers(server),
+                None if text.contains('=') => self.add_pairs(text),
+                None => self.add_servers(text),
+            },
+        }
+    }
+
+    /// What stands behind the scheme.
+    fn add_url(&mut self, text: &str) {
+        let (text, query) = text.split_once('?').unwrap_or((text, ""));
+        let authority = text
+            .split_once('/')
+            .map_or(text, |(authority, _)| authority);
+        self.add_servers(
+            authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, servers)| servers),
+        );
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.for_each(|(key, value)| self.add_pair(key, value));
+    }
+
+    fn add_pairs(&mut self, mut text: &str) {
+        while let Some((key, rest)) = text.split_once('=') {
+            let Some((value, rest)) = value(rest.trim_start()) else {
+                return;
+            };
+            self.add_pair(key.trim(), &value);
+            text = rest;
+        }
+    }
+
+    /// What libpq takes for servers, in its own notation and in a URL's query.
+    fn add_pair(&mut self, key: &str, value: &str) {
+        if matches!(key, "host" | "hostaddr" | "port") {
+            self.add_servers(value);
+        }
+    }
+
+    /// `host`, `host:port` or `port`, separated by commas or blanks.
+    fn add_servers(&mut self, text: &str) {
+        let separator = |c: char| c == ',' || c.is_whitespace();
+        text.split(separator).for_each(|text| self.add_server(text));
+    }
+
+    fn add_server(&mut self, text: &str) {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
+            self.hosts.insert(address.to_string());
+        } else if let Ok(address) = text.parse::<SocketAddr>() {
+            self.hosts.insert(address.ip().to_string());
+            self.ports.insert(address.port());
+        } else if let Ok(port) = text.parse() {
+            self.ports.insert(port);
+        } else {
+            let (name, port) = text.split_once(':').unwrap_or((text, ""));
+            let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if name.is_empty() || !name.chars().all(good) {
+                return;
             }
-            if let Ok(address) = token.parse::<SocketAddr>() {
-                self.hosts.insert(address.ip().to_string());
-                self.ports.insert(address.port());
-                continue;
-            }
-            for piece in token.split(':').filter(|piece| !piece.is_empty()) {
-                match piece.parse() {
-                    Ok(port) => {
-                        self.ports.insert(port);
-                    }
-                    Err(_) => {
-                        self.hosts
-                            .insert(piece.trim_matches(['[', ']']).to_ascii_lowercase());
-                    }
-                }
-            }
+            self.hosts.insert(name.to_ascii_lowercase());
+            self.ports.extend(port.parse::<u16>());
         }
     }
 
@@ -95,12 +146,14 @@ impl Grants {
                     || v4.is_unspecified()
                     || v4.is_multicast()
                     || v4.is_broadcast()
+                    || v4 == ALIBABA_METADATA
             }
             IpAddr::V6(v6) => {
                 v6.is_loopback()
                     || v6.is_unicast_link_local()
                     || v6.is_unspecified()
                     || v6.is_multicast()
+                    || v6 == AMAZON_METADATA
             }
         };
         if local {
@@ -110,6 +163,30 @@ impl Grants {
         }
         Ok(())
     }
+}
+
+/// The server in `user:password@tcp(server)/database`.
+fn tcp(text: &str) -> Option<&str> {
+    let text = text.rsplit_once('/').map_or(text, |(before, _)| before);
+    let address = text.rsplit_once('@').map_or(text, |(_, address)| address);
+    address.strip_prefix("tcp(")?.strip_suffix(')')
+}
+
+/// The first value of a list of `key=value`, and what comes after it. It may stand in quotes, and `\` takes the meaning
+/// from what follows. None if a quote is not closed.
+fn value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut chars = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+            '\'' if quoted => return Some((value, text.get(at + 1..)?)),
+            c if !quoted && c.is_ascii_whitespace() => return Some((value, text.get(at..)?)),
+            c => value.push(c),
+        }
+    }
+    (!quoted).then_some((value, ""))
 }
 
 #[cfg(test)]
@@ -145,6 +222,31 @@ mod tests {
             ("postgresql://u@[fe80::1]/app", "fe80::2", 5432, false),
             ("tcp(10.0.0.1:3306)/", "10.0.0.1", 3306, true),
             ("", "db", 5432, false),
+            // Only what stands where servers do.
+            ("postgresql://u:evil.com@db/app?connect_timeout=10", "db", 5432, true),
+            ("postgresql://u:evil.com@db/app?connect_timeout=10", "evil.com", 5432, false),
+            ("postgresql://u:evil.com@db/app?connect_timeout=10", "u", 5432, false),
+            ("postgresql://u:evil.com@db/app?connect_timeout=10", "app", 5432, false),
+            ("postgresql://u:evil.com@db/app?connect_timeout=10", "db", 10, false),
+            ("postgresql://u:evil.com@db/app?application_name=evil.com", "evil.com", 5432, false),
+            ("postgresql://u:p@evil.com@db:1/app", "evil.com", 1, false),
+            ("postgresql://u:p@evil.com@db:1/app", "db", 1, true),
+            ("postgresql://u@/app?host=x,y&port=7", "y", 7, true),
+            ("postgresql://db/app#evil.com", "evil.com", 5432, false),
+            ("user=u password='x host=evil.com' host=db", "evil.com", 5432, false),
+            ("user=u password='x host=evil.com' host=db", "db", 5432, true),
+            (r"password=x\ host=evil.com host = 'db'", "evil.com", 5432, false),
+            (r"password=x\ host=evil.com host = 'db'", "db", 5432, true),
+            ("host=a,b hostaddr=10.0.0.1,::1 port=1,2", "::1", 2, true),
+            ("host=db options=-cport=9", "db", 9, false),
+            ("host=db password='open host=evil.com", "evil.com", 5432, false),
+            ("u:evil.com=x@tcp(db:3306)/app?timeout=10s", "db", 3306, true),
+            ("u:evil.com=x@tcp(db:3306)/app?timeout=10s", "evil.com", 3306, false),
+            ("u:evil.com=x@tcp(db:3306)/app?timeout=10s", "app", 3306, false),
+            ("a.example, b.example:7\tc.example", "b.example", 7, true),
+            ("a.example, b.example:7\tc.example", "c.example", 7, true),
+            ("u@evil.com", "evil.com", 5432, false),
+            ("db.example/evil.com", "evil.com", 5432, false),
         ];
         for (text, host, port, granted) in table {
             assert_eq!(
@@ -180,6 +282,9 @@ mod tests {
             ("db.example", "169.254.169.254", false),
             ("db.example", "fe80::1", false),
             ("db.example", "0.0.0.0", false),
+            ("db.example", "100.100.100.200", false),
+            ("db.example", "fd00:ec2::254", false),
+            ("db.example", "fd00:ec2::255", true),
             ("localhost", "127.0.0.1", true),
             ("localhost", "::1", true),
             ("localhost", "169.254.169.254", false),

@@ -1,5 +1,7 @@
 use coffer_barrier::BarrierError;
 
+use crate::limits;
+
 pub use crate::bindings::plugin::coffer::plugin::types::{Error as PluginError, ErrorKind};
 
 /// Why a component cannot be used.
@@ -19,6 +21,9 @@ pub enum LoadError {
     /// It is no component, imports what the host does not offer, or lacks what its world exports.
     #[error("the component does not fit the contract: {0}")]
     Contract(String),
+    /// What it says of itself is refused.
+    #[error("the component's description is refused: {0}")]
+    Description(String),
     /// It failed to describe itself.
     #[error("the component failed to describe itself: {0}")]
     Describe(String),
@@ -33,6 +38,13 @@ pub enum CallError {
     /// It wanted more memory than it may have.
     #[error("memory limit of {0} bytes exceeded")]
     Memory(usize),
+    /// It read and wrote more than fits into one transaction.
+    #[error(
+        "storage budget exceeded: one call may read and write {} keys and {} bytes; more takes several calls",
+        limits::CALL_KEYS,
+        limits::CALL_STORAGE
+    )]
+    Storage,
     /// It called itself too deeply.
     #[error("stack overflow")]
     Stack,

@@ -14,6 +14,7 @@ use wasmtime::Store;
 use crate::bindings::plugin::Plugin as Exports;
 use crate::component::{Component, Kind};
 use crate::plugin::{Caller, MountContext};
+use crate::shares::Shares;
 use crate::state::State;
 use crate::{CallError, LoadError, limits};
 
@@ -31,6 +32,10 @@ pub(crate) struct Instance {
     pub exports: Exports,
     component: Arc<Component>,
     calls: u32,
+    // How often instances had been dropped when the call began that it serves.
+    era: u64,
+    // None while it is idle.
+    turn: Option<OwnedSemaphorePermit>,
     // After the store: only then is there room for another.
     _slot: OwnedSemaphorePermit,
 }
@@ -38,6 +43,7 @@ pub(crate) struct Instance {
 pub(crate) struct Instances {
     idle: Mutex<Idle>,
     slots: Arc<Semaphore>,
+    shares: Shares,
 }
 
 impl Instances {
@@ -45,6 +51,7 @@ impl Instances {
         Self {
             idle: Mutex::default(),
             slots: Arc::new(Semaphore::new(limits::INSTANCES as usize)),
+            shares: Shares::default(),
         }
     }
 
@@ -52,21 +59,31 @@ impl Instances {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too many.
+    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too
+    /// many, or too many of this mount.
     pub async fn take(
         &self,
         component: &Arc<Component>,
         mount: &MountContext,
         caller: &Caller,
     ) -> Result<Instance, CallError> {
-        let kept = match caller {
-            Caller::Anonymous => None,
-            _ => self.idle().take(&key(component, mount, caller)),
+        let turn = self.shares.turn(&mount.id).await;
+        let turn = turn.ok_or_else(ended)?;
+        let (era, kept) = {
+            let mut idle = self.idle();
+            let kept = match caller {
+                Caller::Anonymous => None,
+                _ => idle.take(&key(component, mount, caller)),
+            };
+            (idle.era, kept)
         };
-        match kept {
-            Some(instance) => Ok(instance),
-            None => self.fresh(component, mount).await,
-        }
+        let mut instance = match kept {
+            Some(instance) => instance,
+            None => self.fresh(component, mount).await?,
+        };
+        instance.turn = Some(turn);
+        instance.era = era;
+        Ok(instance)
     }
 
     async fn fresh(
@@ -91,7 +108,7 @@ impl Instances {
                 self.slots.clone().acquire_owned().await
             }
         };
-        let slot = slot.map_err(|_| CallError::Trap("the runtime has ended".to_owned()))?;
+        let slot = slot.map_err(|_| ended())?;
         let mut store = component.store();
         store.data_mut().memory.limit = mount.memory.min(limits::MAX_MEMORY);
         match pre.instantiate_async(&mut store).await {
@@ -100,6 +117,8 @@ impl Instances {
                 exports,
                 component: component.clone(),
                 calls: 0,
+                era: 0,
+                turn: None,
                 _slot: slot,
             }),
             Err(error) => Err(store.data_mut().failed(&error)),
@@ -115,6 +134,7 @@ impl Instances {
             // Else somebody may be waiting for its slot.
             && self.slots.available_permits() > 0;
         if keep {
+            instance.turn = None;
             let key = key(&instance.component, mount, &caller);
             // Dropping an instance cleans its memory: not under the lock.
             let superfluous = self.idle().put(key, instance);
@@ -122,15 +142,22 @@ impl Instances {
         }
     }
 
-    /// Drops the idle instances of one mount.
+    /// Drops the idle instances of one mount. Those that serve a call end with it.
     pub fn drop_mount(&self, mount: &str) {
-        let dropped = self.idle().remove(|key, _| &*key.mount == mount);
-        drop(dropped);
+        self.end(|key| &*key.mount == mount);
     }
 
-    /// Drops all idle instances.
+    /// Drops all idle instances. Those that serve a call end with it.
     pub fn clear(&self) {
-        let dropped = self.idle().remove(|_, _| true);
+        self.end(|_| true);
+    }
+
+    fn end(&self, gone: impl Fn(&Key) -> bool) {
+        let dropped = {
+            let mut idle = self.idle();
+            idle.era += 1;
+            idle.remove(|key, _| gone(key))
+        };
         drop(dropped);
     }
 
@@ -140,7 +167,12 @@ impl Instances {
             .idle()
             .remove(|_, since| since.elapsed() >= limits::IDLE_TIME);
         drop(dropped);
+        self.shares.sweep();
     }
+}
+
+fn ended() -> CallError {
+    CallError::Trap("the runtime has ended".to_owned())
 }
 
 fn key(component: &Arc<Component>, mount: &MountContext, caller: &Caller) -> Key {
@@ -158,6 +190,8 @@ struct Idle {
     by_key: HashMap<Key, Vec<Kept>>,
     by_age: BTreeMap<u64, Key>,
     next_age: u64,
+    /// What was taken in an earlier era is not taken back: it holds what was to be forgotten.
+    era: u64,
 }
 
 struct Kept {
@@ -184,7 +218,7 @@ impl Idle {
             .by_key
             .get(&key)
             .is_some_and(|all| all.len() >= limits::IDLE_PER_CALLER);
-        if crowded {
+        if crowded || instance.era != self.era {
             return Some(instance);
         }
         let age = self.next_age;

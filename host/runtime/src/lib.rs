@@ -12,6 +12,7 @@ mod bindings;
 mod catalog;
 mod component;
 mod database;
+mod description;
 mod egress;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod limits;
 mod plugin;
 mod precompiled;
 mod response;
+mod shares;
 mod state;
 mod tls;
 

@@ -11,6 +11,8 @@ pub const TICKS_BEFORE_SLEEP: u32 = 40;
 pub const INSTANCES: u32 = 512;
 /// Of these, idle ones that wait for their caller to come back.
 pub const IDLE: usize = 256;
+/// Calls that one mount runs at the same time: a quarter of the instances.
+pub const CALLS_PER_MOUNT: usize = INSTANCES as usize / 4;
 /// Idle instances of one mount and caller.
 pub const IDLE_PER_CALLER: usize = 4;
 /// An instance that has grown beyond this many bytes of memory is not kept.
@@ -19,8 +21,9 @@ pub const IDLE_MEMORY: usize = 8 << 20;
 pub const CALLS_PER_INSTANCE: u32 = 1000;
 /// An idle instance is dropped after that long.
 pub const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Live instances of database backends.
-pub const BACKENDS: u32 = 256;
+/// Live instances of database backends: one for each call that may run, so that a mount has no more than its share of
+/// these either. Who finds none free closes an idle one.
+pub const BACKENDS: u32 = INSTANCES;
 /// Components that are compiled and described at the same time: compiling takes all the processors that there are.
 pub const LOADING: u32 = 2;
 
@@ -45,6 +48,15 @@ pub const KEEP_RESIDENT: usize = 1 << 20;
 /// Memories whose last component is remembered, so that its next instance finds its image mapped.
 pub const WARM_SLOTS: u32 = 64;
 
+/// Paths that a component declares.
+pub const PATHS: usize = 1000;
+/// Fields of one path, and of a database's configuration.
+pub const FIELDS: usize = 256;
+/// Operations of one path: there are no more.
+pub const OPERATIONS: usize = 5;
+/// The name of a component or a field, and a version, in bytes.
+pub const NAME: usize = 128;
+
 /// One call, unless the mount says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// `describe` of a component that is loaded.
@@ -66,10 +78,18 @@ pub const VALUE: usize = 1 << 20;
 pub const SCAN: u32 = 10_000;
 /// Names of one directory listing.
 pub const CHILDREN: u32 = 100_000;
-/// Random bytes of one call.
+/// Storage keys that one call may read and write: each is kept until its transaction ends.
+pub const CALL_KEYS: usize = 200_000;
+/// Bytes of storage that one call may read and write, keys included.
+pub const CALL_STORAGE: usize = 64 << 20;
+/// Random bytes asked for at a time.
 pub const RANDOM: u32 = 65_536;
 /// A log message, in bytes.
 pub const LOG: usize = 4096;
+/// Messages that one call may log.
+pub const CALL_LOG_LINES: usize = 1000;
+/// Bytes that one call may log.
+pub const CALL_LOG: usize = 256 << 10;
 /// What a lease keeps for its plugin, in bytes.
 pub const INTERNAL: usize = 64 << 10;
 /// A lease's group, in bytes.
@@ -81,6 +101,11 @@ pub const POOLS: usize = 4096;
 pub const CONNECTIONS: u32 = 4;
 /// The most that it may say.
 pub const MAX_CONNECTIONS: u32 = 64;
+/// Calls that wait for a connection of one database as long as they can. With those that have one, fewer than
+/// [`CALLS_PER_MOUNT`]: a database that hangs leaves room for the others of its mount.
+pub const POOL_QUEUE: usize = 32;
+/// Calls beyond these wait only while the queue moves: until no connection was handed on for so long.
+pub const POOL_STALLED: Duration = Duration::from_secs(1);
 /// A database connection that nobody used for so long is closed.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
 /// What is left of a call's deadline after a database did not answer, so that the plugin can still say so.

@@ -340,6 +340,7 @@ impl Plugins {
             touched: false,
             lease: None,
         };
+        store.data_mut().begin();
         store.data_mut().call = Some(Box::new(here));
         let result = timeout_at(deadline, call(exports, store)).await;
         let state = store.data_mut();

@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub connection: Option<String>,
     pub memory: MemoryLimit,
     pub call: Option<Box<Call>>,
+    /// What the call has used up.
+    pub spent: Spent,
     /// Why a host function ended the guest.
     pub failure: Option<CallError>,
     pub table: ResourceTable,
@@ -64,10 +66,18 @@ impl State {
                 exceeded: false,
             },
             call: None,
+            spent: Spent::default(),
             failure: None,
             table,
             grants: Arc::default(),
         }
+    }
+
+    /// Nothing of an earlier call counts against the one that comes now.
+    pub fn begin(&mut self) {
+        self.memory.exceeded = false;
+        self.spent = Spent::default();
+        self.failure = None;
     }
 
     /// The call, or a trap where there is none: in `describe`, and in a database backend.
@@ -92,6 +102,17 @@ impl State {
             None => CallError::of(error),
         }
     }
+}
+
+/// What one call has used of what the host keeps or does for it.
+#[derive(Default)]
+pub(crate) struct Spent {
+    /// Storage keys read and written, and listings.
+    pub keys: usize,
+    /// Bytes of storage read and written, keys included.
+    pub stored: usize,
+    pub log_lines: usize,
+    pub log_bytes: usize,
 }
 
 /// Refuses memory beyond the limit, and remembers that it did.

@@ -1,4 +1,4 @@
-//! Database backends: their connections, their pools, and where they may connect to.
+//! Database backends: their connections, what those may carry, and where they may lead.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +10,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use coffer_runtime::MountContext;
@@ -18,152 +17,10 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use support::{Fixture, fixture, mount, token};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use support::database::{Server, ask, db, with};
+use support::{fixture, mount, token};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-
-/// A server of the protocol that the guest `backend` speaks.
-#[derive(Clone, Default)]
-struct Server {
-    connections: Arc<AtomicUsize>,
-    open: Arc<AtomicUsize>,
-}
-
-impl Server {
-    /// Returns its address.
-    async fn start(&self, tls: Option<TlsAcceptor>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let server = self.clone();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (server, tls) = (server.clone(), tls.clone());
-                tokio::spawn(async move {
-                    server.connections.fetch_add(1, Ordering::SeqCst);
-                    server.open.fetch_add(1, Ordering::SeqCst);
-                    match tls {
-                        None => serve(stream).await,
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream).await;
-                            }
-                        }
-                    }
-                    server.open.fetch_sub(1, Ordering::SeqCst);
-                });
-            }
-        });
-        address
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-
-    async fn until_open(&self, count: usize) {
-        while self.open.load(Ordering::SeqCst) != count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) {
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    while stream.read_line(&mut line).await.is_ok_and(|len| len > 0) {
-        let answer = match line.split_whitespace().nth(2) {
-            // Until the client has had enough.
-            Some("hang") => {
-                let _ = stream.read_line(&mut line).await;
-                return;
-            }
-            Some("hangup") => return,
-            Some("fail") => "permission denied for the role\n",
-            _ => "ok\n",
-        };
-        if let Some("slow") = line.split_whitespace().nth(2) {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        if stream.get_mut().write_all(answer.as_bytes()).await.is_err()
-            || stream.get_mut().flush().await.is_err()
-        {
-            return;
-        }
-        line.clear();
-    }
-}
-
-fn db(url: &str) -> Value {
-    json!({"name": "db", "config": {"url": url}})
-}
-
-fn with(mut data: Value, more: Value) -> Value {
-    data.as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    data
-}
-
-async fn ask(
-    fixture: &Fixture,
-    mount: &Arc<MountContext>,
-    path: &str,
-    data: Value,
-) -> Result<Value, String> {
-    fixture.ask(mount, token("t"), path, data).await
-}
-
-#[tokio::test]
-async fn a_connection_is_kept_and_shared_by_the_mounts_callers() {
-    let (fixture, server) = (fixture().await, Server::default());
-    let (mount, other) = (Arc::new(mount("db")), Arc::new(support::mount("other")));
-    let url = server.start(None).await;
-    let answer = ask(&fixture, &mount, "db/username", db(&url)).await;
-    assert_eq!(answer, Ok(json!({"username": "v-d-r-1"})));
-    assert_eq!(server.connections(), 0, "a name needs no connection");
-    ask(&fixture, &mount, "db/ping", db(&url)).await.unwrap();
-    ask(&fixture, &mount, "db/create", db(&url)).await.unwrap();
-    fixture
-        .ask(&mount, token("another"), "db/create", db(&url))
-        .await
-        .unwrap();
-    assert_eq!(server.connections(), 1);
-    // What the database refuses is told, and costs no connection.
-    let refused = ask(
-        &fixture,
-        &mount,
-        "db/create",
-        with(db(&url), json!({"statements": ["fail"]})),
-    )
-    .await;
-    assert_eq!(
-        refused,
-        Err("ErrorKind::InvalidRequest: permission denied for the role".to_owned())
-    );
-    ask(&fixture, &mount, "db/create", db(&url)).await.unwrap();
-    assert_eq!(server.connections(), 1);
-    ask(&fixture, &other, "db/ping", db(&url)).await.unwrap();
-    assert_eq!(server.connections(), 2, "another mount has its own");
-    // Another configuration is another pool, and the old one's connection is closed.
-    ask(
-        &fixture,
-        &mount,
-        "db/ping",
-        with(db(&url), json!({"config": {"url": url, "x": 1}})),
-    )
-    .await
-    .unwrap();
-    assert_eq!(server.connections(), 3);
-    server.until_open(2).await;
-    ask(&fixture, &mount, "db/close", json!({"name": "db"}))
-        .await
-        .unwrap();
-    server.until_open(1).await;
-    fixture.plugins.clear();
-    server.until_open(0).await;
-}
 
 #[tokio::test]
 async fn calls_outside_forbid_a_second_run() {
@@ -251,96 +108,6 @@ async fn a_database_that_hangs_is_reported_by_the_plugin_in_time() {
     );
     server.until_open(0).await;
     ask(&fixture, &mount, "db/ping", db(&url)).await.unwrap();
-}
-
-#[tokio::test]
-async fn no_more_connections_than_configured() {
-    let (fixture, server) = (Arc::new(fixture().await), Server::default());
-    let mount = Arc::new(mount("db"));
-    let url = server.start(None).await;
-    let slow = with(
-        db(&url),
-        json!({"max_connections": 2, "statements": ["slow"]}),
-    );
-    let calls = (0..6).map(|caller| {
-        let (fixture, mount, slow) = (fixture.clone(), mount.clone(), slow.clone());
-        tokio::spawn(async move {
-            fixture
-                .ask(&mount, token(&caller.to_string()), "db/create", slow)
-                .await
-        })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        call.await.unwrap().unwrap();
-    }
-    assert_eq!(server.connections(), 2);
-    // While both are in use, a name can still be had, and who cannot wait is told.
-    let hang = with(
-        db(&url),
-        json!({"max_connections": 2, "statements": ["hang"]}),
-    );
-    let hanging: Vec<_> = (0..2)
-        .map(|caller| {
-            let (fixture, mount, hang) = (fixture.clone(), mount.clone(), hang.clone());
-            tokio::spawn(async move {
-                fixture
-                    .ask(&mount, token(&caller.to_string()), "db/create", hang)
-                    .await
-            })
-        })
-        .collect();
-    let short = Arc::new(MountContext {
-        deadline: Duration::from_millis(400),
-        ..support::mount("db")
-    });
-    let ping = async || {
-        ask(
-            &fixture,
-            &short,
-            "db/ping",
-            with(db(&url), json!({"max_connections": 2})),
-        )
-        .await
-    };
-    let busy = loop {
-        if let Err(error) = ping().await {
-            break error;
-        }
-    };
-    assert_eq!(
-        busy,
-        "ErrorKind::Unavailable: all 2 connections to database \"db\" are in use"
-    );
-    ask(
-        &fixture,
-        &mount,
-        "db/username",
-        with(db(&url), json!({"max_connections": 2})),
-    )
-    .await
-    .unwrap();
-    hanging.iter().for_each(tokio::task::JoinHandle::abort);
-    server.until_open(0).await;
-}
-
-#[tokio::test]
-async fn a_connection_is_retired_when_its_lifetime_is_over() {
-    let (fixture, server) = (fixture().await, Server::default());
-    let mount = Arc::new(mount("db"));
-    let data = with(db(&server.start(None).await), json!({"max_lifetime": 1}));
-    ask(&fixture, &mount, "db/ping", data.clone())
-        .await
-        .unwrap();
-    let started = Instant::now();
-    while server.connections() == 1 {
-        assert!(started.elapsed() < Duration::from_secs(5));
-        ask(&fixture, &mount, "db/ping", data.clone())
-            .await
-            .unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(started.elapsed() > Duration::from_millis(900));
-    server.until_open(1).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::bindings::plugin::coffer::plugin::{clock, log, random, types, users};
 use crate::limits;
-use crate::state::State;
+use crate::state::{Spent, State};
 
 impl types::Host for State {}
 impl users::Host for State {}
@@ -29,8 +29,25 @@ impl random::Host for State {
 
 impl log::Host for State {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let full = |spent: &Spent| {
+            spent.log_lines > limits::CALL_LOG_LINES || spent.log_bytes > limits::CALL_LOG
+        };
+        if full(&self.spent) {
+            return Ok(());
+        }
         let end = message.floor_char_boundary(limits::LOG);
-        let message = message.get(..end).unwrap_or_default().escape_debug();
+        self.spent.log_lines += 1;
+        self.spent.log_bytes += end;
+        let (level, message) = if full(&self.spent) {
+            let (lines, bytes) = (limits::CALL_LOG_LINES, limits::CALL_LOG);
+            let dropped = format!(
+                "what else this call logs is dropped: {lines} messages and {bytes} bytes are allowed"
+            );
+            (log::Level::Warn, dropped)
+        } else {
+            let message = message.get(..end).unwrap_or_default();
+            (level, message.escape_debug().to_string())
+        };
         let plugin = &*self.component;
         let mount = match &self.call {
             Some(call) => call.mount.info.path.as_str(),

@@ -64,6 +64,23 @@ macro_rules! answer {
 }
 
 impl State {
+    /// Counts what is read or written, and ends a guest for which that is too much: its transaction keeps all of it.
+    fn spend(&mut self, keys: usize, bytes: usize) -> wasmtime::Result<()> {
+        self.spent.keys += keys;
+        self.spent.stored += bytes;
+        if self.spent.keys > limits::CALL_KEYS || self.spent.stored > limits::CALL_STORAGE {
+            return Err(self.fail(CallError::Storage));
+        }
+        Ok(())
+    }
+
+    /// Names are not kept: a listing counts as one key, however long it is.
+    fn listed(&mut self, names: Result<Vec<String>, BarrierError>) -> Answer<Vec<String>> {
+        let bytes = names.iter().flatten().map(String::len).sum();
+        self.spend(1, bytes)?;
+        self.barrier(names)
+    }
+
     fn barrier<T>(&mut self, result: Result<T, BarrierError>) -> Answer<T> {
         match result {
             Ok(value) => Ok(Ok(value)),
@@ -76,6 +93,7 @@ impl State {
 impl storage::Host for State {
     async fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
         answer!(check(&key));
+        self.spend(1, key.len())?;
         let call = self.call()?;
         let key = call.mount.key(&key);
         // Moved out, not copied; wasmtime copies it into the guest.
@@ -84,6 +102,9 @@ impl storage::Host for State {
             .get(&key)
             .await
             .map(|value| value.map(|mut value| std::mem::take(&mut *value)));
+        if let Ok(Some(value)) = &value {
+            self.spend(0, value.len())?;
+        }
         self.barrier(value)
     }
 
@@ -97,6 +118,7 @@ impl storage::Host for State {
             );
             return Ok(Err(invalid(message)));
         }
+        self.spend(1, key.len() + value.len())?;
         let call = self.call()?;
         let key = call.mount.key(&key);
         call.txn.put(key, value);
@@ -105,6 +127,7 @@ impl storage::Host for State {
 
     async fn delete(&mut self, key: String) -> Answer<()> {
         answer!(check(&key));
+        self.spend(1, key.len())?;
         let call = self.call()?;
         let key = call.mount.key(&key);
         call.txn.delete(key);
@@ -130,7 +153,7 @@ impl storage::Host for State {
             keys.iter_mut().for_each(|key| drop(key.drain(..root)));
             keys
         });
-        self.barrier(keys)
+        self.listed(keys)
     }
 
     async fn children(
@@ -155,7 +178,7 @@ impl storage::Host for State {
                 limit.min(limits::CHILDREN) as usize,
             )
             .await;
-        self.barrier(names)
+        self.listed(names)
     }
 }
 

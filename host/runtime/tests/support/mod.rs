@@ -8,6 +8,8 @@
     unreachable_pub
 )]
 
+pub mod database;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,7 @@
 //! A plugin that does what the request's path says: well, badly, or with malice.
 
+mod malice;
+
 use std::cell::RefCell;
 
 use coffer::plugin::types::{Error, ErrorKind};
@@ -35,29 +37,6 @@ fn raw(data: String) -> Result<Response, Error> {
         auth: None,
         ttl: 0,
     })
-}
-
-/// Exhausts the stack that the host gives.
-#[inline(never)]
-fn recurse(depth: u64) -> u64 {
-    if depth == u64::MAX {
-        0
-    } else {
-        recurse(depth + 1)
-            .rotate_left(depth as u32 & 63)
-            .wrapping_mul(depth | 1)
-    }
-}
-
-/// Exhausts the stack that a guest has in its own memory.
-#[inline(never)]
-fn recurse_in_memory(depth: u64) -> u64 {
-    let frame = std::hint::black_box([depth; 64]);
-    if depth == u64::MAX {
-        frame[0]
-    } else {
-        recurse_in_memory(depth + 1) + frame[(depth % 64) as usize]
-    }
 }
 
 fn lease(data: &Value) -> effects::LeaseRequest {
@@ -126,30 +105,6 @@ fn serve(request: &Request) -> Result<Response, Error> {
             all.push(text("secret"));
             answer(json!({ "remembered": all }))
         }),
-        // Malice.
-        "spin" => loop {
-            std::hint::black_box(0);
-        },
-        "allocate" => {
-            let mut all = Vec::new();
-            loop {
-                all.push(std::hint::black_box(vec![1u8; 1 << 20]));
-            }
-        }
-        "recurse" => answer(json!({ "depth": recurse(0) })),
-        "recurse-in-memory" => answer(json!({ "depth": recurse_in_memory(0) })),
-        "panic" => panic!("the plugin panics"),
-        "large" => raw(format!(
-            "{{\"x\":\"{}\"}}",
-            "x".repeat(number("len") as usize)
-        )),
-        "large-warnings" => {
-            let warning = "x".repeat(1 << 20);
-            Ok(Response {
-                warnings: vec![warning; number("len") as usize],
-                ..answer(json!({}))?
-            })
-        }
         // The imports.
         "get" => {
             let value = storage::get(&text("key"))?;
@@ -226,7 +181,9 @@ fn serve(request: &Request) -> Result<Response, Error> {
         }
         "random" => answer(json!({ "bytes": random::bytes(number("len") as u32) })),
         "log" => {
-            log::write(log::Level::Info, &text("message"));
+            for _ in 0..number("count") {
+                log::write(log::Level::Info, &text("message"));
+            }
             answer(json!({}))
         }
         "now" => answer(json!({ "now": coffer::plugin::clock::now() })),
@@ -247,9 +204,11 @@ fn serve(request: &Request) -> Result<Response, Error> {
             databases::close(&text("name"));
             answer(json!({}))
         }
-        other => Err(Error {
-            kind: ErrorKind::NotFound,
-            message: format!("unsupported path {other:?}"),
+        other => malice::serve(other, &data).unwrap_or_else(|| {
+            Err(Error {
+                kind: ErrorKind::NotFound,
+                message: format!("unsupported path {other:?}"),
+            })
         }),
     }
 }
