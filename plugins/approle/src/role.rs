@@ -352,9 +352,10 @@ pub(crate) fn read_setting(request: &Request) -> Result<Response> {
 pub(crate) fn write_setting(request: &Request) -> Result<Response> {
     let settings = settings(request)?;
     let (name, before) = required(request)?;
+    let given = request.data()?;
     if !settings
         .iter()
-        .any(|setting| request.data().contains_key(setting.field))
+        .any(|setting| given.contains_key(setting.field))
     {
         let field = settings.first().map_or("", |setting| setting.field);
         return Err(Error::invalid(format!("missing {field}")));

@@ -161,10 +161,7 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
 
 /// A JSON object of strings, in a text; or the object itself.
 fn metadata(request: &Request) -> Result<BTreeMap<String, String>> {
-    if matches!(
-        request.data().get(p::METADATA.name()),
-        Some(Value::Object(_))
-    ) {
+    if let Some(Value::Object(_)) = request.data()?.get(p::METADATA.name()) {
         return Ok(request.get(p::METADATA_MAP)?.unwrap_or_default());
     }
     match request.get(p::METADATA)? {

@@ -98,11 +98,8 @@ fn patch(request: &Request) -> Result<Response> {
             .collect();
         secret::merge(&mut merged, &patch);
         secret.custom_metadata = Some(texts(&merged)?);
-    } else if request
-        .data()
-        .get("custom_metadata")
-        .is_some_and(Value::is_null)
-    {
+    }
+    if request.is_null(CUSTOM) {
         secret.custom_metadata = None;
     }
     secret.store(&path)?;

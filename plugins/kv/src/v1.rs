@@ -57,11 +57,11 @@ fn read(request: &Request) -> Result<Response> {
 
 fn write(request: &Request) -> Result<Response> {
     let key = key(request)?;
-    let data = request.data();
+    let data = request.data()?;
     if data.is_empty() {
         return Err(Error::invalid("missing data fields"));
     }
-    storage::put_json(&key, data)?;
+    storage::put_json(&key, &data)?;
     Ok(Response::empty())
 }
 
