@@ -218,6 +218,13 @@ fn version_1() {
                 "renewable": false};
         "PUT kv/a", {"ttl": "30s", "x": 2} => 204;
         "GET kv/a" => 200, {"data": {"x": 2, "ttl": "30s"}, "lease_duration": 30};
+        "POST kv/b", {"ttl": "", "x": {"n": 12345678901234567890_u64}} => 204;
+        "GET kv/b" => 200, {"data": {"ttl": "", "x": {"n": 12345678901234567890_u64}}, "lease_duration": 0};
+        "DELETE kv/b" => 204;
+        "GET kv/" => 404, {"errors": []};
+        "GET kv/x/" => 404, {"errors": []};
+        "POST kv/x/", {"a": 1} => 400, {"errors": ["cannot write to a path ending in '/'"]};
+        "DELETE kv/x/" => 204;
         "POST kv/dir/b", {"x": 1} => 204;
         "LIST kv/" => 200, {"data": {"keys": ["a", "dir/"]}};
         "POST kv/a", {} => 400, {"errors": ["~missing data fields"]};
