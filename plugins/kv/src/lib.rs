@@ -61,3 +61,6 @@ fn check_writable(request: &Request, name: &str) -> Result<()> {
 }
 
 coffer_sdk::export_plugin!(KV);
+
+#[cfg(test)]
+mod tests;
