@@ -9,11 +9,15 @@ use crate::{Error, Seconds};
 use coffer_duration::{in_bounds, parse_duration};
 
 /// What a parameter's value can be converted to.
-pub trait FromValue: Sized {
+pub trait FromValue: Sized + Default {
     /// What is expected, in words.
     const EXPECTED: &'static str;
     /// None if it does not fit.
     fn from_value(value: Value) -> Option<Self>;
+    /// What null stands for: the empty value. None: the same as a parameter that is not given.
+    fn null() -> Option<Self> {
+        Some(Self::default())
+    }
 }
 
 /// Converts a parameter's value. The error does not quote it: it may be a secret in the wrong place.
@@ -84,6 +88,9 @@ impl FromValue for Seconds {
             _ => None,
         }
         .map(Self)
+    }
+    fn null() -> Option<Self> {
+        None
     }
 }
 

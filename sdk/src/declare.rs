@@ -109,6 +109,11 @@ impl Path {
             .and_then(|(_, handler)| handler)
     }
 
+    /// Whether it is there for what no other path fits.
+    pub(crate) fn takes_anything(&self) -> bool {
+        self.pattern == "{*}"
+    }
+
     pub(crate) fn knows(&self, field: &str) -> bool {
         self.fields.iter().any(|decl| decl.name == field)
     }
@@ -215,7 +220,7 @@ impl Plugin {
         Self::new(contract::EngineKind::Auth, name, version, help)
     }
 
-    /// Its paths: the first that fits a request and has its operation answers.
+    /// Its paths: the first that fits a request and has its operation answers; `{*}` where no other one fits.
     #[must_use]
     pub const fn paths(mut self, paths: &'static [Path]) -> Self {
         self.paths = paths;

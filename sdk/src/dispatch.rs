@@ -52,6 +52,9 @@ fn route(plugin: &'static Plugin, request: contract::Request) -> Result<(&'stati
         let Some(captures) = path.captures(&request.path) else {
             continue;
         };
+        if fits && path.takes_anything() {
+            continue;
+        }
         if path.handler(request.operation).is_some() {
             let captures = captures
                 .into_iter()
@@ -137,11 +140,33 @@ mod tests {
             .write(|request| request.get(SIZE).map(|_| Response::empty())),
         Path::new("item/{name}/tree/{rest*}", "Below one.")
             .fields(&[NAME.decl(), REST.decl()])
-            .read(|request| Ok(Response::data(Value::Object(request.data().clone())))),
+            .read(|request| {
+                request
+                    .data()
+                    .map(|data| Response::data(Value::Object(data)))
+            }),
         Path::new("any", "Takes anything.").write(|request| Response::json(request.body())),
         // A second pattern for what another one has without the operation.
         Path::new("item/{name}", "One.").delete(|_| Ok(Response::empty())),
     ]);
+
+    static CATCH_ALL: Plugin = Plugin::secret("test", "1.0.0", "For tests.").paths(&[
+        Path::new("item", "One.").read(|_| Ok(Response::empty())),
+        Path::new("{*}", "All else.").write(|_| Ok(Response::empty())),
+    ]);
+
+    #[test]
+    fn a_catch_all_catches_what_nothing_else_fits() {
+        let host = Host::new();
+        host.call(&CATCH_ALL, Write, "other", json!({})).unwrap();
+        let refused = |operation, path: &str| {
+            host.call(&CATCH_ALL, operation, path, json!({}))
+                .unwrap_err()
+                .kind
+        };
+        assert_eq!(refused(Write, "item"), ErrorKind::UnsupportedOperation);
+        assert_eq!(refused(Read, "other"), ErrorKind::UnsupportedOperation);
+    }
 
     #[test]
     fn routes() {
@@ -236,14 +261,24 @@ mod tests {
         }
         let sized = |size| host.call(&PLUGIN, Write, "item/a", json!({ "size": size }));
         sized(json!("5")).unwrap();
-        sized(json!(null)).unwrap();
         sized(json!("hunter2")).unwrap_err();
+        // Null is given, and empty.
+        let data = host
+            .call(&PLUGIN, Read, "item/a", json!({ "size": null }))
+            .unwrap();
+        assert_eq!(data.value(), json!({"name": "a", "size": 0}));
+        for body in [r#"{"x":"\ud800"}"#, r#"{"x":1e400}"#] {
+            let error = host
+                .call_json(&PLUGIN, Read, "item/a/tree", body, "127.0.0.1")
+                .unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidRequest, "{body}");
+        }
         let request = |path: &str| {
             Request::new(
                 contract::Request {
                     operation: Read,
                     path: path.to_owned(),
-                    data: r#"{"size":"","name":"hunter2"}"#.to_owned(),
+                    data: r#"{"size":"","name":"hunter2","rest":null}"#.to_owned(),
                     caller: contract::Caller {
                         display_name: String::new(),
                         token: String::new(),
@@ -256,6 +291,15 @@ mod tests {
         let request = request("x").unwrap();
         assert_eq!(request.require(SIZE).unwrap_err().message, "missing size");
         assert!(request.has(NAME) && !request.has(REST));
+        assert!(request.is_null(REST) && !request.is_null(NAME));
+        assert_eq!(request.get(REST).unwrap().as_deref(), Some(""));
+        assert_eq!(request.require(REST).unwrap_err().message, "missing rest");
+        const LIFE: Field<crate::Seconds> = Field::duration("rest", "A duration.");
+        assert_eq!(
+            request.get(LIFE).unwrap(),
+            None,
+            "no duration is none given"
+        );
         assert!(!format!("{request:?}").contains("hunter2"));
     }
 

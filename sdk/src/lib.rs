@@ -43,6 +43,7 @@ mod field;
 pub mod mount;
 #[cfg(target_family = "wasm")]
 pub mod network;
+pub mod paging;
 mod request;
 mod response;
 pub mod storage;

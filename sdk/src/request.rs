@@ -1,4 +1,3 @@
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -22,7 +21,6 @@ pub struct Request {
     pub caller: Caller,
     captures: Vec<(&'static str, String)>,
     body: BTreeMap<String, Box<RawValue>>,
-    data: OnceCell<Map<String, Value>>,
 }
 
 /// Without what was sent: there may be secrets in it.
@@ -57,11 +55,11 @@ impl Request {
             caller,
             captures,
             body,
-            data: OnceCell::new(),
         })
     }
 
-    /// A parameter, from the path or the body; None if it was not given, or is null.
+    /// A parameter, from the path or the body; None if it was not given. Null is given, and means empty: see
+    /// [`FromValue::null`].
     ///
     /// # Errors
     /// Invalid, if it is of another type.
@@ -70,10 +68,10 @@ impl Request {
         let value = match (self.captured(name), self.body.get(name)) {
             (Some(text), _) => Value::String(text.to_owned()),
             (None, Some(raw)) => serde_json::from_str(raw.get()).map_err(unreadable)?,
-            (None, None) => Value::Null,
+            (None, None) => return Ok(None),
         };
         if value.is_null() {
-            Ok(None)
+            Ok(T::null())
         } else {
             convert(name, value).map(Some)
         }
@@ -87,13 +85,13 @@ impl Request {
         let name = field.name();
         let empty = match self.captured(name) {
             Some(text) => text.is_empty(),
-            None => self.body.get(name).is_some_and(|raw| raw.get() == "\"\""),
+            None => (self.body.get(name)).is_some_and(|raw| matches!(raw.get(), "\"\"" | "null")),
         };
         let given = if empty { None } else { self.get(field)? };
         given.ok_or_else(|| Error::invalid(format!("missing {name}")))
     }
 
-    /// Whether a parameter was given.
+    /// Whether a parameter was given, and is not null.
     pub fn has<T>(&self, field: Field<T>) -> bool {
         let in_body = || {
             self.body
@@ -101,6 +99,11 @@ impl Request {
                 .is_some_and(|raw| raw.get() != "null")
         };
         self.captured(field.name()).is_some() || in_body()
+    }
+
+    /// Whether a parameter was given as null.
+    pub fn is_null<T>(&self, field: Field<T>) -> bool {
+        self.body.contains_key(field.name()) && !self.has(field)
     }
 
     /// What the path has in the place of `{name}`.
@@ -116,20 +119,20 @@ impl Request {
         &self.body
     }
 
-    /// All parameters, those in the path included. A number that is too great for 64 bits becomes null here.
-    pub fn data(&self) -> &Map<String, Value> {
-        self.data.get_or_init(|| {
-            let parse = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
-            let body = self
-                .body
-                .iter()
-                .map(|(name, raw)| (name.clone(), parse(raw)));
-            let captures = self
-                .captures
-                .iter()
-                .map(|(name, text)| ((*name).to_owned(), Value::String(text.clone())));
-            body.chain(captures).collect()
-        })
+    /// All parameters, those in the path included. Numbers lose the digits that 64 bits have no room for.
+    ///
+    /// # Errors
+    /// Invalid, if something has no value: `1e400`, or half a character.
+    pub fn data(&self) -> Result<Map<String, Value>> {
+        let body = self.body.iter().map(|(name, raw)| {
+            let value = serde_json::from_str(raw.get()).map_err(unreadable)?;
+            Ok((name.clone(), value))
+        });
+        let captures = self
+            .captures
+            .iter()
+            .map(|(name, text)| Ok(((*name).to_owned(), Value::String(text.clone()))));
+        body.chain(captures).collect()
     }
 }
 

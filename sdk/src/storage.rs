@@ -62,12 +62,22 @@ const PAGE: usize = 10_000;
 
 /// All names right below `prefix`.
 pub fn list(prefix: &str) -> Result<Vec<String>> {
+    list_after(prefix, None, usize::MAX)
+}
+
+/// The names right below `prefix` that come after `after`, at most `limit`, however many that is.
+pub fn list_after(prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     loop {
-        let page = children(prefix, names.last().map(String::as_str), PAGE as u32)?;
-        let full = page.len() == PAGE;
+        let wanted = (limit - names.len()).min(PAGE);
+        let page = children(
+            prefix,
+            names.last().map(String::as_str).or(after),
+            wanted as u32,
+        )?;
+        let last = page.len() < wanted || wanted == 0;
         names.extend(page);
-        if !full {
+        if last {
             return Ok(names);
         }
     }

@@ -389,6 +389,9 @@ mod tests {
         }
         assert_eq!(storage::list("d/").unwrap(), ["a", "a-b", "a/", "a0"]);
         assert_eq!(storage::children("d/", Some("a-b"), 1).unwrap(), ["a/"]);
+        let listed = |after, limit| storage::list_after("d/", after, limit).unwrap();
+        assert_eq!(listed(Some("a"), 2), ["a-b", "a/"]);
+        assert_eq!(listed(None, 0), [""; 0]);
         assert_eq!(storage::list("").unwrap(), ["d/", "e"]);
         assert_eq!(
             storage::scan("d/a", Some("d/a-b"), 2).unwrap(),

@@ -87,6 +87,8 @@ fn logins_that_are_refused() {
         "GET auth/approle/login" => 405, {"errors": ["~unsupported operation"]};
         "POST auth/approle/none", {} => 403, {"errors": ["*"]};
         "POST auth/approle/login", (body(&role, &secret)) => 200, {"auth": {"client_token": "*"}};
+        // From a file an id often comes with the end of its line.
+        "POST auth/approle/login", (body(&format!("{role}\n"), &format!(" {secret}\n"))) => 200, {"auth": "*"};
     }
 }
 
@@ -213,6 +215,8 @@ fn secret_ids_have_accessors() {
     let by_accessor = json!({"secret_id_accessor": accessor});
     check! { client;
         "LIST {ROLE}/secret-id" => 200, {"data": {"keys": [accessor]}};
+        "LIST auth/approle/role/none/secret-id" => 400, {"errors": ["role \"none\" does not exist"]};
+        "GET {ROLE}/secret-id" => 405, {"errors": ["~unsupported operation"]};
         "POST {ROLE}/secret-id/lookup", (&by_secret) => 200, (&about);
         "POST {ROLE}/secret-id-accessor/lookup", (&by_accessor) => 200, (&about);
         "POST {ROLE}/secret-id-accessor/lookup", {"secret_id_accessor": "none"} => 404, "*";
@@ -302,6 +306,21 @@ fn addresses_are_bound() {
             .get("auth/token/lookup-self")
             .expect(403);
     }
+    // A token may be bound to the address that it was made for.
+    client
+        .post(
+            ROLE,
+            json!({"secret_id_bound_cidrs": [], "token_bound_cidrs": [], "token_strictly_bind_ip": true}),
+        )
+        .expect(204);
+    let secret = secret_id(&client, json!({}));
+    let token = login(&client, &role_id(&client), &secret).text("/auth/client_token");
+    check! { client.with_token(&token);
+        "GET auth/token/lookup-self" => 200, {"data": {"bound_cidrs": ["127.0.0.1/32"]}};
+    }
+    client
+        .post(ROLE, json!({"token_strictly_bind_ip": false}))
+        .expect(204);
     // A narrower list must lie within the role's.
     client
         .post(
@@ -341,6 +360,14 @@ fn roles_without_a_secret_and_of_other_token_types() {
     let own = client.with_token(&reply.text("/auth/client_token"));
     check! { own;
         "POST auth/token/renew-self", {"increment": "1h"} => 200, {"auth": {"lease_duration": 120}};
+    }
+    // A period is capped by the mount's longest time.
+    client
+        .post(ROLE, json!({"token_period": "10000h"}))
+        .expect(204);
+    check! { client.with_token("");
+        "POST auth/approle/login", {"role_id": role_id(&client)}
+            => 200, {"auth": {"lease_duration": 2_764_800}, "warnings": ["~period"]};
     }
     // A deleted role takes its tokens' renewals along.
     client.delete(ROLE).expect(204);

@@ -43,6 +43,30 @@ fn versions_are_written_and_read() {
         "POST kv/data/a", {} => 400, {"errors": ["no data provided"]};
         "POST kv/data/a", {"data": "text"} => 400, {"errors": ["*"]};
         "GET kv/nonsense/a" => 404, {};
+        "PATCH kv/nonsense/a", {} => 404, {"warnings": ["~Invalid path"]};
+        // A path that there is has the operations that it has.
+        "LIST kv/data/a" => 405, {"errors": ["~unsupported operation"]};
+        "POST kv/subkeys/a", {} => 405, {"errors": ["~unsupported operation"]};
+        "DELETE kv/config" => 405, {"errors": ["~unsupported operation"]};
+        "GET kv/destroy/a" => 405, {"errors": ["~unsupported operation"]};
+    }
+}
+
+#[test]
+fn a_secret_has_a_name() {
+    let (_server, client) = version_2();
+    let slash = json!({"errors": ["cannot write to a path ending in '/'"]});
+    check! { client;
+        "POST kv/data/", {"data": {}} => 400, (&slash);
+        "POST kv/data/b/", {"data": {}} => 400, (&slash);
+        "PATCH kv/data/", {"data": {}} => 400, (&slash);
+        "POST kv/metadata/", {} => 400, (&slash);
+        "GET kv/data/" => 404, {"errors": []};
+        "GET kv/data/b/" => 404, {"errors": []};
+        "GET kv/subkeys/" => 404, {"errors": []};
+        "GET kv/metadata/" => 404, {"errors": []};
+        "DELETE kv/data/" => 204;
+        "DELETE kv/metadata/b/" => 204;
     }
 }
 
@@ -64,6 +88,11 @@ fn check_and_set() {
         "POST kv/config", {"cas_required": true} => 204;
         "POST kv/data/b", {"data": {}} => 400, (&required);
         "POST kv/data/b", (cas(0)) => 200, {"data": {"version": 1}};
+        // Null is 0: the secret must not be there.
+        "POST kv/data/b", {"options": {"cas": null}, "data": {}} => 400, (&mismatch);
+        "POST kv/data/c", {"options": {"cas": null}, "data": {}} => 200, {"data": {"version": 1}};
+        "POST kv/data/c", {"options": {"cas": -1}, "data": {}} => 400, (&mismatch);
+        "POST kv/data/c", {"options": {"cas": []}, "data": {}} => 400, {"errors": ["~error parsing check-and-set"]};
     }
 }
 
@@ -181,12 +210,17 @@ fn patch_and_subkeys() {
         "GET kv/data/p" => 200, {"data": {"data": {"a": 1, "b": {"c": "!", "f": 4, "d": {"e": 3}}, "gone": "!"}}};
         "PATCH kv/data/p", {"options": {"cas": 1}, "data": {"a": 5}} => 400, {"errors": ["~check-and-set"]};
         "PATCH kv/data/p", {} => 400, {"errors": ["no data provided"]};
+        "PATCH kv/data/p", {"data": null} => 400, {"errors": ["no data provided"]};
         "GET kv/subkeys/p"
             => 200, {"data": {"subkeys": {"a": null, "b": {"f": null, "d": {"e": null}}},
                 "metadata": {"version": 2}}};
         "GET kv/subkeys/p?depth=1" => 200, {"data": {"subkeys": {"a": null, "b": null}}};
         "GET kv/subkeys/p?version=1" => 200, {"data": {"subkeys": {"gone": null, "b": {"c": null}}}};
         "GET kv/subkeys/none" => 404, {"errors": []};
+        // Of a deleted secret there is nothing to change, but what is known of it is said.
+        "DELETE kv/data/p" => 204;
+        "PATCH kv/data/p", {"options": {"cas": 1}, "data": {}} => 400, {"errors": ["~check-and-set"]};
+        "PATCH kv/data/p", {"data": {"a": 1}} => 404, {"data": {"version": 2, "deletion_time": "~T"}};
     }
 }
 
@@ -204,6 +238,10 @@ fn lists_are_directories() {
         "LIST kv/metadata/a" => 200, {"data": {"keys": ["b", "b/"]}};
         "LIST kv/metadata/a/" => 200, {"data": {"keys": ["b", "b/"]}};
         "LIST kv/metadata/none" => 404, {"errors": []};
+        "LIST kv/metadata?limit=2&after=a" => 200, {"data": {"keys": ["a/", "b/"]}};
+        "LIST kv/detailed-metadata"
+            => 200, {"data": {"keys": ["a", "a/", "b/", "z"],
+                "key_info": {"a": {"current_version": 1}, "a/": {}, "z": {"current_version": 1}}}};
     }
 }
 
@@ -218,6 +256,13 @@ fn version_1() {
                 "renewable": false};
         "PUT kv/a", {"ttl": "30s", "x": 2} => 204;
         "GET kv/a" => 200, {"data": {"x": 2, "ttl": "30s"}, "lease_duration": 30};
+        "POST kv/b", {"ttl": "", "x": {"n": 12345678901234567890_u64}} => 204;
+        "GET kv/b" => 200, {"data": {"ttl": "", "x": {"n": 12345678901234567890_u64}}, "lease_duration": 0};
+        "DELETE kv/b" => 204;
+        "GET kv/" => 404, {"errors": []};
+        "GET kv/x/" => 404, {"errors": []};
+        "POST kv/x/", {"a": 1} => 400, {"errors": ["cannot write to a path ending in '/'"]};
+        "DELETE kv/x/" => 204;
         "POST kv/dir/b", {"x": 1} => 204;
         "LIST kv/" => 200, {"data": {"keys": ["a", "dir/"]}};
         "POST kv/a", {} => 400, {"errors": ["~missing data fields"]};

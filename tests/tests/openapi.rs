@@ -21,6 +21,9 @@ fn the_document_says_what_can_be_called() {
     let body = &login["post"]["requestBody"]["content"]["application/json"]["schema"];
     assert_eq!(body["properties"]["role_id"]["type"], "string");
     assert_eq!(body["required"], json!(["role_id"]));
+    let policies = &paths["/auth/approle/role/{role_name}/policies"]["post"];
+    let body = &policies["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(body["properties"]["token_policies"]["type"], "array");
     assert_eq!(paths["/sys/seal"]["x-vault-sudo"], true);
     assert_eq!(paths["/sys/health"]["x-vault-unauthenticated"], true);
     let data = &paths["/secret/data/{path}"];

@@ -42,10 +42,22 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
     if !secret_id::allows(&token_bound_cidrs, &request.caller.remote_address) {
         return Err(Error::denied("permission denied"));
     }
+    let bound_cidrs = if role.token_strictly_bind_ip {
+        vec![request.caller.remote_address.clone()]
+    } else {
+        token_bound_cidrs
+    };
+    let mut policies: Vec<String> = role
+        .token_policies
+        .iter()
+        .map(|policy| policy.to_lowercase())
+        .collect();
+    policies.sort();
+    policies.dedup();
     let mut metadata: Vec<(String, String)> = metadata.into_iter().collect();
     metadata.push(("role_name".to_owned(), name.clone()));
     Ok(Response::auth(Auth {
-        policies: role.token_policies,
+        policies,
         no_default_policy: role.token_no_default_policy,
         alias: Some(Alias {
             name: role.role_id,
@@ -59,12 +71,10 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
         explicit_max_ttl: role.token_explicit_max_ttl.0,
         period: role.token_period.0,
         num_uses: role.token_num_uses,
-        bound_cidrs: token_bound_cidrs,
+        bound_cidrs,
         kind: match role.token_type.as_str() {
             "service" => TokenKind::Service,
             "batch" => TokenKind::Batch,
-            "default-service" => TokenKind::DefaultService,
-            "default-batch" => TokenKind::DefaultBatch,
             _ => TokenKind::Default,
         },
         ..Auth::default()
@@ -74,10 +84,11 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
 /// Checks the secret id and counts its use. One without a limit is not written.
 fn use_secret_id(request: &Request, name: &str, role: &Role) -> Result<SecretId> {
     let given = request.get(p::SECRET_ID)?.unwrap_or_default();
+    let given = given.trim();
     if given.is_empty() {
         return Err(Error::invalid("missing secret_id"));
     }
-    let hash = secret_id::hash(role, &given)?;
+    let hash = secret_id::hash(role, given)?;
     let refused = || Error::invalid("invalid role or secret ID");
     let secret = secret_id::load(name, &hash)?
         .filter(|secret| !secret.is_expired())

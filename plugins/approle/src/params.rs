@@ -6,7 +6,6 @@ use coffer_sdk::Decl;
 use coffer_sdk::prelude::*;
 
 pub(crate) const ROLE: Field<String> = Field::text("role_name", "The role's name.").required();
-pub(crate) const SETTING: Field<String> = Field::text("setting", "The setting's name.");
 pub(crate) const ROLE_ID: Field<String> = Field::text("role_id", "The id of the role.");
 pub(crate) const SECRET_ID: Field<String> = Field::text("secret_id", "The secret id.");
 pub(crate) const ACCESSOR: Field<String> =
@@ -61,10 +60,14 @@ pub(crate) const NO_DEFAULT: Field<bool> = Field::boolean(
 pub(crate) const TYPE: Field<String> = Field::text("token_type", "service, batch or default.");
 pub(crate) const TOKEN_CIDRS: Field<Vec<String>> =
     Field::text_list("token_bound_cidrs", "From where tokens may be used.");
+pub(crate) const STRICTLY_BIND_IP: Field<bool> = Field::boolean(
+    "token_strictly_bind_ip",
+    "Whether a token may be used only from where its login came.",
+);
 
 pub(crate) const METADATA: Field<String> = Field::text(
     "metadata",
-    "A JSON object of strings, kept with the tokens.",
+    "Kept with the tokens: a JSON object of strings, also in base64, or `name=value,name=value`.",
 );
 pub(crate) const CIDRS: Field<Vec<String>> =
     Field::text_list("cidr_list", "From where this secret id may be used.");
@@ -75,19 +78,13 @@ pub(crate) const LIFE: Field<Seconds> =
 /// The object form of the metadata.
 pub(crate) const METADATA_MAP: Field<BTreeMap<String, String>> = Field::text_map("metadata", "");
 
-macro_rules! role_fields {
-    ($($more:expr),*) => {
-        &[
-            ROLE.decl(), BIND_SECRET_ID.decl(), SECRET_ID_CIDRS.decl(), OLD_CIDRS.decl(), SECRET_ID_NUM_USES.decl(),
-            SECRET_ID_TTL.decl(), LOCAL.decl(), POLICIES.decl(), OLD_POLICIES.decl(), TTL.decl(), MAX_TTL.decl(),
-            EXPLICIT_MAX_TTL.decl(), PERIOD.decl(), OLD_PERIOD.decl(), NUM_USES.decl(), NO_DEFAULT.decl(), TYPE.decl(),
-            TOKEN_CIDRS.decl(), $($more),*
-        ]
-    };
-}
-
-pub(crate) static ROLE_FIELDS: &[Decl] = role_fields!(ROLE_ID.decl());
-pub(crate) static SETTING_FIELDS: &[Decl] = role_fields!(SETTING.decl());
+#[rustfmt::skip]
+pub(crate) static ROLE_FIELDS: &[Decl] = &[
+    ROLE.decl(), ROLE_ID.decl(), BIND_SECRET_ID.decl(), SECRET_ID_CIDRS.decl(), OLD_CIDRS.decl(),
+    SECRET_ID_NUM_USES.decl(), SECRET_ID_TTL.decl(), LOCAL.decl(), POLICIES.decl(), OLD_POLICIES.decl(), TTL.decl(),
+    MAX_TTL.decl(), EXPLICIT_MAX_TTL.decl(), PERIOD.decl(), OLD_PERIOD.decl(), NUM_USES.decl(), NO_DEFAULT.decl(),
+    TYPE.decl(), TOKEN_CIDRS.decl(), STRICTLY_BIND_IP.decl(),
+];
 pub(crate) static SECRET_ID_FIELDS: &[Decl] = &[
     ROLE.decl(),
     SECRET_ID.decl(),

@@ -1,14 +1,12 @@
 //! Roles, whole and setting by setting.
 
-use std::net::IpAddr;
-
-use coffer_sdk::prelude::*;
-use ipnet::IpNet;
+use coffer_sdk::{paging, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::params as p;
 use crate::secret_id;
+use crate::setting::{self, SETTINGS};
 
 /// What is stored of a role. Times in seconds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,10 +28,13 @@ pub(crate) struct Role {
     pub token_no_default_policy: bool,
     pub token_type: String,
     pub token_bound_cidrs: Vec<String>,
+    /// Tokens may only be used from where their login came.
+    #[serde(default)]
+    pub token_strictly_bind_ip: bool,
 }
 
 impl Role {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             role_id: random::uuid(),
             hmac_key: random::base62(43),
@@ -51,6 +52,7 @@ impl Role {
             token_no_default_policy: false,
             token_type: "default".to_owned(),
             token_bound_cidrs: Vec::new(),
+            token_strictly_bind_ip: false,
         }
     }
 
@@ -64,29 +66,45 @@ impl Role {
                 "at least one constraint should be enabled on the role",
             ));
         }
-        let max = mount::info().max_lease_ttl;
         if self.token_ttl.0 > 0 && self.token_max_ttl.0 > 0 && self.token_ttl > self.token_max_ttl {
             return Err(Error::invalid(
                 "'token_ttl' cannot be greater than 'token_max_ttl'",
             ));
         }
-        if self.token_period.0 > max {
-            return Err(Error::invalid(format!(
-                "token period {}s is greater than the backend's maximum lease TTL of {max}s",
-                self.token_period.0
-            )));
-        }
-        if self.token_type == "batch" && (self.token_period.0 > 0 || self.token_num_uses > 0) {
+        if self.token_strictly_bind_ip && !self.token_bound_cidrs.is_empty() {
             return Err(Error::invalid(
-                "'token_type' cannot be 'batch' when 'token_period' or 'token_num_uses' is set",
+                "'token_strictly_bind_ip' conflicts with 'token_bound_cidrs'; set only one",
             ));
+        }
+        let batch = |what: &str| {
+            Err(Error::invalid(format!(
+                "'token_type' cannot be 'batch' or 'default_batch' when set to generate {what}"
+            )))
+        };
+        if self.token_type == "batch" && self.token_period.0 > 0 {
+            return batch("periodic tokens");
+        }
+        if self.token_type == "batch" && self.token_num_uses > 0 {
+            return batch("tokens with limited use count");
         }
         Ok(())
     }
 }
 
+/// The role's name in the path: as in Vault, anything else is no path of this method.
 pub(crate) fn name(request: &Request) -> Result<String> {
-    Ok(request.require(p::ROLE)?.to_lowercase())
+    let name = request.require(p::ROLE)?.to_lowercase();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let plain = name.chars().all(|c| word(c) || c == '-' || c == '.');
+    if plain && name.starts_with(word) && name.ends_with(word) {
+        Ok(name)
+    } else {
+        Err(Error::not_found("unsupported path"))
+    }
+}
+
+pub(crate) fn unknown(name: &str) -> String {
+    format!("role {name:?} does not exist")
 }
 
 fn key(name: &str) -> String {
@@ -105,8 +123,7 @@ pub(crate) fn load(name: &str) -> Result<Option<Role>> {
 /// The role that a path is about, with its name.
 pub(crate) fn required(request: &Request) -> Result<(String, Role)> {
     let name = name(request)?;
-    let role =
-        load(&name)?.ok_or_else(|| Error::not_found(format!("role {name:?} does not exist")))?;
+    let role = load(&name)?.ok_or_else(|| Error::not_found(unknown(&name)))?;
     Ok((name, role))
 }
 
@@ -115,12 +132,15 @@ pub(crate) fn by_id(role_id: &str) -> Result<Option<String>> {
     Ok(storage::get(&index(role_id))?.and_then(|name| String::from_utf8(name).ok()))
 }
 
-pub(crate) fn list(_: &Request) -> Result<Response> {
-    Ok(Response::list(storage::list("role/")?))
+pub(crate) fn list(request: &Request) -> Result<Response> {
+    Ok(Response::list(paging::list(request, "role/")?))
 }
 
 pub(crate) fn exists(request: &Request) -> Result<bool> {
-    Ok(storage::get(&key(&name(request)?))?.is_some())
+    match name(request) {
+        Ok(name) => Ok(storage::get(&key(&name))?.is_some()),
+        Err(_) => Ok(false),
+    }
 }
 
 pub(crate) fn read(request: &Request) -> Result<Response> {
@@ -140,15 +160,11 @@ pub(crate) fn write(request: &Request) -> Result<Response> {
     let name = name(request)?;
     let before = load(&name)?;
     let mut role = before.clone().unwrap_or_else(Role::new);
-    // Old names first: where both are given the new one goes.
-    for setting in SETTINGS
-        .iter()
-        .filter(|s| s.alias)
-        .chain(SETTINGS.iter().filter(|s| !s.alias))
-    {
+    for setting in SETTINGS {
         (setting.write)(&mut role, request)?;
     }
-    if let Some(local) = request.get(p::LOCAL)? {
+    if request.has(p::LOCAL) {
+        let local = request.get(p::LOCAL)?.unwrap_or_default();
         if before
             .as_ref()
             .is_some_and(|before| before.local_secret_ids != local)
@@ -168,10 +184,13 @@ pub(crate) fn write(request: &Request) -> Result<Response> {
     store(&name, before.as_ref(), &role)?;
     let mut response = Response::empty();
     response.warnings.extend(warning);
+    response
+        .warnings
+        .extend(setting::token_type_warning(request)?);
     Ok(response)
 }
 
-fn store(name: &str, before: Option<&Role>, role: &Role) -> Result<()> {
+pub(crate) fn store(name: &str, before: Option<&Role>, role: &Role) -> Result<()> {
     role.check()?;
     if before.is_none_or(|before| before.role_id != role.role_id) {
         if let Some(other) = by_id(&role.role_id)? {
@@ -219,164 +238,4 @@ pub(crate) fn read_local_secret_ids(request: &Request) -> Result<Response> {
     Ok(role.map_or_else(Response::empty, |role| {
         Response::data(json!({ "local_secret_ids": role.local_secret_ids }))
     }))
-}
-
-/// A setting: its path below the role, its field, and how it is read, written and reset.
-struct Setting {
-    path: &'static str,
-    field: &'static str,
-    /// An old name of another setting: not shown with the role.
-    alias: bool,
-    read: fn(&Role) -> Value,
-    write: fn(&mut Role, &Request) -> Result<()>,
-    reset: fn(&mut Role),
-}
-
-macro_rules! setting {
-    ($path:literal, $field:expr, $member:ident, $alias:literal, $convert:expr) => {
-        Setting {
-            path: $path,
-            field: $field.name(),
-            alias: $alias,
-            read: |role| json!(role.$member),
-            write: |role, request| {
-                if let Some(value) = request.get($field)? {
-                    role.$member = $convert(value)?;
-                }
-                Ok(())
-            },
-            reset: |role| role.$member = Role::new().$member,
-        }
-    };
-}
-
-fn same<T>(value: T) -> Result<T> {
-    Ok(value)
-}
-
-fn count(value: i64) -> Result<u32> {
-    u32::try_from(value).map_err(|_| Error::invalid("a number of uses cannot be negative"))
-}
-
-fn policies(value: Vec<String>) -> Result<Vec<String>> {
-    let mut policies: Vec<String> = value
-        .into_iter()
-        .map(|policy| policy.to_lowercase())
-        .collect();
-    policies.sort();
-    policies.dedup();
-    Ok(policies)
-}
-
-fn token_type(value: String) -> Result<String> {
-    match value.as_str() {
-        "" | "default" | "default-service" | "default-batch" => Ok(if value.is_empty() {
-            "default".to_owned()
-        } else {
-            value
-        }),
-        "service" | "batch" => Ok(value),
-        other => Err(Error::invalid(format!(
-            "invalid 'token_type' value {other:?}"
-        ))),
-    }
-}
-
-/// One address stands for itself.
-pub(crate) fn cidrs(value: Vec<String>) -> Result<Vec<String>> {
-    for text in &value {
-        if text.parse::<IpNet>().is_err() && text.parse::<IpAddr>().is_err() {
-            return Err(Error::invalid(format!("invalid CIDR blocks: {text:?}")));
-        }
-    }
-    Ok(value)
-}
-
-/// As Vault shows them: one address without its length.
-fn token_cidrs(value: Vec<String>) -> Result<Vec<String>> {
-    let bare = |text: String| match text
-        .strip_suffix("/32")
-        .or_else(|| text.strip_suffix("/128"))
-    {
-        Some(address) if address.parse::<IpAddr>().is_ok() => address.to_owned(),
-        _ => text,
-    };
-    Ok(cidrs(value)?.into_iter().map(bare).collect())
-}
-
-#[rustfmt::skip]
-static SETTINGS: &[Setting] = &[
-    setting!("bind-secret-id", p::BIND_SECRET_ID, bind_secret_id, false, same),
-    setting!("secret-id-bound-cidrs", p::SECRET_ID_CIDRS, secret_id_bound_cidrs, false, cidrs),
-    setting!("bound-cidr-list", p::OLD_CIDRS, secret_id_bound_cidrs, true, cidrs),
-    setting!("secret-id-num-uses", p::SECRET_ID_NUM_USES, secret_id_num_uses, false, count),
-    setting!("secret-id-ttl", p::SECRET_ID_TTL, secret_id_ttl, false, same),
-    setting!("policies", p::POLICIES, token_policies, false, policies),
-    setting!("policies", p::OLD_POLICIES, token_policies, true, policies),
-    setting!("token-ttl", p::TTL, token_ttl, false, same),
-    setting!("token-max-ttl", p::MAX_TTL, token_max_ttl, false, same),
-    setting!("token-explicit-max-ttl", p::EXPLICIT_MAX_TTL, token_explicit_max_ttl, false, same),
-    setting!("period", p::PERIOD, token_period, false, same),
-    setting!("period", p::OLD_PERIOD, token_period, true, same),
-    setting!("token-num-uses", p::NUM_USES, token_num_uses, false, count),
-    setting!("token-no-default-policy", p::NO_DEFAULT, token_no_default_policy, false, same),
-    setting!("token-type", p::TYPE, token_type, false, token_type),
-    setting!("token-bound-cidrs", p::TOKEN_CIDRS, token_bound_cidrs, false, token_cidrs),
-];
-
-fn settings(request: &Request) -> Result<Vec<&'static Setting>> {
-    let path = request.require(p::SETTING)?;
-    let found: Vec<_> = SETTINGS
-        .iter()
-        .filter(|setting| setting.path == path)
-        .collect();
-    if found.is_empty() {
-        Err(Error::not_found("unsupported path"))
-    } else {
-        Ok(found)
-    }
-}
-
-pub(crate) fn read_setting(request: &Request) -> Result<Response> {
-    let settings = settings(request)?;
-    let Some(role) = load(&name(request)?)? else {
-        return Ok(Response::empty());
-    };
-    let data: Map<String, Value> = settings
-        .iter()
-        .map(|setting| (setting.field.to_owned(), (setting.read)(&role)))
-        .collect();
-    Ok(Response::data(Value::Object(data)))
-}
-
-pub(crate) fn write_setting(request: &Request) -> Result<Response> {
-    let settings = settings(request)?;
-    let (name, before) = required(request)?;
-    if !settings
-        .iter()
-        .any(|setting| request.data().contains_key(setting.field))
-    {
-        let field = settings.first().map_or("", |setting| setting.field);
-        return Err(Error::invalid(format!("missing {field}")));
-    }
-    let mut role = before.clone();
-    for setting in settings {
-        (setting.write)(&mut role, request)?;
-    }
-    store(&name, Some(&before), &role)?;
-    Ok(Response::empty())
-}
-
-pub(crate) fn delete_setting(request: &Request) -> Result<Response> {
-    let settings = settings(request)?;
-    let name = name(request)?;
-    let Some(before) = load(&name)? else {
-        return Ok(Response::empty());
-    };
-    let mut role = before.clone();
-    for setting in settings {
-        (setting.reset)(&mut role);
-    }
-    store(&name, Some(&before), &role)?;
-    Ok(Response::empty())
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use coffer_sdk::prelude::*;
 use hmac::{Hmac, Mac};
 use ipnet::IpNet;
@@ -12,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::params as p;
 use crate::role::{self, Role};
+use crate::setting;
 
 /// What is stored of a secret id. Times in milliseconds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub(crate) struct Target {
     pub hash: String,
 }
 
+/// The longest secret id that a caller can choose, in bytes.
+const LONGEST: usize = 4096;
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -67,11 +73,28 @@ pub(crate) fn accessor_key(accessor: &str) -> String {
     format!("accessor/{}", digest(accessor))
 }
 
+/// Those that expire, in the order of the time. With the role's name and the hash, which have no slashes.
+pub(crate) const EXPIRIES: &str = "expires/";
+
+fn expiry_key(at: u64, role: &str, hash: &str) -> String {
+    format!("{EXPIRIES}{at:016x}/{role}/{hash}")
+}
+
+/// When, and which one, a key of [`EXPIRIES`] says: the time in milliseconds, the role and the hash.
+pub(crate) fn expiry(key: &str) -> Option<(u64, &str, &str)> {
+    let (at, secret) = key.strip_prefix(EXPIRIES)?.split_once('/')?;
+    let (role, hash) = secret.split_once('/')?;
+    Some((u64::from_str_radix(at, 16).ok()?, role, hash))
+}
+
 pub(crate) fn load(role: &str, hash: &str) -> Result<Option<SecretId>> {
     storage::get_json(&key(role, hash))
 }
 
 pub(crate) fn remove(role: &str, hash: &str, secret: &SecretId) -> Result<()> {
+    if let Some(at) = secret.expires {
+        storage::delete(&expiry_key(at, role, hash))?;
+    }
     storage::delete(&key(role, hash))?;
     storage::delete(&accessor_key(&secret.accessor))
 }
@@ -91,7 +114,13 @@ pub(crate) fn generate(request: &Request) -> Result<Response> {
 }
 
 pub(crate) fn custom(request: &Request) -> Result<Response> {
-    create(request, request.require(p::SECRET_ID)?)
+    let secret_id = request.require(p::SECRET_ID)?;
+    if secret_id.len() > LONGEST {
+        return Err(Error::invalid(format!(
+            "secret_id is longer than the maximum of {LONGEST} bytes"
+        )));
+    }
+    create(request, secret_id)
 }
 
 fn create(request: &Request, secret_id: String) -> Result<Response> {
@@ -130,6 +159,7 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
         }
         Some(ttl) => ttl,
     };
+    let ttl = Seconds(ttl.0.min(mount::info().max_lease_ttl));
     let hash = hash(&role, &secret_id)?;
     if storage::get(&key(&name, &hash))?.is_some() {
         return Err(Error::invalid("SecretID is already registered"));
@@ -147,6 +177,9 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
         token_bound_cidrs,
     };
     storage::put_json(&key(&name, &hash), &secret)?;
+    if let Some(at) = secret.expires {
+        storage::put(&expiry_key(at, &name, &hash), b"")?;
+    }
     storage::put_json(
         &accessor_key(&secret.accessor),
         &Target { role: name, hash },
@@ -159,19 +192,35 @@ fn create(request: &Request, secret_id: String) -> Result<Response> {
     })))
 }
 
-/// A JSON object of strings, in a text; or the object itself.
+/// The metadata, in one of the forms that [`p::METADATA`] names, or as the object itself.
 fn metadata(request: &Request) -> Result<BTreeMap<String, String>> {
-    if matches!(
-        request.data().get(p::METADATA.name()),
-        Some(Value::Object(_))
-    ) {
+    if let Some(Value::Object(_)) = request.data()?.get(p::METADATA.name()) {
         return Ok(request.get(p::METADATA_MAP)?.unwrap_or_default());
     }
-    match request.get(p::METADATA)? {
-        Some(text) if !text.is_empty() => serde_json::from_str(&text)
-            .map_err(|_| Error::invalid("metadata must be a JSON object of strings")),
-        _ => Ok(BTreeMap::new()),
+    let text = request.get(p::METADATA)?.unwrap_or_default();
+    let decoded = BASE64
+        .decode(text.trim())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = decoded.unwrap_or(text);
+    if let Ok(object) = serde_json::from_str(&text) {
+        return Ok(object);
     }
+    let pairs = text
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let (name, value) = (name.trim(), value.trim());
+            let valid = !name.is_empty() && !value.is_empty() && !value.contains('=');
+            valid.then(|| (name.to_owned(), value.to_owned()))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            Error::invalid("failed to parse metadata: expected a JSON object of strings, or name=value,name=value")
+        })
 }
 
 fn block(text: &str) -> Option<IpNet> {
@@ -182,7 +231,7 @@ fn block(text: &str) -> Option<IpNet> {
 
 /// Checks that each block lies in one of the role's, if that has any.
 fn within(blocks: Vec<String>, of_role: &[String]) -> Result<Vec<String>> {
-    let blocks = role::cidrs(blocks)?;
+    let blocks = setting::cidrs(blocks)?;
     let outer: Vec<IpNet> = of_role.iter().filter_map(|text| block(text)).collect();
     for text in &blocks {
         let inside =
@@ -208,7 +257,8 @@ pub(crate) fn allows(blocks: &[String], address: &str) -> bool {
 }
 
 pub(crate) fn list(request: &Request) -> Result<Response> {
-    let (name, _) = role::required(request)?;
+    let name = role::name(request)?;
+    role::load(&name)?.ok_or_else(|| Error::invalid(role::unknown(&name)))?;
     let mut accessors = Vec::new();
     for hash in storage::list(&key(&name, ""))? {
         accessors.extend(
@@ -271,7 +321,12 @@ fn by_accessor(request: &Request) -> Result<(String, String, SecretId)> {
 }
 
 pub(crate) fn lookup_accessor(request: &Request) -> Result<Response> {
-    Ok(describe(&by_accessor(request)?.2))
+    let (_, _, secret) = by_accessor(request)?;
+    Ok(if secret.is_expired() {
+        Response::empty()
+    } else {
+        describe(&secret)
+    })
 }
 
 pub(crate) fn destroy_accessor(request: &Request) -> Result<Response> {

@@ -45,12 +45,14 @@ fn a_login_gives_what_the_role_says() {
     let host = Host::new();
     let id = role(
         &host,
-        json!({"token_policies": "b,a,A", "token_ttl": "20m", "token_max_ttl": 3600, "token_num_uses": 5, "token_type": "service"}),
+        json!({"token_policies": ["b ", "a", "A"], "token_ttl": "20m", "token_max_ttl": 3600, "token_num_uses": 5, "token_type": "service"}),
     );
     let secret_id = secret(&host, json!({"metadata": "{\"k\":\"v\"}"}));
     let before = host.keys();
-    let auth = login(&host, &id, &secret_id).unwrap();
+    let auth = login(&host, &format!(" {id}\n"), &format!(" {secret_id}\n")).unwrap();
     assert_eq!(auth.policies, ["a", "b"]);
+    let kept = host.call(&APPROLE, Read, "role/app", json!({})).unwrap();
+    assert_eq!(kept.value()["token_policies"], json!(["b", "a", "A"]));
     assert_eq!(
         (auth.ttl, auth.max_ttl, auth.num_uses, auth.kind),
         (1200, 3600, 5, TokenKind::Service)
@@ -92,18 +94,23 @@ fn uses_and_times_end() {
     for ok in [true, true, false] {
         assert_eq!(login(&host, &id, &secret_id).is_ok(), ok);
     }
-    assert!(
-        !host
-            .keys()
-            .iter()
-            .any(|key| key.starts_with("secret-id/") || key.starts_with("accessor/")),
-        "nothing is left of it"
-    );
-    let secret_id = secret(&host, json!({"ttl": 10}));
+    let left = || {
+        let keys = host.keys().into_iter();
+        keys.filter(|key| !key.starts_with("role")).count()
+    };
+    assert_eq!(left(), 0, "nothing is left of it");
+    let made = host
+        .call(&APPROLE, Write, "role/app/secret-id", json!({"ttl": 10}))
+        .unwrap()
+        .value();
     host.advance(11);
-    assert!(login(&host, &id, &secret_id).is_err());
+    assert!(login(&host, &id, made["secret_id"].as_str().unwrap()).is_err());
+    let accessor = json!({"secret_id_accessor": made["secret_id_accessor"]});
+    let path = "role/app/secret-id-accessor/lookup";
+    let found = host.call(&APPROLE, Write, path, accessor).unwrap();
+    assert!(found.data.is_none(), "as if it was gone");
     tidy::tick().unwrap();
-    assert!(!host.keys().iter().any(|key| key.starts_with("secret-id/")));
+    assert_eq!(left(), 0);
     for (data, message) in [
         (json!({"num_uses": 3}), "num_uses"),
         (json!({"num_uses": 0}), "num_uses"),
@@ -115,6 +122,149 @@ fn uses_and_times_end() {
             .unwrap_err();
         assert!(error.message.starts_with(message), "{error:?}");
     }
+}
+
+#[test]
+fn all_that_has_expired_is_removed() {
+    const EXPIRED: usize = 2001;
+    let host = Host::new();
+    role(&host, json!({}));
+    for _ in 0..EXPIRED {
+        secret(&host, json!({"ttl": 60}));
+    }
+    secret(&host, json!({}));
+    secret(&host, json!({"ttl": 62}));
+    host.advance(61);
+    host.call(&APPROLE, Write, "tidy/secret-id", json!({}))
+        .unwrap();
+    let count = |prefix: &str| {
+        let keys = host.keys().into_iter();
+        keys.filter(|key| key.starts_with(prefix)).count()
+    };
+    assert_eq!(
+        (count("secret-id/"), count("accessor/"), count("expires/")),
+        (2, 2, 1)
+    );
+}
+
+#[test]
+fn a_secret_id_lives_no_longer_than_the_mount_says() {
+    let host = Host::new().lease_ttls(60, 600);
+    role(&host, json!({"secret_id_ttl": "10h"}));
+    for (data, ttl) in [(json!({}), 600), (json!({"ttl": 30}), 30)] {
+        let made = host
+            .call(&APPROLE, Write, "role/app/secret-id", data)
+            .unwrap();
+        assert_eq!(made.value()["secret_id_ttl"], ttl);
+        let secret_id = json!({"secret_id": made.value()["secret_id"]});
+        let known = host
+            .call(&APPROLE, Write, "role/app/secret-id/lookup", secret_id)
+            .unwrap();
+        assert_eq!(
+            known.value()["expiration_time"],
+            clock::rfc3339(clock::now() + ttl * 1000)
+        );
+    }
+    // 0 is for ever.
+    host.call(&APPROLE, Write, "role/app", json!({"secret_id_ttl": 0}))
+        .unwrap();
+    let made = host
+        .call(&APPROLE, Write, "role/app/secret-id", json!({}))
+        .unwrap();
+    assert_eq!(made.value()["secret_id_ttl"], 0);
+}
+
+#[test]
+fn metadata_has_several_forms() {
+    let host = Host::new();
+    role(&host, json!({}));
+    for (sent, expected) in [
+        (json!("{\"a\":\"b\"}"), Some(json!({"a": "b"}))),
+        (json!({"a": "b"}), Some(json!({"a": "b"}))),
+        (json!("a=b, c = d,"), Some(json!({"a": "b", "c": "d"}))),
+        (json!("eyJhIjoiYiJ9"), Some(json!({"a": "b"}))),
+        (json!("YT1i"), Some(json!({"a": "b"}))),
+        (json!(""), Some(json!({}))),
+        (json!(null), Some(json!({}))),
+        (json!("=b"), None),
+        (json!("a="), None),
+        (json!("a=b=c"), None),
+        (json!("nonsense"), None),
+        (json!("{\"a\":1}"), None),
+        (json!(5), None),
+    ] {
+        let path = "role/app/secret-id";
+        let made = host.call(&APPROLE, Write, path, json!({ "metadata": sent }));
+        let Some(expected) = expected else {
+            made.unwrap_err();
+            continue;
+        };
+        let secret_id = json!({"secret_id": made.unwrap().value()["secret_id"]});
+        let path = "role/app/secret-id/lookup";
+        let known = host.call(&APPROLE, Write, path, secret_id).unwrap();
+        assert_eq!(known.value()["metadata"], expected, "{sent}");
+    }
+}
+
+#[test]
+fn tokens_are_bound_to_where_their_login_came_from() {
+    let host = Host::new();
+    let id = role(&host, json!({"token_strictly_bind_ip": true}));
+    let secret_id = secret(&host, json!({}));
+    let auth = login_from(&host, &id, &secret_id, "10.1.2.3").unwrap();
+    assert_eq!(auth.bound_cidrs, ["10.1.2.3"]);
+    let read = host.call(&APPROLE, Read, "role/app", json!({})).unwrap();
+    assert_eq!(read.value()["token_strictly_bind_ip"], true);
+    let both = json!({"token_bound_cidrs": "10.0.0.0/8"});
+    let error = host.call(&APPROLE, Write, "role/app", both).unwrap_err();
+    assert!(error.message.contains("conflicts"), "{error:?}");
+}
+
+#[test]
+fn null_resets_a_setting() {
+    let host = Host::new();
+    role(&host, json!({}));
+    #[rustfmt::skip]
+    let table = [
+        ("token_policies", json!(["a"]), json!([])),
+        ("token_bound_cidrs", json!(["127.0.0.1"]), json!([])),
+        ("secret_id_bound_cidrs", json!(["127.0.0.1/32"]), json!([])),
+        ("secret_id_num_uses", json!(3), json!(0)),
+        ("token_no_default_policy", json!(true), json!(false)),
+        // These keep what they were.
+        ("token_ttl", json!(60), json!(60)),
+        ("token_type", json!("service"), json!("service")),
+        ("bind_secret_id", json!(true), json!(true)),
+    ];
+    for (field, value, expected) in table {
+        for value in [value, json!(null)] {
+            host.call(&APPROLE, Write, "role/app", json!({ field: value }))
+                .unwrap();
+        }
+        let read = host.call(&APPROLE, Read, "role/app", json!({})).unwrap();
+        assert_eq!(read.value()[field], expected, "{field}");
+    }
+}
+
+#[test]
+fn names_of_roles() {
+    let host = Host::new();
+    for name in ["a", "_a", "a.b-c_d", "a..b", "1", "MiXed"] {
+        host.call(&APPROLE, Write, &format!("role/{name}"), json!({}))
+            .unwrap();
+    }
+    for name in ["-x", "x.", "a-", "bad name", "a@b", "x:y", "é"] {
+        let path = format!("role/{name}");
+        let error = host.call(&APPROLE, Write, &path, json!({})).unwrap_err();
+        assert_eq!(error.message, "unsupported path", "{name}");
+        assert_eq!(host.exists(&APPROLE, &path, json!({})), Ok(Some(false)));
+    }
+    let listed =
+        |data: Value| host.call(&APPROLE, List, "role", data).unwrap().value()["keys"].clone();
+    assert_eq!(
+        listed(json!({"after": "_a", "limit": 2})),
+        json!(["a", "a..b"])
+    );
 }
 
 #[test]
@@ -174,6 +324,10 @@ fn every_setting_has_a_path() {
         ("period", "period", json!(61), json!(0)),
         ("token-num-uses", "token_num_uses", json!(2), json!(0)),
         ("token-bound-cidrs", "token_bound_cidrs", json!(["10.0.0.1"]), json!([])),
+        ("token-explicit-max-ttl", "token_explicit_max_ttl", json!(60), json!(0)),
+        ("token-no-default-policy", "token_no_default_policy", json!(true), json!(false)),
+        ("token-type", "token_type", json!("service"), json!("default")),
+        ("token-strictly-bind-ip", "token_strictly_bind_ip", json!(true), json!(false)),
     ];
     for (path, field, value, default) in table {
         let path = format!("role/app/{path}");
@@ -190,10 +344,29 @@ fn every_setting_has_a_path() {
             default,
             "{path}"
         );
-        assert!(
-            host.call(&APPROLE, Write, &path, json!({})).is_err(),
+        // Addresses may be left out.
+        assert_eq!(
+            host.call(&APPROLE, Write, &path, json!({})).is_ok(),
+            field.contains("cidr"),
             "{path} without a value"
         );
+    }
+    let both = json!({"policies": "old", "token_policies": ["New "]});
+    host.call(&APPROLE, Write, "role/app/policies", both)
+        .unwrap();
+    let read = host.call(&APPROLE, Read, "role/app/policies", json!({}));
+    assert_eq!(read.unwrap().value()["token_policies"], json!(["New"]));
+    for (operation, path) in [
+        (Read, "secret-id"),
+        (Read, "custom-secret-id"),
+        (Delete, "role-id"),
+        (Write, "local-secret-ids"),
+    ] {
+        let path = format!("role/app/{path}");
+        let error = host
+            .call(&APPROLE, operation, &path, json!({}))
+            .unwrap_err();
+        assert_eq!(error.message, "unsupported operation", "{path}");
     }
     assert_eq!(
         host.call(&APPROLE, Read, "role/app/nonsense", json!({}))
@@ -264,7 +437,10 @@ fn accessors_and_deletion() {
     )
     .unwrap();
     assert!(login(&host, &id, "mine").is_err());
-    secret(&host, json!({}));
+    let long = json!({"secret_id": "x".repeat(4097)});
+    host.call(&APPROLE, Write, "role/app/custom-secret-id", long)
+        .unwrap_err();
+    secret(&host, json!({"ttl": 60}));
     host.call(&APPROLE, Delete, "role/app", json!({})).unwrap();
     host.call(&APPROLE, Delete, "role/other", json!({}))
         .unwrap();
@@ -282,7 +458,7 @@ fn bad_roles() {
         json!({"token_type": "x"}),
         json!({"token_type": "batch", "token_num_uses": 1}),
         json!({"secret_id_num_uses": -1}),
-        json!({"token_period": "9000h"}),
+        json!({"token_type": "default-batch", "token_period": 1}),
         json!({"token_ttl": {}}),
     ] {
         assert!(
@@ -300,6 +476,33 @@ fn bad_roles() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn what_a_role_is_warned_of() {
+    let host = Host::new();
+    for (given, kept) in [("default-batch", "batch"), ("default-service", "service")] {
+        for path in ["role/app", "role/app/token-type"] {
+            let data = json!({ "token_type": given });
+            let answer = host.call(&APPROLE, Write, path, data).unwrap();
+            assert_eq!(
+                answer.warnings,
+                [format!(
+                    "{given} has no useful meaning; adjusting to {kept}"
+                )]
+            );
+        }
+        let read = host.call(&APPROLE, Read, "role/app", json!({})).unwrap();
+        assert_eq!(read.value()["token_type"], kept);
+    }
+    // The host caps it, and says so at each login.
+    host.call(
+        &APPROLE,
+        Write,
+        "role/app",
+        json!({"token_period": "9000h"}),
+    )
+    .unwrap();
 }
 
 #[test]

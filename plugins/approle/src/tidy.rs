@@ -1,41 +1,41 @@
-//! Removing secret ids that have expired, and accessors that lead nowhere.
+//! Removing secret ids that have expired.
 
 use coffer_sdk::prelude::*;
 
-use crate::secret_id::{self, Target};
+use crate::secret_id;
 
-/// Keys looked at in one transaction.
+/// Secret ids removed in one transaction.
 const PAGE: u32 = 1000;
-/// Where the last look ended.
-const CURSOR: &str = "tidy-cursor";
+/// No page is begun after so many milliseconds: the host gives a call no more than half a minute.
+const LONGEST: u64 = 10_000;
 
 pub(crate) fn tidy(_: &Request) -> Result<Response> {
-    storage::delete(CURSOR)?;
     tick()?;
     Ok(Response::data(json!({})).status(202).warning(
         "Tidy operation successfully started. Any information from the operation will be printed to the server logs.",
     ))
 }
 
-/// One page; the next call goes on behind it.
+/// Removes what has expired by now, in pages, each of them committed; what the time is too short for, the next call.
 pub(crate) fn tick() -> Result<()> {
-    let cursor = storage::get(CURSOR)?.and_then(|bytes| String::from_utf8(bytes).ok());
-    let accessors = storage::scan("accessor/", cursor.as_deref(), PAGE)?;
-    for key in &accessors {
-        let Some(target) = storage::get_json::<Target>(key)? else {
-            continue;
-        };
-        match secret_id::load(&target.role, &target.hash)? {
-            Some(secret) if secret.is_expired() => {
-                secret_id::remove(&target.role, &target.hash, &secret)?
+    let now = clock::now();
+    loop {
+        let keys = storage::scan(secret_id::EXPIRIES, None, PAGE)?;
+        for key in &keys {
+            let Some((at, role, hash)) = secret_id::expiry(key) else {
+                continue;
+            };
+            if at > now {
+                return Ok(());
             }
-            Some(_) => {}
-            None => storage::delete(key)?,
+            if let Some(secret) = secret_id::load(role, hash)? {
+                secret_id::remove(role, hash, &secret)?;
+            }
+            storage::delete(key)?;
         }
-    }
-    match accessors.last() {
-        Some(last) if accessors.len() == PAGE as usize => storage::put(CURSOR, last.as_bytes()),
-        _ if cursor.is_some() => storage::delete(CURSOR),
-        _ => Ok(()),
+        if keys.len() < PAGE as usize || clock::now() > now + LONGEST {
+            return Ok(());
+        }
+        effects::prepare()?;
     }
 }

@@ -277,12 +277,10 @@ fn write(request: &Request) -> Result<Response> {
         rotation.unwrap_or(config.root_credentials_rotate_statements);
     config.verify_connection = request.get(VERIFY)?.unwrap_or(true);
     let given = request
-        .data()
-        .iter()
+        .data()?
+        .into_iter()
         .filter(|(field, _)| !OWN.contains(&field.as_str()));
-    config
-        .connection_details
-        .extend(given.map(|(field, value)| (field.clone(), value.clone())));
+    config.connection_details.extend(given);
     check_types(request)?;
     check(&name, &config)?;
     config.store(&name)?;

@@ -32,7 +32,7 @@ pub(crate) fn statements(
     request: &Request,
     field: Field<Vec<String>>,
 ) -> Result<Option<Vec<String>>> {
-    match request.data().get(field.name()) {
+    match request.data()?.get(field.name()) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
         Some(Value::String(text)) => Ok(Some(vec![text.clone()])),

@@ -1,9 +1,7 @@
 //! `config`: what holds for all secrets of a mount.
 
-use coffer_sdk::prelude::*;
+use coffer_sdk::{format_duration, prelude::*};
 use serde::{Deserialize, Serialize};
-
-use crate::secret::go_duration;
 
 pub(crate) const MAX_VERSIONS: Field<i64> = Field::integer(
     "max_versions",
@@ -13,18 +11,23 @@ pub(crate) const CAS_REQUIRED: Field<bool> = Field::boolean(
     "cas_required",
     "Whether every write must say which version it replaces.",
 );
-pub(crate) const DELETE_AFTER: Field<String> = Field::text(
+pub(crate) const METADATA_CAS_REQUIRED: Field<bool> = Field::boolean(
+    "metadata_cas_required",
+    "Whether every change of metadata must say which version of it it replaces.",
+);
+/// A text, as it may be negative here.
+const DELETE_AFTER: Field<String> = Field::text(
     "delete_version_after",
-    "After this time a version counts as deleted; 0s means never.",
+    "After this time a version counts as deleted; 0s leaves it to each secret, and a negative time means never.",
 );
 
 pub(crate) const PATH: Path = Path::new("config", "What holds for all secrets of this mount.")
     .fields(&[
         MAX_VERSIONS.decl(),
         CAS_REQUIRED.decl(),
+        METADATA_CAS_REQUIRED.decl(),
         DELETE_AFTER.decl(),
     ])
-    .exists(|_| Ok(storage::get(KEY)?.is_some()))
     .read(read)
     .write(write);
 
@@ -34,6 +37,8 @@ const KEY: &str = "config";
 pub(crate) struct Config {
     pub max_versions: u32,
     pub cas_required: bool,
+    #[serde(default)]
+    pub metadata_cas_required: bool,
     /// Seconds; negative: no version of any secret is deleted by time.
     pub delete_version_after: i64,
 }
@@ -46,33 +51,20 @@ impl Config {
 
 /// A number of versions, as a caller gives it.
 pub(crate) fn max_versions(request: &Request) -> Result<Option<u32>> {
+    let range = || Error::invalid(format!("max_versions must be between 0 and {}", u32::MAX));
     request
         .get(MAX_VERSIONS)?
-        .map(|n| u32::try_from(n).map_err(|_| Error::invalid("max_versions must not be negative")))
+        .map(|n| u32::try_from(n).map_err(|_| range()))
         .transpose()
-}
-
-/// Seconds; negative means off.
-pub(crate) fn delete_after(request: &Request) -> Result<Option<i64>> {
-    let Some(text) = request.get(DELETE_AFTER)? else {
-        return Ok(None);
-    };
-    let (sign, text) = match text.strip_prefix('-') {
-        Some(text) => (-1, text),
-        None => (1, text.as_str()),
-    };
-    let seconds = coffer_sdk::parse_duration(text)
-        .and_then(|seconds| i64::try_from(seconds).ok())
-        .ok_or_else(|| Error::invalid("delete_version_after must be a duration"))?;
-    Ok(Some(sign * seconds))
 }
 
 fn read(_: &Request) -> Result<Response> {
     let config = Config::load()?;
     Ok(Response::data(json!({
         "cas_required": config.cas_required,
-        "delete_version_after": go_duration(config.delete_version_after),
+        "delete_version_after": format_duration(config.delete_version_after),
         "max_versions": config.max_versions,
+        "metadata_cas_required": config.metadata_cas_required,
     })))
 }
 
@@ -84,8 +76,17 @@ fn write(request: &Request) -> Result<Response> {
     if let Some(required) = request.get(CAS_REQUIRED)? {
         config.cas_required = required;
     }
-    if let Some(after) = delete_after(request)? {
-        config.delete_version_after = after;
+    if let Some(required) = request.get(METADATA_CAS_REQUIRED)? {
+        config.metadata_cas_required = required;
+    }
+    if request.has(DELETE_AFTER) {
+        let text = request.get(DELETE_AFTER)?.unwrap_or_default();
+        let seconds = coffer_sdk::parse_signed_duration(&text).ok_or_else(|| {
+            Error::invalid(
+                "error converting input for field \"delete_version_after\": expected a duration",
+            )
+        })?;
+        config.delete_version_after = seconds.max(-1);
     }
     storage::put_json(KEY, &config)?;
     Ok(Response::empty())

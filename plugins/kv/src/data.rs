@@ -1,6 +1,8 @@
 //! `data`, `delete`, `undelete` and `destroy`: the versions of a secret.
 
-use coffer_sdk::prelude::*;
+use coffer_sdk::{FromValue, prelude::*};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -33,23 +35,20 @@ pub(crate) const DELETE: Path = Path::new(
     "Marks versions as deleted; they can be undeleted.",
 )
 .fields(&[SECRET_PATH.decl(), VERSIONS.decl()])
-.exists(secret::exists)
 .write(delete);
 
 pub(crate) const UNDELETE: Path =
     Path::new("undelete/{path*}", "Takes the deletion of versions back.")
         .fields(&[SECRET_PATH.decl(), VERSIONS.decl()])
-        .exists(secret::exists)
         .write(undelete);
 
 pub(crate) const DESTROY: Path =
     Path::new("destroy/{path*}", "Removes the data of versions for good.")
         .fields(&[SECRET_PATH.decl(), VERSIONS.decl()])
-        .exists(secret::exists)
         .write(destroy);
 
 /// A version's metadata, and its data unless that is gone.
-type Fetched = (Value, Option<Map<String, Value>>);
+type Fetched = (Value, Option<Box<RawValue>>);
 
 /// The version asked for, with its data unless it is gone. None: there is no such version.
 pub(crate) fn fetch(request: &Request) -> Result<Option<Fetched>> {
@@ -71,47 +70,58 @@ pub(crate) fn fetch(request: &Request) -> Result<Option<Fetched>> {
     Ok(Some((secret.describe(number, version), data)))
 }
 
+#[derive(Serialize)]
+struct Read {
+    data: Option<Box<RawValue>>,
+    metadata: Value,
+}
+
 fn read(request: &Request) -> Result<Response> {
     let Some((metadata, data)) = fetch(request)? else {
         return Ok(Response::empty());
     };
     let gone = data.is_none();
-    let response = Response::data(json!({ "data": data, "metadata": metadata }));
+    let response = Response::json(&Read { data, metadata })?;
     Ok(if gone { response.status(404) } else { response })
 }
 
-fn cas(request: &Request) -> Result<Option<u64>> {
-    let Some(options) = request.get(OPTIONS)? else {
+/// The version that a write replaces, if it says so. Null says 0.
+fn cas(request: &Request) -> Result<Option<i64>> {
+    let options = request.get(OPTIONS)?.unwrap_or_default();
+    let Some(cas) = options.get("cas").cloned() else {
         return Ok(None);
     };
-    let cas = match options.get("cas") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Number(n)) => n.as_u64(),
-        Some(Value::String(text)) => text.parse().ok(),
-        Some(_) => None,
+    let cas = if cas.is_null() {
+        Some(0)
+    } else {
+        i64::from_value(cas)
     };
     cas.map(Some)
         .ok_or_else(|| Error::invalid("error parsing check-and-set parameter"))
 }
 
-fn write(request: &Request) -> Result<Response> {
-    let path = secret::path(request)?;
-    let data = request
-        .get(DATA)?
-        .ok_or_else(|| Error::invalid("no data provided"))?;
-    let mut secret = secret::load(&path)?.unwrap_or_else(Secret::new);
-    add(&path, &mut secret, &data, cas(request)?)
+/// The data that was sent: that it is an object, and what it is in JSON.
+fn sent(request: &Request) -> Result<(Map<String, Value>, &RawValue)> {
+    let missing = || Error::invalid("no data provided");
+    let raw = request
+        .body()
+        .get(DATA.name())
+        .filter(|_| request.has(DATA))
+        .ok_or_else(missing)?;
+    Ok((request.get(DATA)?.ok_or_else(missing)?, raw))
 }
 
-fn add(
-    path: &str,
-    secret: &mut Secret,
-    data: &Map<String, Value>,
-    cas: Option<u64>,
-) -> Result<Response> {
+fn write(request: &Request) -> Result<Response> {
+    let path = secret::path(request)?;
+    let (_, data) = sent(request)?;
     let config = Config::load()?;
-    secret.check_and_set(cas, &config)?;
-    let number = secret.add(path, data, &config)?;
+    let mut secret = secret::load(&path)?.unwrap_or_else(Secret::new);
+    secret.check_and_set(cas(request)?, &config)?;
+    add(&path, &mut secret, data, &config)
+}
+
+fn add(path: &str, secret: &mut Secret, data: &RawValue, config: &Config) -> Result<Response> {
+    let number = secret.add(path, data, config)?;
     secret.store(path)?;
     let version = secret.versions.get(&number).cloned().unwrap_or_default();
     Ok(Response::data(secret.describe(number, &version)))
@@ -119,24 +129,26 @@ fn add(
 
 fn patch(request: &Request) -> Result<Response> {
     let path = secret::path(request)?;
-    let patch = request
-        .get(DATA)?
-        .ok_or_else(|| Error::invalid("no data provided"))?;
+    let (patch, _) = sent(request)?;
     let Some(mut secret) = secret::load(&path)? else {
         return Err(Error::not_found(""));
     };
     let Some((number, version)) = secret.version(0) else {
         return Err(Error::not_found(""));
     };
-    if version.is_gone() {
-        return Ok(Response::data(
-            json!({ "data": null, "metadata": secret.describe(number, version) }),
-        )
-        .status(404));
-    }
-    let mut data = Secret::data(&path, number)?.unwrap_or_default();
+    let config = Config::load()?;
+    secret.check_and_set(cas(request)?, &config)?;
+    let data = if version.is_gone() {
+        None
+    } else {
+        Secret::data(&path, number)?
+    };
+    let Some(data) = data else {
+        return Ok(Response::data(secret.describe(number, version)).status(404));
+    };
+    let mut data: Map<String, Value> = serde_json::from_str(data.get())?;
     secret::merge(&mut data, &patch);
-    add(&path, &mut secret, &data, cas(request)?)
+    add(&path, &mut secret, &to_raw_value(&data)?, &config)
 }
 
 fn delete_latest(request: &Request) -> Result<Response> {
@@ -187,9 +199,11 @@ fn delete(request: &Request) -> Result<Response> {
 fn undelete(request: &Request) -> Result<Response> {
     let (path, numbers) = (secret::path(request)?, numbers(request)?);
     if let Some(mut secret) = secret::load(&path)? {
+        let deletion = secret.deletion(&Config::load()?);
         for number in numbers {
-            if let Some(version) = secret.versions.get_mut(&number) {
-                version.deletion = None;
+            let version = secret.versions.get_mut(&number);
+            if let Some(version) = version.filter(|version| !version.destroyed) {
+                version.deletion = deletion;
             }
         }
         secret.store(&path)?;

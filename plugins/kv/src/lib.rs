@@ -24,16 +24,16 @@ fn paths() -> &'static [Path] {
     }
 }
 
-// What the host is told before it knows the mount.
+// What the host is told before it knows the mount. To version 1 all of it is a secret, which may exist.
 static ALL: &[Path] = &[
-    config::PATH,
+    config::PATH.exists(v1::exists),
     data::PATH,
-    data::DELETE,
-    data::UNDELETE,
-    data::DESTROY,
+    data::DELETE.exists(v1::exists),
+    data::UNDELETE.exists(v1::exists),
+    data::DESTROY.exists(v1::exists),
     metadata::PATH,
-    metadata::DETAILED,
-    subkeys::PATH,
+    metadata::DETAILED.exists(v1::exists),
+    subkeys::PATH.exists(v1::exists),
     v1::PATH,
 ];
 static V2: &[Path] = &[
@@ -49,4 +49,18 @@ static V2: &[Path] = &[
 ];
 static V1: &[Path] = &[v1::PATH];
 
+/// A secret has a name. Nothing is ever stored where one ends in a slash, so only writing there is refused.
+fn check_writable(request: &Request, name: &str) -> Result<()> {
+    if request.path.ends_with('/') {
+        return Err(Error::invalid("cannot write to a path ending in '/'"));
+    }
+    if name.is_empty() {
+        return Err(Error::invalid("missing path"));
+    }
+    Ok(())
+}
+
 coffer_sdk::export_plugin!(KV);
+
+#[cfg(test)]
+mod tests;

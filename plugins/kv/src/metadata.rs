@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use coffer_sdk::prelude::*;
+use coffer_sdk::{FromValue, format_duration, paging, prelude::*};
 use serde_json::{Map, Value};
 
-use crate::config::{self, CAS_REQUIRED, DELETE_AFTER, MAX_VERSIONS};
-use crate::secret::{self, PATH as SECRET_PATH, Secret, go_duration};
+use crate::config::{self, CAS_REQUIRED, Config, MAX_VERSIONS, METADATA_CAS_REQUIRED};
+use crate::secret::{self, PATH as SECRET_PATH, Secret};
+
+const DELETE_AFTER: Field<Seconds> = Field::duration(
+    "delete_version_after",
+    "After this time a version counts as deleted; 0s means never, unless the mount says otherwise.",
+);
+const CAS: Field<i64> = Field::integer(
+    "metadata_cas",
+    "The version of the metadata that this write replaces; 0 if there must be none.",
+);
 
 const CUSTOM: Field<Map<String, Value>> = Field::object(
     "custom_metadata",
     "What the operator wants to say of the secret.",
 );
-const AFTER: Field<String> = Field::text("after", "List what comes after this.");
-const LIMIT: Field<i64> = Field::integer("limit", "List at most so many.");
 
 pub(crate) const PATH: Path = Path::new(
     "metadata/{path*}",
@@ -23,10 +30,12 @@ pub(crate) const PATH: Path = Path::new(
     SECRET_PATH.decl(),
     MAX_VERSIONS.decl(),
     CAS_REQUIRED.decl(),
+    METADATA_CAS_REQUIRED.decl(),
+    CAS.decl(),
     DELETE_AFTER.decl(),
     CUSTOM.decl(),
-    AFTER.decl(),
-    LIMIT.decl(),
+    paging::AFTER.decl(),
+    paging::LIMIT.decl(),
 ])
 .exists(secret::exists)
 .read(read)
@@ -39,7 +48,11 @@ pub(crate) const DETAILED: Path = Path::new(
     "detailed-metadata/{path*}",
     "Lists secrets with their metadata.",
 )
-.fields(&[SECRET_PATH.decl(), AFTER.decl(), LIMIT.decl()])
+.fields(&[
+    SECRET_PATH.decl(),
+    paging::AFTER.decl(),
+    paging::LIMIT.decl(),
+])
 .list(detailed);
 
 fn describe(secret: &Secret) -> Value {
@@ -58,10 +71,12 @@ fn describe(secret: &Secret) -> Value {
     json!({
         "cas_required": secret.cas_required,
         "created_time": clock::rfc3339(secret.created),
+        "current_metadata_version": secret.metadata_version,
         "current_version": secret.current,
         "custom_metadata": secret.custom_metadata,
-        "delete_version_after": go_duration(secret.delete_version_after),
+        "delete_version_after": format_duration(i64::try_from(secret.delete_version_after).unwrap_or(i64::MAX)),
         "max_versions": secret.max_versions,
+        "metadata_cas_required": secret.metadata_cas_required,
         "oldest_version": secret.oldest,
         "updated_time": clock::rfc3339(secret.updated),
         "versions": versions,
@@ -76,12 +91,10 @@ fn read(request: &Request) -> Result<Response> {
 fn write(request: &Request) -> Result<Response> {
     let path = secret::path(request)?;
     let mut secret = secret::load(&path)?.unwrap_or_else(Secret::new);
-    change(request, &mut secret)?;
     if let Some(custom) = request.get(CUSTOM)? {
-        secret.custom_metadata = Some(texts(&custom)?);
+        secret.custom_metadata = texts(custom)?;
     }
-    secret.store(&path)?;
-    Ok(Response::empty())
+    change(request, &path, secret)
 }
 
 fn patch(request: &Request) -> Result<Response> {
@@ -89,41 +102,57 @@ fn patch(request: &Request) -> Result<Response> {
     let Some(mut secret) = secret::load(&path)? else {
         return Err(Error::not_found(""));
     };
-    change(request, &mut secret)?;
     if let Some(patch) = request.get(CUSTOM)? {
         let have = secret.custom_metadata.take().unwrap_or_default();
-        let mut merged: Map<String, Value> = have
-            .into_iter()
-            .map(|(name, value)| (name, Value::String(value)))
-            .collect();
+        let mut merged = Map::new();
+        if request.has(CUSTOM) {
+            merged = have.into_iter().map(|(k, v)| (k, v.into())).collect();
+        }
         secret::merge(&mut merged, &patch);
-        secret.custom_metadata = Some(texts(&merged)?);
-    } else if request
-        .data()
-        .get("custom_metadata")
-        .is_some_and(Value::is_null)
-    {
-        secret.custom_metadata = None;
+        secret.custom_metadata = texts(merged)?;
     }
-    secret.store(&path)?;
-    Ok(Response::empty())
+    if request.is_null(DELETE_AFTER) {
+        secret.delete_version_after = 0;
+    }
+    change(request, &path, secret)
 }
 
-fn change(request: &Request, secret: &mut Secret) -> Result<()> {
+/// What writing and patching have in common.
+fn change(request: &Request, path: &str, mut secret: Secret) -> Result<Response> {
+    let config = Config::load()?;
+    let mut response = Response::empty();
+    secret.check_metadata(request.get(CAS)?, &config)?;
     if let Some(max) = config::max_versions(request)? {
         secret.max_versions = max;
     }
-    if let Some(required) = request.get(CAS_REQUIRED)? {
-        secret.cas_required = required;
+    let cas = (CAS_REQUIRED, &mut secret.cas_required, config.cas_required);
+    let metadata_cas = (
+        METADATA_CAS_REQUIRED,
+        &mut secret.metadata_cas_required,
+        config.metadata_cas_required,
+    );
+    for (field, own, mandated) in [cas, metadata_cas] {
+        if let Some(required) = request.get(field)? {
+            *own = required;
+            if mandated && !required {
+                response = response.warning(format!(
+                    "{:?} set to false, but is mandated by backend config. This value will be ignored.",
+                    field.name()
+                ));
+            }
+        }
     }
-    if let Some(after) = config::delete_after(request)? {
-        secret.delete_version_after = after;
+    if let Some(after) = request.get(DELETE_AFTER)? {
+        secret.delete_version_after = after.0;
     }
-    Ok(())
+    secret.metadata_version += 1;
+    secret.updated = clock::now();
+    secret.store(path)?;
+    Ok(response)
 }
 
-/// Vault's limits: 64 names of 128 bytes with values of 512 bytes.
-fn texts(map: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
+/// Numbers and booleans become text. Vault's limits: 64 names of 128 bytes with values of 512 bytes. None for none.
+fn texts(map: Map<String, Value>) -> Result<Option<BTreeMap<String, String>>> {
     let refuse = |why: String| {
         Err(Error::invalid(format!(
             "custom_metadata validation failed: {why}"
@@ -137,7 +166,12 @@ fn texts(map: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
     }
     let mut texts = BTreeMap::new();
     for (name, value) in map {
-        let Value::String(value) = value else {
+        let value = match value {
+            // 1 and 0, as Vault has it.
+            Value::Bool(value) => Some(i64::from(value).to_string()),
+            value => String::from_value(value),
+        };
+        let Some(value) = value else {
             return refuse(format!("the value of {name:?} is not a string"));
         };
         if name.is_empty() || name.len() > 128 {
@@ -157,9 +191,9 @@ fn texts(map: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
                 "key {name:?} or its value contains unprintable characters"
             ));
         }
-        texts.insert(name.clone(), value.clone());
+        texts.insert(name, value);
     }
-    Ok(texts)
+    Ok(Some(texts).filter(|texts| !texts.is_empty()))
 }
 
 fn delete(request: &Request) -> Result<Response> {
@@ -176,16 +210,7 @@ fn names(request: &Request) -> Result<(String, Vec<String>)> {
     if !path.is_empty() && !path.ends_with('/') {
         path.push('/');
     }
-    let limit = request
-        .get(LIMIT)?
-        .filter(|limit| *limit > 0)
-        .and_then(|limit| u32::try_from(limit).ok());
-    let after = request.get(AFTER)?.filter(|after| !after.is_empty());
-    let names = storage::children(
-        &format!("meta/{path}"),
-        after.as_deref(),
-        limit.unwrap_or(100_000),
-    )?;
+    let names = paging::list(request, &format!("meta/{path}"))?;
     Ok((path, names))
 }
 
@@ -196,8 +221,10 @@ fn list(request: &Request) -> Result<Response> {
 fn detailed(request: &Request) -> Result<Response> {
     let (path, names) = names(request)?;
     let mut info = Map::new();
-    for name in names.iter().filter(|name| !name.ends_with('/')) {
-        if let Some(secret) = secret::load(&format!("{path}{name}"))? {
+    for name in &names {
+        if name.ends_with('/') {
+            info.insert(name.clone(), json!({}));
+        } else if let Some(secret) = secret::load(&format!("{path}{name}"))? {
             info.insert(name.clone(), describe(&secret));
         }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use coffer_sdk::prelude::*;
+use coffer_sdk::{Operation, prelude::*};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -37,25 +38,28 @@ pub(crate) struct Secret {
     pub updated: u64,
     pub current: u64,
     pub oldest: u64,
+    /// How often the metadata was changed, but by new versions of the data.
+    #[serde(default)]
+    pub metadata_version: u64,
     #[serde(default)]
     pub max_versions: u32,
     #[serde(default)]
     pub cas_required: bool,
     #[serde(default)]
-    pub delete_version_after: i64,
+    pub metadata_cas_required: bool,
+    /// Seconds.
+    #[serde(default)]
+    pub delete_version_after: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<BTreeMap<String, String>>,
     pub versions: BTreeMap<u64, Version>,
 }
 
-/// The secret's path; it must name one.
+/// The secret's path. A write needs one that can name a secret.
 pub(crate) fn path(request: &Request) -> Result<String> {
     let path = request.get(PATH)?.unwrap_or_default();
-    if path.is_empty() {
-        return Err(Error::unsupported("unsupported operation"));
-    }
-    if path.ends_with('/') {
-        return Err(Error::invalid("missing path of a secret"));
+    if matches!(request.operation, Operation::Write | Operation::Patch) {
+        crate::check_writable(request, &path)?;
     }
     Ok(path)
 }
@@ -73,7 +77,8 @@ pub(crate) fn load(path: &str) -> Result<Option<Secret>> {
 }
 
 pub(crate) fn exists(request: &Request) -> Result<bool> {
-    Ok(storage::get(&key(&path(request)?))?.is_some())
+    let path = request.get(PATH)?.unwrap_or_default();
+    Ok(storage::get(&key(&path))?.is_some())
 }
 
 impl Secret {
@@ -96,8 +101,8 @@ impl Secret {
         self.versions.get(&number).map(|version| (number, version))
     }
 
-    /// A version's data.
-    pub(crate) fn data(path: &str, number: u64) -> Result<Option<Map<String, Value>>> {
+    /// A version's data: an object, as it was sent.
+    pub(crate) fn data(path: &str, number: u64) -> Result<Option<Box<RawValue>>> {
         storage::get_json(&version_key(path, number))
     }
 
@@ -113,29 +118,37 @@ impl Secret {
     }
 
     /// Refuses a write that does not say which version it replaces although it must, or names another one.
-    pub(crate) fn check_and_set(&self, cas: Option<u64>, config: &Config) -> Result<()> {
+    pub(crate) fn check_and_set(&self, cas: Option<i64>, config: &Config) -> Result<()> {
         match cas {
             None if self.cas_required || config.cas_required => Err(Error::invalid(
                 "check-and-set parameter required for this call",
             )),
-            Some(cas) if cas != self.current => Err(Error::invalid(
+            Some(cas) if u64::try_from(cas) != Ok(self.current) => Err(Error::invalid(
                 "check-and-set parameter did not match the current version",
             )),
             _ => Ok(()),
         }
     }
 
+    /// The same for the metadata.
+    pub(crate) fn check_metadata(&self, cas: Option<i64>, config: &Config) -> Result<()> {
+        match cas {
+            None if self.metadata_cas_required || config.metadata_cas_required => Err(
+                Error::invalid("metadata check-and-set parameter required for this call"),
+            ),
+            Some(cas) if u64::try_from(cas) != Ok(self.metadata_version) => Err(Error::invalid(
+                "metadata check-and-set parameter does not match the current version",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Adds a version, and drops those that are too many. Returns its number.
-    pub(crate) fn add(
-        &mut self,
-        path: &str,
-        data: &Map<String, Value>,
-        config: &Config,
-    ) -> Result<u64> {
+    pub(crate) fn add(&mut self, path: &str, data: &RawValue, config: &Config) -> Result<u64> {
         let now = clock::now();
         self.current += 1;
         self.updated = now;
-        let deletion = self.deletion(config).map(|seconds| now + seconds * 1000);
+        let deletion = self.deletion(config);
         self.versions.insert(
             self.current,
             Version {
@@ -144,35 +157,30 @@ impl Secret {
                 destroyed: false,
             },
         );
-        storage::put_json(&version_key(path, self.current), data)?;
-        let max = [self.max_versions, config.max_versions]
-            .into_iter()
-            .find(|n| *n > 0)
-            .unwrap_or(DEFAULT_VERSIONS);
+        storage::put(&version_key(path, self.current), data.get().as_bytes())?;
+        let max = match self.max_versions.max(config.max_versions) {
+            0 => DEFAULT_VERSIONS,
+            max => max,
+        };
         let keep_from = self.current.saturating_sub(max.into()) + 1;
         let kept = self.versions.split_off(&keep_from);
         for (number, _) in std::mem::replace(&mut self.versions, kept) {
             storage::delete(&version_key(path, number))?;
         }
-        self.oldest = if self.current > max.into() {
-            keep_from
-        } else {
-            0
-        };
+        if self.current > max.into() {
+            self.oldest = self.oldest.max(keep_from);
+        }
         Ok(self.current)
     }
 
-    /// After how many seconds a new version counts as deleted.
-    fn deletion(&self, config: &Config) -> Option<u64> {
-        if config.delete_version_after < 0 || self.delete_version_after < 0 {
-            return None;
-        }
-        let given = [self.delete_version_after, config.delete_version_after];
-        given
+    /// When a version that there is from now on counts as deleted, in milliseconds.
+    pub(crate) fn deletion(&self, config: &Config) -> Option<u64> {
+        let of_config = u64::try_from(config.delete_version_after).ok()?;
+        let seconds = [self.delete_version_after, of_config]
             .into_iter()
             .filter(|seconds| *seconds > 0)
-            .min()
-            .and_then(|seconds| u64::try_from(seconds).ok())
+            .min()?;
+        Some(clock::now() + seconds * 1000)
     }
 
     /// Removes a version's data for good.
@@ -190,18 +198,6 @@ impl Secret {
             storage::delete(&version_key(path, *number))?;
         }
         storage::delete(&key(path))
-    }
-}
-
-/// Seconds in the notation of Go's durations.
-pub(crate) fn go_duration(seconds: i64) -> String {
-    let sign = if seconds < 0 { "-" } else { "" };
-    let seconds = seconds.unsigned_abs();
-    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (h, m) {
-        (0, 0) => format!("{sign}{s}s"),
-        (0, _) => format!("{sign}{m}m{s}s"),
-        _ => format!("{sign}{h}h{m}m{s}s"),
     }
 }
 

@@ -22,6 +22,9 @@ fn read(request: &Request) -> Result<Response> {
         return Ok(Response::empty());
     };
     let gone = data.is_none();
+    let data: Option<Map<String, Value>> = data
+        .map(|data| serde_json::from_str(data.get()))
+        .transpose()?;
     let subkeys = data.map(|data| strip(&data, 1, depth));
     let response = Response::data(json!({ "metadata": metadata, "subkeys": subkeys }));
     Ok(if gone { response.status(404) } else { response })

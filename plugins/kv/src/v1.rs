@@ -1,7 +1,10 @@
 //! Version 1: a secret is what was written last.
 
+use std::collections::BTreeMap;
+
 use coffer_sdk::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub(crate) const PATH: Path = Path::new("{*}", "Reads and writes a secret.")
     .exists(exists)
@@ -14,6 +17,7 @@ pub(crate) const PATH: Path = Path::new("{*}", "Reads and writes a secret.")
 pub(crate) const UNVERSIONED: Path = Path::new("{*}", "Nothing: see data/ and metadata/.")
     .read(unversioned)
     .write(unversioned)
+    .patch(unversioned)
     .delete(unversioned)
     .list(unversioned);
 
@@ -24,49 +28,54 @@ fn unversioned(_: &Request) -> Result<Response> {
     ))
 }
 
-fn key(request: &Request) -> Result<String> {
-    let path = &request.path;
-    if path.is_empty() || path.ends_with('/') {
-        return Err(Error::invalid("missing path of a secret"));
-    }
-    Ok(format!("v1/{path}"))
+fn key(path: &str) -> String {
+    format!("v1/{path}")
 }
 
-fn exists(request: &Request) -> Result<bool> {
-    Ok(storage::get(&key(request)?)?.is_some())
+pub(crate) fn exists(request: &Request) -> Result<bool> {
+    Ok(storage::get(&key(&request.path))?.is_some())
+}
+
+/// A secret may say for how many seconds it wants to be kept; nothing, and less than nothing, is not at all.
+fn kept(secret: &str) -> Result<Option<u64>> {
+    let data: BTreeMap<String, &RawValue> = serde_json::from_str(secret)?;
+    let Some(given) = data.get("ttl").or_else(|| data.get("lease")) else {
+        return Ok(None);
+    };
+    let seconds = match serde_json::from_str(given.get())? {
+        Value::Null => Some(0),
+        Value::String(text) => coffer_sdk::parse_signed_duration(&text),
+        Value::Number(number) => number.as_i64(),
+        _ => None,
+    };
+    Ok(seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)))
 }
 
 fn read(request: &Request) -> Result<Response> {
-    let Some(data) = storage::get_json::<Map<String, Value>>(&key(request)?)? else {
+    let Some(stored) = storage::get(&key(&request.path))? else {
         return Ok(Response::empty());
     };
-    // A secret may say how long it wants to be kept.
-    let ttl = ["ttl", "lease"]
-        .into_iter()
-        .find_map(|name| match data.get(name)? {
-            Value::String(text) => coffer_sdk::parse_duration(text),
-            Value::Number(number) => number.as_u64(),
-            _ => None,
-        });
-    let mut response = Response::json(&data)?;
-    response.ttl = ttl
-        .filter(|ttl| *ttl > 0)
-        .unwrap_or_else(|| mount::info().default_lease_ttl);
-    Ok(response)
+    let text = String::from_utf8(stored).map_err(Error::internal)?;
+    let ttl = kept(&text)?.unwrap_or_else(|| mount::info().default_lease_ttl);
+    Ok(Response {
+        data: Some(text),
+        ttl,
+        ..Response::default()
+    })
 }
 
 fn write(request: &Request) -> Result<Response> {
-    let key = key(request)?;
-    let data = request.data();
-    if data.is_empty() {
+    crate::check_writable(request, &request.path)?;
+    // Stored is what came, with every digit; this is to know that it can be read.
+    if request.data()?.is_empty() {
         return Err(Error::invalid("missing data fields"));
     }
-    storage::put_json(&key, data)?;
+    storage::put_json(&key(&request.path), request.body())?;
     Ok(Response::empty())
 }
 
 fn delete(request: &Request) -> Result<Response> {
-    storage::delete(&key(request)?)?;
+    storage::delete(&key(&request.path))?;
     Ok(Response::empty())
 }
 
@@ -75,5 +84,5 @@ fn list(request: &Request) -> Result<Response> {
     if !path.is_empty() && !path.ends_with('/') {
         path.push('/');
     }
-    Ok(Response::list(storage::list(&format!("v1/{path}"))?))
+    Ok(Response::list(storage::list(&key(&path))?))
 }
