@@ -24,7 +24,11 @@ forward! {
     username(naming: UserNaming) -> String
 }
 forward! {
-    /// Makes a user.
+    /// Whether there is a user of that name, whoever made it.
+    exists(username: str) -> bool
+}
+forward! {
+    /// Makes a user. A conflict says that the name is taken, and nothing was done.
     create_user(user: UserRequest) -> ()
 }
 forward! {

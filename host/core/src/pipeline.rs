@@ -283,8 +283,8 @@ impl Attempt<'_> {
             mount: self.mount.clone(),
             path: self.path.to_owned(),
             owner: caller.as_ref().map(|caller| caller.held.clone()),
-            clock: self.core.clock.clone(),
-            random: self.core.random.clone(),
+            core: self.core.clone(),
+            claim: std::sync::Mutex::default(),
         });
         let (instance, request) = (
             isolation(caller.as_ref()),
@@ -298,17 +298,18 @@ impl Attempt<'_> {
                 &plugin.context,
                 instance,
                 txn,
-                effects,
+                effects.clone(),
                 request,
             )
             .await;
-        self.finish(outcome).await
+        self.finish(outcome, &effects).await
     }
 
     /// Commits what the plugin and the host have written, and makes the reply.
     async fn finish(
         &self,
         mut outcome: runtime::Outcome<runtime::Response>,
+        effects: &RequestEffects,
     ) -> Result<Reply, Error> {
         let lease = outcome.lease.take();
         let touched = outcome.touched;
@@ -317,9 +318,12 @@ impl Attempt<'_> {
             Err(error) => {
                 // What the plugin may have made outside is undone through its lease.
                 if let Some(lease) = lease {
-                    self.undo(&lease.lease_id).await;
+                    self.undo(effects, &lease.lease_id).await;
                 }
-                return Err(error);
+                return Err(match error {
+                    Error::Barrier(BarrierError::Conflict { .. }) => overtaken(),
+                    other => other,
+                });
             }
         };
         let Some(mut txn) = txn else {
@@ -327,18 +331,26 @@ impl Attempt<'_> {
         };
         let reply = self.reply(&mut txn, response, lease)?;
         match txn.commit().await {
-            Ok(_) => Ok(reply),
+            Ok(_) => {}
             // It cannot be run again.
-            Err(BarrierError::Conflict { key }) if touched => {
-                self.undo(&reply.lease.id).await;
-                Err(Error::Barrier(BarrierError::Conflict { key }))
+            Err(BarrierError::Conflict { .. }) if touched => {
+                self.undo(effects, &reply.lease.id).await;
+                return Err(overtaken());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        if !reply.lease.id.is_empty() && !effects.lives(&reply.lease.id).await? {
+            self.undo(effects, &reply.lease.id).await;
+            return Err(Error::Forbidden(
+                "the lease was revoked before it was handed out".to_owned(),
+            ));
+        }
+        Ok(reply)
     }
 
     /// Makes a lease due at once, and sees to it now: if that fails or takes too long the reaper goes on trying.
-    async fn undo(&self, lease_id: &str) {
+    async fn undo(&self, effects: &RequestEffects, lease_id: &str) {
+        effects.release();
         let core = self.core;
         let done = core.transact(|mut txn| async move {
             if let Some(Leased::Secret(lease)) = lease::load(&mut txn, self.ns, lease_id).await? {
@@ -568,6 +580,15 @@ impl Attempt<'_> {
             )),
         }
     }
+}
+
+/// For a request that lost a race after it had touched something outside: it cannot be run again here.
+fn overtaken() -> Error {
+    Error::Plugin(runtime::PluginError {
+        kind: runtime::ErrorKind::Conflict,
+        message: "what the request was based on was changed while it was under way; try again"
+            .to_owned(),
+    })
 }
 
 fn isolation(caller: Option<&Authenticated>) -> Caller {

@@ -22,6 +22,9 @@ pub enum Error {
         /// What is known of the statements that were under way.
         fate: Fate,
     },
+    /// There is a user of that name already, and it is somebody else's.
+    #[error("{0}")]
+    Taken(Box<ServerError>),
     /// The server refused a statement.
     #[error("{0}")]
     Server(Box<ServerError>),
@@ -53,6 +56,10 @@ pub struct ServerError {
 
 /// SQLSTATEs that decide what we do.
 pub mod code {
+    /// There is such a role already.
+    pub const DUPLICATE_OBJECT: &str = "42710";
+    /// `lock_timeout` has passed.
+    pub const LOCK_NOT_AVAILABLE: &str = "55P03";
     /// There is no such role.
     pub const UNDEFINED_OBJECT: &str = "42704";
     /// The connection's user may not do this.
@@ -75,7 +82,7 @@ impl Error {
     /// The SQLSTATE, if it was the server that refused.
     pub fn code(&self) -> &str {
         match self {
-            Self::Server(error) => &error.code,
+            Self::Server(error) | Self::Taken(error) => &error.code,
             _ => "",
         }
     }
@@ -86,7 +93,9 @@ impl Error {
             Self::Invalid(message) | Self::Denied(message) | Self::Lost { message, .. } => {
                 &mut [message]
             }
-            Self::Server(error) => &mut [&mut error.message, &mut error.detail],
+            Self::Server(error) | Self::Taken(error) => {
+                &mut [&mut error.message, &mut error.detail]
+            }
         };
         for text in texts {
             for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

@@ -16,3 +16,5 @@ pub const COLLISIONS: u32 = 10;
 pub const SESSION_CHECKS: u32 = 100;
 /// Seconds between two looks, as PostgreSQL's `pg_sleep` takes them.
 pub const SESSION_WAIT: &str = "0.05";
+/// How long a removal waits for the end of a creation that was cut off, as PostgreSQL's `lock_timeout` takes it.
+pub const CREATION_WAIT: &str = "5s";

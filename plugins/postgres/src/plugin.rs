@@ -79,10 +79,18 @@ impl<D: Dial> Postgres<D> {
         }
     }
 
+    /// Whether there is a user of that name.
+    ///
+    /// # Errors
+    /// Unavailable, if the server cannot say.
+    pub fn exists(&mut self, username: &str) -> Result<bool> {
+        self.call(|users| users.exists(username))
+    }
+
     /// Makes a user.
     ///
     /// # Errors
-    /// Unavailable, if the server cannot do so now; invalid, if it will not.
+    /// Unavailable, if the server cannot do so now; conflict, if the name is taken; invalid, if it will not.
     pub fn create_user(&mut self, user: &UserRequest) -> Result<()> {
         self.call(|users| {
             users.create(&NewUser {
@@ -136,6 +144,7 @@ fn contract(error: Error) -> ContractError {
         Error::Invalid(_) => ContractError::invalid(error),
         Error::Denied(_) => ContractError::denied(error),
         Error::Lost { .. } => ContractError::unavailable(error),
+        Error::Taken(_) => ContractError::conflict(error),
         Error::Server(server) if server.is_failover() => ContractError::unavailable(error),
         Error::Server(_) => ContractError::invalid(error),
     }
@@ -163,6 +172,10 @@ mod component {
 
         fn username(&mut self, naming: &UserNaming) -> Result<String> {
             self.username(naming)
+        }
+
+        fn exists(&mut self, username: &str) -> Result<bool> {
+            self.exists(username)
         }
 
         fn create_user(&mut self, user: &UserRequest) -> Result<()> {

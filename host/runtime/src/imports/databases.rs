@@ -48,6 +48,14 @@ impl databases::Host for State {
         .await
     }
 
+    /// As `ping`.
+    async fn exists(&mut self, on: databases::Target, username: String) -> Answer<bool> {
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_exists(store, &username).await })
+        });
+        self.database(on, call).await
+    }
+
     async fn create_user(&mut self, on: databases::Target, user: users::UserRequest) -> Answer<()> {
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_create_user(store, &user).await })
