@@ -20,6 +20,10 @@ macro_rules! forward {
 }
 
 forward! {
+    /// The fields of its configuration that are secret besides `password`.
+    secret_fields() -> Vec<String>
+}
+forward! {
     /// A name for a user that does not exist yet.
     username(naming: UserNaming) -> String
 }

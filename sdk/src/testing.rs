@@ -23,6 +23,10 @@ use crate::{Error, Operation, Plugin, Response, Result, dispatch};
 
 /// A database, as an engine sees it.
 pub trait Database {
+    /// See [`databases::secret_fields`](crate::databases::secret_fields).
+    fn secret_fields(&mut self, _: &Target) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// See [`databases::username`](crate::databases::username).
     fn username(&mut self, on: &Target, naming: &UserNaming) -> Result<String>;
     /// See [`databases::exists`](crate::databases::exists).

@@ -5,6 +5,8 @@ use std::fmt;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
 
+use crate::limits;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -98,7 +100,9 @@ impl Error {
             }
         };
         for text in texts {
-            for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            // A shorter one would be found in words that have nothing to do with it, and be told by the gaps.
+            let telling = |secret: &&&str| secret.len() >= limits::SECRET;
+            for secret in secrets.iter().filter(telling) {
                 **text = text.replace(secret, "[password]");
             }
         }
@@ -120,7 +124,7 @@ impl ServerError {
                 b'S' if error.severity.is_empty() => error.severity = value(),
                 b'C' => error.code = value(),
                 b'M' => error.message = value(),
-                b'D' => error.detail = value(),
+                b'D' => error.detail = first_lines(&value()),
                 _ => {}
             }
         }
@@ -155,6 +159,16 @@ impl ServerError {
             _ => false,
         }
     }
+}
+
+/// A detail may have a line for each of thousands of objects.
+fn first_lines(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut kept: Vec<&str> = lines.by_ref().take(limits::DETAIL_LINES).collect();
+    if lines.next().is_some() {
+        kept.push("...");
+    }
+    kept.join("\n")
 }
 
 impl fmt::Display for ServerError {

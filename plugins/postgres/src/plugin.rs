@@ -38,7 +38,9 @@ impl<D: Dial> Postgres<D> {
     /// Invalid, with what is wrong.
     pub fn open(config: &Map<String, Value>, dial: D) -> Result<Self> {
         let config = Config::read(config).map_err(contract)?;
-        let settings = config.settings().map_err(contract)?;
+        let settings = config
+            .settings()
+            .map_err(|error| contract(error.without(&[&config.password])))?;
         let authentication =
             PasswordAuthentication::parse(&config.password_authentication).map_err(contract)?;
         let username_template = match config.username_template.as_str() {
@@ -67,9 +69,11 @@ impl<D: Dial> Postgres<D> {
         } else {
             &naming.template
         };
+        // Who logs in by a name of their own choice has a say in these.
+        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
         let fields = [
-            ("DisplayName", naming.display_name.as_str()),
-            ("RoleName", naming.role_name.as_str()),
+            ("DisplayName", display.as_str()),
+            ("RoleName", role.as_str()),
         ];
         match users::tame(&template::render(own, &fields)?).as_str() {
             "" => Err(ContractError::invalid(
@@ -137,6 +141,14 @@ impl<D: Dial> Postgres<D> {
     fn call<R>(&mut self, call: impl FnOnce(&mut Users<D>) -> Result<R, Error>) -> Result<R> {
         call(&mut self.users).map_err(|error| contract(error.without(&[&self.password])))
     }
+}
+
+/// With nothing in it but letters, digits and `_.@+-`.
+fn plain(name: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
+    name.chars()
+        .map(|c| if kept(c) { c } else { '-' })
+        .collect()
 }
 
 fn contract(error: Error) -> ContractError {

@@ -36,10 +36,17 @@ pub fn find(username: &str) -> String {
 /// A row for the role, and one for each session of it, of which `look` is taken.
 pub fn remains(username: &str, oid: &str, look: &str) -> String {
     format!(
-        "SELECT '{ROLE}' FROM pg_catalog.pg_roles WHERE rolname = {} \
-         UNION ALL SELECT ({look})::text FROM pg_catalog.pg_stat_activity \
-         WHERE usesysid = {}::oid AND pid <> pg_catalog.pg_backend_pid()",
+        "SELECT '{ROLE}' FROM pg_catalog.pg_roles WHERE rolname = {} UNION ALL {}",
         literal(username),
+        sessions(oid, look)
+    )
+}
+
+/// A row for each session of a role.
+pub fn sessions(oid: &str, look: &str) -> String {
+    format!(
+        "SELECT ({look})::text FROM pg_catalog.pg_stat_activity \
+         WHERE usesysid = {}::oid AND pid <> pg_catalog.pg_backend_pid()",
         literal(oid)
     )
 }

@@ -237,8 +237,12 @@ impl<D: Dial> Users<D> {
         let Some(LockedOut { oid, grants, ended }) = self.lock_out(username)? else {
             return Ok(());
         };
-        if by_default {
-            ended.map_err(Error::from)?;
+        match ended {
+            // Until they have ended they own what they made for themselves: temporary tables.
+            Ok(true) => self.watch(username, &queries::sessions(&oid, "pid"))?,
+            Ok(false) => {}
+            Err(error) if by_default => return Err(error.into()),
+            Err(_) => {}
         }
         let statements = if by_default {
             grants
@@ -255,19 +259,26 @@ impl<D: Dial> Users<D> {
             remains = queries::remains(username, &oid, "pid");
             found = self.client.run(&[&remains], None)?.pop();
         }
-        let mut left = texts_of(found)?;
+        let left = texts_of(found)?;
+        if left.iter().any(|what| what == ROLE) {
+            return Err(Error::Invalid(format!(
+                "user {username:?} is still there after its revocation statements ran: they must drop it"
+            )));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.watch(username, &remains)
+    }
+
+    /// Waits until the query finds no session any more.
+    fn watch(&mut self, username: &str, sessions: &str) -> Result<(), Error> {
+        let sleep = format!("SELECT pg_catalog.pg_sleep({})", limits::SESSION_WAIT);
         for _ in 0..limits::SESSION_CHECKS {
-            if left.is_empty() {
+            let mut answers = self.client.run(&[&sleep, sessions], None)?;
+            if answers.pop().unwrap_or_default().rows()?.is_empty() {
                 return Ok(());
             }
-            if left.iter().any(|what| what == ROLE) {
-                return Err(Error::Invalid(format!(
-                    "user {username:?} is still there after its revocation statements ran: they must drop it"
-                )));
-            }
-            let sleep = format!("SELECT pg_catalog.pg_sleep({})", limits::SESSION_WAIT);
-            let mut answers = self.client.run(&[&sleep, &remains], None)?;
-            left = texts(answers.pop().unwrap_or_default().rows()?);
         }
         Err(Error::lost(format!(
             "sessions of user {username:?} do not end"
@@ -315,7 +326,7 @@ impl<D: Dial> Users<D> {
         let ended = match ended.refused {
             Some(error) if error.code == code::INSUFFICIENT_PRIVILEGE => Err(error),
             Some(error) => return Err(error.into()),
-            None => Ok(()),
+            None => Ok(!ended.rows.is_empty()),
         };
         Ok(Some(LockedOut {
             oid,
@@ -375,8 +386,8 @@ struct LockedOut {
     oid: String,
     /// What would revoke its privileges in this database.
     grants: Vec<String>,
-    /// Whether its sessions were told to end, or why they could not be.
-    ended: Result<(), ServerError>,
+    /// Whether there were sessions, which have been told to end; or why that could not be.
+    ended: Result<bool, ServerError>,
 }
 
 /// PostgreSQL cuts longer names, and then they are somebody else's.

@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::{DATABASE, creds, tick};
 
+mod rotation;
+
 const START: u64 = 1_704_067_200_000;
 
 /// Users and their passwords, and what was asked.
@@ -28,6 +30,8 @@ struct State {
     fails: BTreeMap<String, Error>,
     /// The connection's own password, if it is checked.
     root: Option<String>,
+    /// What somebody else does while a password is changed.
+    meanwhile: Option<Box<dyn FnOnce()>>,
 }
 
 #[derive(Clone, Default)]
@@ -46,7 +50,9 @@ impl Fake {
             .as_deref()
             .is_some_and(|root| config["password"] != root)
         {
-            return Err(Error::unavailable("password authentication failed"));
+            return Err(Error::unavailable(
+                "password authentication failed (SQLSTATE 28P01)",
+            ));
         }
         act(&mut state)
     }
@@ -65,19 +71,33 @@ impl Fake {
 }
 
 impl Database for Fake {
+    fn secret_fields(&mut self, _: &Target) -> Result<Vec<String>> {
+        Ok(vec!["x_key".to_owned()])
+    }
+
+    fn exists(&mut self, on: &Target, username: &str) -> Result<bool> {
+        self.look(on, |state| Ok(state.users.contains_key(username)))
+    }
+
     fn username(&mut self, on: &Target, naming: &UserNaming) -> Result<String> {
         if on.plugin != "postgresql-database-plugin" {
             return Err(Error::invalid(format!("plugin {:?} is unknown", on.plugin)));
         }
+        if !naming.template.is_empty() {
+            return Ok(naming.template.clone());
+        }
         let count = self.0.borrow().created.len();
         Ok(format!(
-            "v-{}-{}-{count}{}",
-            naming.display_name, naming.role_name, naming.template
+            "v-{}-{}-{count}",
+            naming.display_name, naming.role_name
         ))
     }
 
     fn create_user(&mut self, on: &Target, user: &UserRequest) -> Result<()> {
         self.look(on, |state| {
+            if state.users.contains_key(&user.username) {
+                return Err(Error::conflict("role exists"));
+            }
             state
                 .users
                 .insert(user.username.clone(), user.password.clone());
@@ -87,6 +107,10 @@ impl Database for Fake {
     }
 
     fn update_user(&mut self, on: &Target, change: &UserChange) -> Result<()> {
+        let meanwhile = self.0.borrow_mut().meanwhile.take();
+        if let Some(act) = meanwhile {
+            act();
+        }
         self.look(on, |state| {
             state.changed.push(change.clone());
             if let Some(password) = &change.password {
@@ -177,7 +201,7 @@ const CREATE: &str = "CREATE ROLE \"{{name}}\"; GRANT a, b TO \"{{name}}\";";
 fn connection() -> Value {
     json!({ "plugin_name": "postgresql-database-plugin", "allowed_roles": "app*",
             "connection_url": "postgresql://{{username}}:{{password}}@db/app", "username": "root", "password": "first",
-            "max_open_connections": "5", "max_connection_lifetime": "1m", "private_key": "KEY", "x_other": 1 })
+            "max_open_connections": "5", "max_connection_lifetime": "1m", "private_key": "KEY", "x_key": "k", "x_other": 1 })
 }
 
 #[test]
@@ -242,6 +266,7 @@ fn connections_that_cannot_be() {
         (json!({ "plugin_name": "nope" }), "error creating database object: plugin \"nope\" is unknown"),
         (json!({ "plugin_name": "postgresql-database-plugin", "password_policy": "x" }), "password_policy \"x\" does not exist"),
         (json!({ "plugin_name": "postgresql-database-plugin", "plugin_version": "v1.0.0" }), "plugin_version \"v1.0.0\""),
+        (json!({ "plugin_name": "postgresql-database-plugin", "self_managed_password": true }), "self_managed_password is not supported"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_connection_lifetime": "x" }), "invalid max_connection_lifetime"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_open_connections": "x" }), "max_open_connections"),
     ];
@@ -391,6 +416,25 @@ fn a_user_has_a_lease_before_it_is_made() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_not_removed_with_the_lease() {
+    let test = Test::new();
+    test.role();
+    for (template, asked_before) in [("theirs", true), ("random", false)] {
+        let config = json!({ "username_template": template });
+        test.write("config/db", config).unwrap();
+        let theirs = (template.to_owned(), "p".to_owned());
+        test.fake.0.borrow_mut().users.extend([theirs]);
+        let calls = test.fake.0.borrow().targets.len();
+        let (kind, message) = test.error(Operation::Read, "creds/app", json!({}));
+        assert_eq!(kind, ErrorKind::InvalidRequest);
+        assert!(message.contains("exists"), "{message}");
+        assert!(test.host.leases().is_empty(), "no lease is left");
+        assert_eq!(test.fake.0.borrow().targets.len() - calls, 1);
+        assert_eq!(message.starts_with("user"), asked_before, "{message}");
+    }
+}
+
+#[test]
 fn who_gets_no_user() {
     let test = Test::new();
     test.role();
@@ -401,7 +445,7 @@ fn who_gets_no_user() {
     #[rustfmt::skip]
     let table = [
         ("creds/none", ErrorKind::InvalidRequest, "unknown role: none"),
-        ("creds/other", ErrorKind::PermissionDenied, "\"other\" is not an allowed role"),
+        ("creds/other", ErrorKind::InvalidRequest, "\"other\" is not an allowed role"),
         ("creds/app-lost", ErrorKind::InvalidRequest, "failed to find entry for connection with name: \"none\""),
         ("static-creds/none", ErrorKind::InvalidRequest, "unknown role: none"),
     ];
@@ -489,301 +533,4 @@ fn revocation() {
         creds::revoke(&lease).unwrap_err().kind,
         ErrorKind::Unavailable
     );
-}
-
-#[test]
-fn a_static_role() {
-    let test = Test::new();
-    test.static_role();
-    let first = test.fake.password_of("fixed").unwrap();
-    test.host.advance(10);
-    assert_eq!(
-        test.read("static-creds/app-fixed"),
-        json!({ "username": "fixed", "password": first, "ttl": 50, "rotation_period": 60,
-                "last_vault_rotation": "2024-01-01T00:00:00.000000000Z" })
-    );
-    assert_eq!(
-        test.read("static-roles/app-fixed"),
-        json!({ "db_name": "db", "username": "fixed", "rotation_period": 60, "rotation_statements": [],
-                "credential_type": "password", "last_vault_rotation": "2024-01-01T00:00:00.000000000Z" })
-    );
-    test.write("rotate-role/app-fixed", json!({})).unwrap();
-    let second = test.fake.password_of("fixed").unwrap();
-    assert_ne!(first, second);
-    let data = test.read("static-creds/app-fixed");
-    assert_eq!(
-        (&data["password"], &data["ttl"]),
-        (&json!(second), &json!(60))
-    );
-    test.write(
-        "static-roles/app-fixed",
-        json!({ "rotation_period": "5s", "rotation_statements": "SET" }),
-    )
-    .unwrap();
-    test.host.advance(5);
-    tick().unwrap();
-    let third = test.fake.password_of("fixed").unwrap();
-    assert_ne!(second, third);
-    assert_eq!(
-        test.fake.0.borrow().changed.last().unwrap().statements,
-        ["SET"]
-    );
-    assert_eq!(test.keys("due/").len(), 1);
-    assert!(test.keys("wal/").is_empty());
-    tick().unwrap();
-    assert_eq!(test.fake.password_of("fixed").unwrap(), third, "not due");
-    test.call(Operation::Delete, "static-roles/app-fixed", json!({}))
-        .unwrap();
-    assert!(test.keys("due/").is_empty() && test.keys("static-role/").is_empty());
-}
-
-#[test]
-fn static_roles_that_cannot_be() {
-    let test = Test::new();
-    #[rustfmt::skip]
-    let table = [
-        (json!({}), "database name is a required field"),
-        (json!({ "db_name": "db" }), "username is a required field to create a static account"),
-        (json!({ "db_name": "db", "username": "u" }), "one of rotation_schedule or rotation_period must be provided"),
-        (json!({ "db_name": "db", "username": "u", "rotation_period": 4 }), "rotation_period must be 5 seconds or more"),
-        (json!({ "db_name": "db", "username": "u", "rotation_period": 5, "rotation_schedule": "* * * * *" }), "mutually exclusive"),
-        (json!({ "db_name": "db", "username": "u", "rotation_period": 5, "rotation_window": 3600 }), "rotation_window is invalid"),
-        (json!({ "db_name": "db", "username": "u", "rotation_schedule": "x" }), "could not parse rotation_schedule"),
-        (json!({ "db_name": "db", "username": "u", "rotation_schedule": "0 0 * * *", "rotation_window": 60 }), "3600 seconds or more"),
-        (json!({ "db_name": "none", "username": "u", "rotation_period": 5 }), "failed to find entry"),
-    ];
-    for (data, expected) in table {
-        let (kind, message) = test.error(Operation::Write, "static-roles/app-bad", data);
-        assert_eq!(kind, ErrorKind::InvalidRequest);
-        assert!(message.contains(expected), "{message}");
-    }
-    let other = json!({ "db_name": "db", "username": "u", "rotation_period": 5 });
-    assert_eq!(
-        test.error(Operation::Write, "static-roles/other", other).1,
-        "\"other\" is not an allowed role"
-    );
-    test.fake
-        .fail("db", Some(Error::invalid("role \"u\" does not exist")));
-    let role = json!({ "db_name": "db", "username": "u", "rotation_period": 5 });
-    assert_eq!(
-        test.error(Operation::Write, "static-roles/app-bad", role).1,
-        "error setting credentials: role \"u\" does not exist"
-    );
-    assert!(
-        test.keys("static-role/").is_empty(),
-        "no role without a password"
-    );
-    assert_eq!(
-        test.error(Operation::Write, "rotate-role/app-bad", json!({}))
-            .1,
-        "no static role found for role name"
-    );
-    test.fake.fail("db", None);
-    test.static_role();
-    let renamed = json!({ "username": "x" });
-    assert_eq!(
-        test.error(Operation::Write, "static-roles/app-fixed", renamed)
-            .1,
-        "cannot update static account username"
-    );
-}
-
-#[test]
-fn an_interrupted_rotation_is_finished() {
-    let test = Test::new();
-    test.static_role();
-    // As `prepare` left it.
-    let wal = json!({ "new_password": "from-the-Wal-0", "begun": clock::now() });
-    storage::put_json("wal/static-role/app-fixed", &wal).unwrap();
-    assert_eq!(
-        test.error(Operation::Write, "rotate-role/app-fixed", json!({}))
-            .0,
-        ErrorKind::Conflict,
-        "somebody is at it"
-    );
-    test.host.advance(60);
-    tick().unwrap();
-    assert_eq!(
-        test.fake.password_of("fixed").unwrap(),
-        "from-the-Wal-0",
-        "nobody was at it any more"
-    );
-    assert_eq!(
-        test.read("static-creds/app-fixed")["password"],
-        "from-the-Wal-0"
-    );
-    assert!(test.keys("wal/").is_empty());
-
-    // One that never became a role leaves nothing.
-    storage::put_json("wal/static-role/app-lost", &wal).unwrap();
-    storage::put(&format!("due/{:020}/app-lost", clock::now()), b"").unwrap();
-    tick().unwrap();
-    assert!(test.keys("wal/").is_empty());
-    assert_eq!(test.keys("due/").len(), 1);
-}
-
-#[test]
-fn a_rotation_that_fails_can_be_tried_again_at_once() {
-    let test = Test::new();
-    test.static_role();
-    let first = test.fake.password_of("fixed").unwrap();
-    test.fake.fail("db", Some(Error::invalid("no")));
-    test.host.advance(60);
-    tick().unwrap();
-    assert_eq!(test.read("static-creds/app-fixed")["password"], first);
-    let (_, message) = test.error(Operation::Write, "rotate-role/app-fixed", json!({}));
-    assert!(
-        message.starts_with("unable to finish rotating credentials")
-            && message.ends_with("error setting credentials: no")
-    );
-    test.fake.fail("db", None);
-    test.write("rotate-role/app-fixed", json!({})).unwrap();
-    assert_ne!(test.fake.password_of("fixed").unwrap(), first);
-}
-
-#[test]
-fn a_rotation_that_fails_is_tried_again_less_and_less() {
-    let test = Test::new();
-    test.static_role();
-    let first = test.fake.password_of("fixed").unwrap();
-    test.fake.fail("db", Some(Error::unavailable("away")));
-    test.host.advance(60);
-    let mut tried = Vec::new();
-    for second in 0..200u64 {
-        let before = test.fake.0.borrow().targets.len();
-        tick().unwrap();
-        if test.fake.0.borrow().targets.len() > before {
-            tried.push(second);
-        }
-        test.host.advance(1);
-    }
-    assert_eq!(tried, [0, 10, 30, 70, 150]);
-    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 0);
-    test.fake.fail("db", None);
-    test.host.advance(300);
-    tick().unwrap();
-    assert_ne!(test.fake.password_of("fixed").unwrap(), first);
-    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 60);
-    assert_eq!(test.keys("due/").len(), 1);
-}
-
-#[test]
-fn a_database_that_is_away_keeps_no_other_waiting() {
-    let test = Test::new();
-    test.write("config/near", connection()).unwrap();
-    for i in 0..5 {
-        let (db, user) = if i == 4 {
-            ("near", "near".to_owned())
-        } else {
-            ("db", format!("far{i}"))
-        };
-        let role = json!({ "db_name": db, "username": user, "rotation_period": 60 });
-        test.write(&format!("static-roles/app{i}"), role).unwrap();
-    }
-    let before = test.fake.password_of("near");
-    test.fake.fail("db", Some(Error::unavailable("away")));
-    test.host.advance(60);
-    let calls = test.fake.0.borrow().targets.len();
-    tick().unwrap();
-    assert_eq!(
-        test.fake.0.borrow().targets.len() - calls,
-        2,
-        "one try each"
-    );
-    assert_ne!(test.fake.password_of("near"), before);
-}
-
-#[test]
-fn schedules() {
-    let test = Test::new();
-    let role = json!({ "db_name": "db", "username": "fixed", "rotation_schedule": "0 3 * * *", "rotation_window": "1h" });
-    test.write("static-roles/app-fixed", role).unwrap();
-    let data = test.read("static-creds/app-fixed");
-    assert_eq!(
-        (
-            &data["ttl"],
-            &data["rotation_schedule"],
-            &data["rotation_window"]
-        ),
-        (&json!(3 * 3600), &json!("0 3 * * *"), &json!(3600))
-    );
-    assert!(data.get("rotation_period").is_none());
-    let first = test.fake.password_of("fixed");
-    test.host.advance(3 * 3600);
-    tick().unwrap();
-    let second = test.fake.password_of("fixed");
-    assert_ne!(first, second);
-    // Too late for this turn.
-    test.host.advance(25 * 3600 + 1);
-    tick().unwrap();
-    assert_eq!(test.fake.password_of("fixed"), second);
-    assert_eq!(test.read("static-creds/app-fixed")["ttl"], 23 * 3600 - 1);
-    test.host.advance(23 * 3600);
-    tick().unwrap();
-    assert_ne!(test.fake.password_of("fixed"), second);
-}
-
-#[test]
-fn the_root_password() {
-    let test = Test::new();
-    test.fake.0.borrow_mut().root = Some("first".to_owned());
-    test.write("rotate-root/db", json!({})).unwrap();
-    let root = test.fake.0.borrow().root.clone().unwrap();
-    assert_ne!(root, "first");
-    assert!(test.keys("wal/").is_empty());
-    test.role();
-    test.read("creds/app");
-    assert!(
-        test.read("config/db")["connection_details"]
-            .get("password")
-            .is_none()
-    );
-
-    #[rustfmt::skip]
-    let table = [
-        (json!({ "username": "" }), "unable to rotate root credentials: no username in configuration"),
-        (json!({ "username": "root", "password": "" }), "unable to rotate root credentials: no password in configuration"),
-        (json!({ "password": "x", "connection_url": "postgresql://root:x@db/" }), "stands in connection_url itself"),
-    ];
-    for (mut data, expected) in table {
-        data["verify_connection"] = json!(false);
-        test.write("config/db", data).unwrap();
-        let (kind, message) = test.error(Operation::Write, "rotate-root/db", json!({}));
-        assert_eq!(kind, ErrorKind::InvalidRequest);
-        assert!(message.contains(expected), "{message}");
-    }
-    assert!(
-        test.error(Operation::Write, "rotate-root/none", json!({}))
-            .1
-            .starts_with("failed to find entry")
-    );
-}
-
-#[test]
-fn a_root_rotation_that_was_interrupted() {
-    for taken in [true, false] {
-        let test = Test::new();
-        let wal = json!({ "username": "root", "new_password": "second", "begun": clock::now() });
-        storage::put_json("wal/root/db", &wal).unwrap();
-        test.fake.0.borrow_mut().root = Some(if taken { "second" } else { "first" }.to_owned());
-        let (kind, _) = test.error(Operation::Write, "rotate-root/db", json!({}));
-        assert_eq!(kind, ErrorKind::Conflict, "somebody is at it");
-        test.host.advance(41);
-        tick().unwrap();
-        assert!(test.keys("wal/").is_empty());
-        test.role();
-        test.read("creds/app");
-        test.write("rotate-root/db", json!({})).unwrap();
-    }
-    let test = Test::new();
-    let wal = json!({ "username": "root", "new_password": "second", "begun": 0 });
-    storage::put_json("wal/root/db", &wal).unwrap();
-    test.fake.fail("db", Some(Error::unavailable("away")));
-    tick().unwrap();
-    assert_eq!(test.keys("wal/").len(), 1, "not known yet");
-    test.call(Operation::Delete, "config/db", json!({}))
-        .unwrap();
-    test.host.advance(41);
-    tick().unwrap();
-    assert!(test.keys("wal/").is_empty());
 }
