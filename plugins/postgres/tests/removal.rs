@@ -6,7 +6,7 @@ mod tcp;
 use std::time::Duration;
 
 use coffer_sdk::ErrorKind;
-use coffer_sdk::backend::UserRequest;
+use coffer_sdk::backend::{UserNaming, UserRequest};
 use coffer_tests::postgres::Postgres;
 use coffer_tests::until;
 use serde_json::json;
@@ -57,6 +57,46 @@ fn a_name_that_is_taken_stays_with_who_has_it() {
     let error = postgres.create_user(&twice).unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidRequest);
     database.execute("DROP ROLE v_theirs");
+}
+
+#[test]
+fn names_hold_nothing_strange() {
+    let database = Postgres::shared().database();
+    let mut postgres = superuser(&database.url_template());
+    let naming = UserNaming {
+        display_name: "a;b c/d\u{2028}'e".to_owned(),
+        role_name: "r@x.y+z_1".to_owned(),
+        template: "{{.DisplayName}}~{{.RoleName}}".to_owned(),
+    };
+    assert_eq!(postgres.username(&naming).unwrap(), "a-b-c-d--e~r@x.y+z_1");
+}
+
+#[test]
+fn errors_are_short_and_hide_no_words() {
+    let database = Postgres::shared().database();
+    database.execute(
+        "DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE t%s (i int)', i); END LOOP; END $$",
+    );
+    let mut postgres = superuser(&database.url_template());
+    let own = "DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('ALTER TABLE t%s OWNER TO \"{{name}}\"', i); END LOOP; END $$";
+    let request = UserRequest {
+        password: "ow".to_owned(),
+        ..user("v-many-things", &[CREATE, own])
+    };
+    postgres.create_user(&request).unwrap();
+    let error = postgres
+        .delete_user(&removal("v-many-things", &[]))
+        .unwrap_err();
+    let lines = error.message.lines().count();
+    assert!((2..10).contains(&lines), "{}", error.message);
+    let error = postgres
+        .create_user(&UserRequest {
+            statements: vec!["SELECT 1/0 FROM nowhere".to_owned()],
+            ..request
+        })
+        .unwrap_err();
+    assert!(error.message.contains("nowhere"), "{}", error.message);
+    database.execute("DROP OWNED BY \"v-many-things\"; DROP ROLE \"v-many-things\"");
 }
 
 /// The operator's own functions may do what the connection's user may not.
