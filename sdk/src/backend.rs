@@ -20,7 +20,9 @@ pub trait Backend: Sized + 'static {
     fn open(config: &Map<String, Value>) -> Result<Self>;
     /// A name for a user that does not exist yet; no network.
     fn username(&mut self, naming: &UserNaming) -> Result<String>;
-    /// Makes a user.
+    /// Whether there is a user of that name, whoever made it.
+    fn exists(&mut self, username: &str) -> Result<bool>;
+    /// Makes a user. Fails with a conflict, and does nothing, if the name is taken.
     fn create_user(&mut self, user: &UserRequest) -> Result<()>;
     /// Changes a user's password or expiry.
     fn update_user(&mut self, change: &UserChange) -> Result<()>;
@@ -65,6 +67,10 @@ impl<B: Slot> contract::Guest for Component<B> {
 
     fn username(naming: UserNaming) -> Result<String> {
         opened::<B, _>(|backend| backend.username(&naming))
+    }
+
+    fn exists(username: String) -> Result<bool> {
+        opened::<B, _>(|backend| backend.exists(&username))
     }
 
     fn create_user(user: UserRequest) -> Result<()> {

@@ -20,11 +20,19 @@ macro_rules! forward {
 }
 
 forward! {
+    /// The fields of its configuration that are secret besides `password`.
+    secret_fields() -> Vec<String>
+}
+forward! {
     /// A name for a user that does not exist yet.
     username(naming: UserNaming) -> String
 }
 forward! {
-    /// Makes a user.
+    /// Whether there is a user of that name, whoever made it.
+    exists(username: str) -> bool
+}
+forward! {
+    /// Makes a user. A conflict says that the name is taken, and nothing was done.
     create_user(user: UserRequest) -> ()
 }
 forward! {

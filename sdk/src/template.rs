@@ -7,9 +7,13 @@
 //! assert_eq!(name.unwrap(), "v-token-AP");
 //! ```
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, clock, random};
+
+mod layout;
 
 const MAX_DEPTH: usize = 16;
 
@@ -201,6 +205,8 @@ fn call(name: &str, arguments: &[String]) -> Result<String> {
         ("lowercase", [text]) => text.to_lowercase(),
         ("replace", [find, with, text]) => text.replace(find.as_str(), with),
         ("sha256", [text]) => hex(&Sha256::digest(text.as_bytes())),
+        ("base64", [text]) => BASE64.encode(text),
+        ("timestamp", [layout]) => layout::format(layout, clock::now()),
         ("unix_time", []) => (clock::now() / 1000).to_string(),
         ("unix_time_millis", []) => clock::now().to_string(),
         ("uuid", []) => random::uuid(),
@@ -273,6 +279,7 @@ mod tests {
 
     #[test]
     fn functions_and_errors() {
+        let _host = crate::testing::Host::new();
         let fields = [("RoleName", "Ab")];
         for (template, expected) in [
             ("x{{.RoleName}}y", "xAby"),
@@ -280,6 +287,8 @@ mod tests {
             ("{{ sha256 \"\" | truncate 4 }}", "e3b0"),
             ("{{ truncate_sha256 9 .RoleName }}", "Ab"),
             ("{{ printf \"%s%%\" \"1\" }}", "1%"),
+            ("{{ .RoleName | base64 }}", "QWI="),
+            ("{{ timestamp \"2006-01-02\" }}", "2024-01-01"),
         ] {
             assert_eq!(render(template, &fields).unwrap(), expected, "{template}");
         }

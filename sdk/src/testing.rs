@@ -23,8 +23,14 @@ use crate::{Error, Operation, Plugin, Response, Result, dispatch};
 
 /// A database, as an engine sees it.
 pub trait Database {
+    /// See [`databases::secret_fields`](crate::databases::secret_fields).
+    fn secret_fields(&mut self, _: &Target) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// See [`databases::username`](crate::databases::username).
     fn username(&mut self, on: &Target, naming: &UserNaming) -> Result<String>;
+    /// See [`databases::exists`](crate::databases::exists).
+    fn exists(&mut self, on: &Target, username: &str) -> Result<bool>;
     /// See [`databases::create_user`](crate::databases::create_user).
     fn create_user(&mut self, on: &Target, user: &UserRequest) -> Result<()>;
     /// See [`databases::update_user`](crate::databases::update_user).
@@ -325,6 +331,13 @@ impl State {
         }
         bytes.truncate(len as usize);
         bytes
+    }
+
+    pub(crate) fn withdraw(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.leased) {
+            self.leases.pop();
+        }
+        Ok(())
     }
 
     pub(crate) fn prepare(&mut self, lease: Option<&LeaseRequest>) -> Result<Option<LeaseGrant>> {

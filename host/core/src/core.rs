@@ -63,7 +63,7 @@ pub struct Core {
     pub(crate) plugins: Plugins,
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) mounts_changed: Arc<Notify>,
     router: Arc<Router>,
     loader: MountLoader,
@@ -107,7 +107,7 @@ impl Core {
             tokens: Tokens::new(&barrier, random.clone()),
             policies: Policies::new(&barrier),
             plugins: Plugins::new(Arc::new(DatabasePools::new(catalog.clone()))),
-            in_flight: InFlight::default(),
+            in_flight: Arc::default(),
             mounts_changed,
             queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1)))
                 .take(limits::CONFLICT_QUEUES)

@@ -1,28 +1,30 @@
 //! What happens when a plugin says that it is about to act on the outside world: the lease, and all that it wrote so far,
 //! become durable first.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use coffer_barrier::{BarrierError, Transaction};
-use coffer_clock::{Clock, Random};
 use coffer_runtime::{Effects, EffectsError, LeaseGrant, LeaseRequest};
 
-use crate::Error;
-use crate::lease::Lease;
+use crate::keys::Ns;
+use crate::lease::{self, Claim, Lease, Leased};
 use crate::mount::Mount;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
+use crate::{Core, Error};
 
 /// One request's way to a lease.
 pub(crate) struct RequestEffects {
+    pub core: Arc<Core>,
     pub mount: Arc<Mount>,
     /// Below the mount.
     pub path: String,
     /// Whose lease it will be.
     pub owner: Option<Held>,
-    pub clock: Clock,
-    pub random: Random,
+    /// Of the lease: while the request is under way nobody revokes it. What it stands for may not be there yet, and would
+    /// be made after nothing was found.
+    pub claim: Mutex<Option<Claim>>,
 }
 
 #[async_trait]
@@ -33,21 +35,80 @@ impl Effects for RequestEffects {
         lease: Option<LeaseRequest>,
     ) -> Result<Option<LeaseGrant>, EffectsError> {
         let grant = match lease {
-            Some(request) => Some(self.lease(txn, request)?),
+            Some(request) => {
+                let grant = self.lease(txn, request)?;
+                let claim = self.core.in_flight.claim(&grant.lease_id).await;
+                *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
+                Some(grant)
+            }
             None => None,
         };
-        if let Some(owner) = &self.owner {
-            // A token that was revoked meanwhile gets nothing: nobody would end the lease with it.
-            owner.require(txn);
-        }
+        self.require_mount(txn);
+        self.require_owner(txn).await?;
         txn.commit_and_continue()
             .await
             .map_err(EffectsError::Barrier)?;
         Ok(grant)
     }
+
+    async fn withdraw(&self, lease_id: &str) -> Result<(), String> {
+        lease::forget(&self.core, &self.mount.entry.ns, lease_id)
+            .await
+            .map_err(|error| error.to_string())
+    }
 }
 
 impl RequestEffects {
+    /// Makes it a condition of the commit that the mount is as it was when the request came: nobody would revoke the lease of
+    /// one that is gone.
+    pub(crate) fn require_mount(&self, txn: &mut Transaction) {
+        let entry = &self.mount.entry;
+        let key = Ns(&entry.ns).mount(&entry.uuid);
+        txn.require(key, Some(self.mount.version));
+    }
+
+    /// The same for the token that the lease ends with: one that was revoked meanwhile gets nothing.
+    async fn require_owner(&self, txn: &mut Transaction) -> Result<(), EffectsError> {
+        let Some(owner) = &self.owner else {
+            return Ok(());
+        };
+        owner.require(txn);
+        let entry = &owner.token.entry;
+        if let (TokenKind::Batch, Some(parent)) = (entry.kind, &entry.parent) {
+            match self.core.tokens.by_hash(txn, &entry.ns, parent).await {
+                Ok(Some(parent)) => parent.require(txn),
+                Ok(None) => {
+                    return Err(EffectsError::Refused(
+                        "the parent of the batch token is gone".to_owned(),
+                    ));
+                }
+                Err(Error::Barrier(error)) => return Err(EffectsError::Barrier(error)),
+                Err(other) => {
+                    return Err(EffectsError::Barrier(BarrierError::Corrupt(
+                        other.to_string(),
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets others have the lease.
+    pub(crate) fn release(&self) {
+        self.claim
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// Whether a lease that was granted is still to live. While the request was under way nobody could revoke it, but it may
+    /// have become due: by a revocation of a prefix or of its token, or because its mount was disabled.
+    pub(crate) async fn lives(&self, lease_id: &str) -> Result<bool, Error> {
+        let mut txn = self.core.barrier.begin()?;
+        let found = lease::load(&mut txn, &self.mount.entry.ns, lease_id).await?;
+        Ok(matches!(found, Some(Leased::Secret(lease)) if lease.due > self.core.clock.now()))
+    }
+
     fn lease(
         &self,
         txn: &mut Transaction,
@@ -61,7 +122,7 @@ impl RequestEffects {
                     .to_owned(),
             ));
         }
-        let now = self.clock.now();
+        let now = self.core.clock.now();
         let input = TtlInput {
             ttl: request.ttl,
             max_ttl: request.max_ttl,
@@ -89,7 +150,7 @@ impl RequestEffects {
                 "{}{}/{}",
                 entry.full_path(),
                 self.path.trim_end_matches('/'),
-                self.random.base62(24)
+                self.core.random.base62(24)
             ),
             mount: entry.uuid.clone(),
             path: self.path.clone(),

@@ -316,8 +316,8 @@ impl Attempt<'_> {
             mount: self.mount.clone(),
             path: self.path.to_owned(),
             owner: caller.as_ref().map(|caller| caller.held.clone()),
-            clock: self.core.clock.clone(),
-            random: self.core.random.clone(),
+            core: self.core.clone(),
+            claim: std::sync::Mutex::default(),
         });
         let (instance, request) = (
             isolation(caller.as_ref()),
@@ -331,19 +331,20 @@ impl Attempt<'_> {
                 &plugin.context,
                 instance,
                 txn,
-                effects,
+                effects.clone(),
                 request,
             )
             .await;
         // What it committed before it touched anything has counted the use.
         self.uses_token &= !outcome.touched;
-        self.finish(outcome).await
+        self.finish(outcome, &effects).await
     }
 
     /// Commits what the plugin and the host have written, and makes the reply.
     async fn finish(
         &self,
         mut outcome: runtime::Outcome<runtime::Response>,
+        effects: &RequestEffects,
     ) -> Result<Reply, Error> {
         let lease = outcome.lease.take();
         let touched = outcome.touched;
@@ -352,28 +353,47 @@ impl Attempt<'_> {
             Err(error) => {
                 // What the plugin may have made outside is undone through its lease.
                 if let Some(lease) = lease {
-                    self.undo(&lease.lease_id).await;
+                    self.undo(effects, &lease.lease_id).await;
                 }
-                return Err(error);
+                return Err(match error {
+                    Error::Barrier(BarrierError::Conflict { .. }) => overtaken(),
+                    other => other,
+                });
             }
         };
         let Some(mut txn) = txn else {
             return Err(Error::Corrupt(self.mount.entry.full_path()));
         };
-        let reply = self.reply(&mut txn, response, lease)?;
-        match txn.commit().await {
-            Ok(_) => Ok(reply),
-            // It cannot be run again.
-            Err(BarrierError::Conflict { key }) if touched => {
-                self.undo(&reply.lease.id).await;
-                Err(Error::Barrier(BarrierError::Conflict { key }))
-            }
-            Err(error) => Err(error.into()),
+        let lease_id = lease.as_ref().map(|lease| lease.lease_id.clone());
+        // What is written below a mount that is disabled meanwhile would stay for ever.
+        effects.require_mount(&mut txn);
+        let done = match self.reply(&mut txn, response, lease) {
+            Ok(reply) => match txn.commit().await {
+                Ok(_) => Ok(reply),
+                // It cannot be run again.
+                Err(BarrierError::Conflict { .. }) if touched => Err(overtaken()),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        };
+        let Some(lease_id) = lease_id else {
+            return done;
+        };
+        let done = match done {
+            Ok(_) if !effects.lives(&lease_id).await? => Err(Error::Forbidden(
+                "the lease was revoked before it was handed out".to_owned(),
+            )),
+            done => done,
+        };
+        if done.is_err() {
+            self.undo(effects, &lease_id).await;
         }
+        done
     }
 
     /// Makes a lease due at once, and sees to it now: if that fails or takes too long the reaper goes on trying.
-    async fn undo(&self, lease_id: &str) {
+    async fn undo(&self, effects: &RequestEffects, lease_id: &str) {
+        effects.release();
         let core = self.core;
         let done = core.transact(|mut txn| async move {
             if let Some(Leased::Secret(lease)) = lease::load(&mut txn, self.ns, lease_id).await? {
@@ -598,6 +618,15 @@ impl Attempt<'_> {
             )),
         }
     }
+}
+
+/// For a request that lost a race after it had touched something outside: it cannot be run again here.
+fn overtaken() -> Error {
+    Error::Plugin(runtime::PluginError {
+        kind: runtime::ErrorKind::Conflict,
+        message: "what the request was based on was changed while it was under way; try again"
+            .to_owned(),
+    })
 }
 
 fn isolation(caller: Option<&Authenticated>) -> Caller {

@@ -15,7 +15,7 @@ use wasmtime::Store;
 use zeroize::Zeroize;
 
 use crate::bindings::database::Database;
-use crate::bindings::database::exports::coffer::plugin::backend::Guest;
+use crate::bindings::database::exports::coffer::plugin::backend::{self, Guest};
 use crate::bindings::plugin::coffer::plugin::databases::Target;
 use crate::component::{Component, Kind};
 use crate::egress::Grants;
@@ -92,6 +92,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn unavailable(message: String) -> PluginError {
     plugin_error(ErrorKind::Unavailable, message)
+}
+
+fn described(component: &Component) -> Result<&backend::Description, PluginError> {
+    component.backend().ok_or_else(|| {
+        let message = format!("plugin {:?} is not a database plugin", component.name);
+        plugin_error(ErrorKind::InvalidRequest, message)
+    })
 }
 
 fn same(a: &Target, b: &Target) -> bool {
@@ -205,22 +212,23 @@ impl DatabasePools {
         Ok(made)
     }
 
+    /// What a component says is secret in its configuration.
+    pub(crate) async fn secret_fields(&self, plugin: &str) -> Result<Vec<String>, PluginError> {
+        let component = self.component(plugin).await?;
+        Ok(described(&component)?.secret_fields.clone())
+    }
+
+    async fn component(&self, plugin: &str) -> Result<Arc<Component>, PluginError> {
+        self.catalog.get(plugin).await.map_err(|error| match error {
+            LoadError::Unknown(_) => plugin_error(ErrorKind::InvalidRequest, error.to_string()),
+            _ => unavailable(format!("database plugin {plugin:?}: {error}")),
+        })
+    }
+
     async fn make(&self, target: Target) -> Result<Pool, PluginError> {
         let invalid = |message| plugin_error(ErrorKind::InvalidRequest, message);
-        let component = self
-            .catalog
-            .get(&target.plugin)
-            .await
-            .map_err(|error| match error {
-                LoadError::Unknown(_) => invalid(error.to_string()),
-                _ => unavailable(format!("database plugin {:?}: {error}", target.plugin)),
-            })?;
-        let Some(description) = component.backend() else {
-            return Err(invalid(format!(
-                "plugin {:?} is not a database plugin",
-                target.plugin
-            )));
-        };
+        let component = self.component(&target.plugin).await?;
+        let description = described(&component)?;
         let config = serde_json::from_str(&target.config).map_err(|error| {
             invalid(format!(
                 "the configuration of database {:?} is not JSON: {error}",

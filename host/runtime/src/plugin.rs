@@ -73,6 +73,9 @@ pub trait Effects: Send + Sync {
         txn: &mut Transaction,
         lease: Option<LeaseRequest>,
     ) -> Result<Option<LeaseGrant>, EffectsError>;
+
+    /// Forgets a lease that `prepare` granted, for which nothing was made. Fails with the reason.
+    async fn withdraw(&self, lease_id: &str) -> Result<(), String>;
 }
 
 /// For calls that may not act on the outside world under a lease of their own.
@@ -94,6 +97,10 @@ impl Effects for CommitOnly {
             .await
             .map_err(EffectsError::Barrier)?;
         Ok(None)
+    }
+
+    async fn withdraw(&self, lease_id: &str) -> Result<(), String> {
+        Err(format!("there is no lease {lease_id:?}"))
     }
 }
 

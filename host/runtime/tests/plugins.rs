@@ -215,6 +215,9 @@ async fn prepare_makes_the_lease_durable_and_forbids_a_second_run() {
         fixture.stored("leases/1").await,
         Some(b"{\"u\":1}".to_vec())
     );
+    let data = json!({"ttl": 60, "internal": "{}", "withdraw": true});
+    let outcome = fixture.call(&mount, token("t"), "prepare", data).await;
+    assert!(outcome.touched && outcome.lease.is_none());
 
     let short = Arc::new(MountContext {
         deadline: Duration::from_millis(100),

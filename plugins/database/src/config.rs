@@ -6,7 +6,8 @@ use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{input, limits};
+use crate::redact::Redacted;
+use crate::{input, limits, root};
 
 const NAME: Field<String> = Field::text("name", "Name of the connection.");
 const PLUGIN_NAME: Field<String> =
@@ -131,11 +132,26 @@ pub(crate) struct Config {
     pub allowed_roles: Vec<String>,
     pub root_credentials_rotate_statements: Vec<String>,
     pub verify_connection: bool,
+    /// The details that the backend says are secret.
+    #[serde(default)]
+    pub secret_fields: Vec<String>,
 }
 
 impl Config {
-    pub(crate) fn find(name: &str) -> Result<Option<Self>> {
+    /// As it was written.
+    pub(crate) fn written(name: &str) -> Result<Option<Self>> {
         storage::get_json(&key(name))
+    }
+
+    /// With the password that holds now.
+    pub(crate) fn find(name: &str) -> Result<Option<Self>> {
+        let Some(config) = Self::written(name)? else {
+            return Ok(None);
+        };
+        Ok(Some(match root::password_of(name, &config)? {
+            Some(password) => config.with_password(&password),
+            None => config,
+        }))
     }
 
     /// # Errors
@@ -151,7 +167,7 @@ impl Config {
     /// The same, for a role.
     ///
     /// # Errors
-    /// Denied, if the role may not use it.
+    /// Invalid, if the role may not use it.
     pub(crate) fn load_for(name: &str, role: &str) -> Result<Self> {
         let config = Self::load(name)?;
         if config
@@ -161,11 +177,7 @@ impl Config {
         {
             return Ok(config);
         }
-        Err(Error::denied(format!("{role:?} is not an allowed role")))
-    }
-
-    pub(crate) fn store(&self, name: &str) -> Result<()> {
-        storage::put_json(&key(name), self)
+        Err(Error::invalid(format!("{role:?} is not an allowed role")))
     }
 
     /// What the host needs to reach it.
@@ -228,9 +240,18 @@ impl Config {
         self.detail(USERNAME_TEMPLATE.name())
     }
 
+    /// Whether no user name is made twice: chance has a part in it, as it has in the backend's default.
+    pub(crate) fn makes_unique_names(&self) -> bool {
+        let template = self.username_template();
+        template.is_empty()
+            || ["random", "uuid"]
+                .iter()
+                .any(|chance| template.contains(chance))
+    }
+
     /// Whether there is a password in the URL itself, where no rotation reaches it.
     pub(crate) fn has_fixed_password(&self) -> bool {
-        redact(self.detail(URL.name())).is_some()
+        Redacted::of(self.detail(URL.name())).has_password
     }
 }
 
@@ -255,7 +276,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 fn write(request: &Request) -> Result<Response> {
     let name = input::name(request, NAME)?;
-    let mut config = Config::find(&name)?.unwrap_or_default();
+    let mut config = Config::written(&name)?.unwrap_or_default();
     if let Some(plugin) = request.get(PLUGIN_NAME)? {
         config.plugin_name = plugin;
     }
@@ -271,6 +292,7 @@ fn write(request: &Request) -> Result<Response> {
         )));
     }
     input::no_policy(&request.get(PASSWORD_POLICY)?.unwrap_or_default())?;
+    input::refuse_if_true(request, "self_managed_password")?;
     config.allowed_roles = request.get(ALLOWED_ROLES)?.unwrap_or(config.allowed_roles);
     let rotation = input::statements(request, ROOT_ROTATION)?;
     config.root_credentials_rotate_statements =
@@ -282,8 +304,16 @@ fn write(request: &Request) -> Result<Response> {
         .filter(|(field, _)| !OWN.contains(&field.as_str()));
     config.connection_details.extend(given);
     check_types(request)?;
-    check(&name, &config)?;
-    config.store(&name)?;
+    if request.get(PASSWORD)?.is_some() {
+        // The operator knows better.
+        root::forget(&name)?;
+    }
+    let used = match root::password_of(&name, &config)? {
+        Some(password) => config.with_password(&password),
+        None => config.clone(),
+    };
+    config.secret_fields = check(&name, &used)?;
+    storage::put_json(&key(&name), &config)?;
     let warning = "Password found in connection_url, use a templated url to enable root rotation and prevent read access to \
                    password information.";
     Ok(if config.has_fixed_password() {
@@ -304,8 +334,8 @@ fn check_types(request: &Request) -> Result<()> {
     }
 }
 
-/// Lets the backend look at it, and, if that is wished, connect.
-fn check(name: &str, config: &Config) -> Result<()> {
+/// Lets the backend look at it, and, if that is wished, connect. Returns the details that the backend says are secret.
+fn check(name: &str, config: &Config) -> Result<Vec<String>> {
     let target = config.target(name)?;
     let failed = |what: &str, error: Error| {
         // It is what the operator wrote that leads nowhere.
@@ -320,24 +350,27 @@ fn check(name: &str, config: &Config) -> Result<()> {
         role_name: "name".to_owned(),
         template: config.username_template().to_owned(),
     };
+    let secret = databases::secret_fields(&target).map_err(|error| failed("", error))?;
     databases::username(&target, &naming).map_err(|error| failed("", error))?;
     if config.verify_connection {
         databases::ping(&target).map_err(|error| failed("error verifying connection: ", error))?;
     }
-    Ok(())
+    Ok(secret)
 }
 
 fn read(request: &Request) -> Result<Response> {
-    let Some(mut config) = Config::find(&input::name(request, NAME)?)? else {
+    let Some(mut config) = Config::written(&input::name(request, NAME)?)? else {
         return Ok(Response::empty());
     };
-    for field in SECRET {
+    let secret = config.secret_fields.iter().map(String::as_str);
+    for field in SECRET.into_iter().chain(secret) {
         config.connection_details.remove(field);
     }
-    if let Some(url) = redact(config.detail(URL.name())) {
-        config
-            .connection_details
-            .insert(URL.name().to_owned(), Value::from(url));
+    if let Some(url) = config.connection_details.get_mut(URL.name()) {
+        *url = match url.as_str() {
+            Some(text) => Redacted::of(text).text.into(),
+            None => Value::Null,
+        };
     }
     Ok(Response::data(json!({
         "plugin_name": config.plugin_name,
@@ -350,58 +383,20 @@ fn read(request: &Request) -> Result<Response> {
     })))
 }
 
-/// The URL without the password that stands in it; None if there is none.
-fn redact(url: &str) -> Option<String> {
-    const HIDDEN: &str = "xxxxx";
-    const TEMPLATE: &str = "{{password}}";
-    if let Some((scheme, rest)) = url.split_once("://") {
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let hidden = authority.rsplit_once('@').and_then(|(login, hosts)| {
-            let (user, password) = login.split_once(':')?;
-            (!password.is_empty() && password != TEMPLATE)
-                .then(|| format!("{scheme}://{user}:{HIDDEN}@{hosts}{path}"))
-        });
-        return match (
-            &hidden,
-            redact_parameter(hidden.as_deref().unwrap_or(url), ['?', '&'], |c| c == '&'),
-        ) {
-            (_, Some(url)) => Some(url),
-            (_, None) => hidden,
-        };
-    }
-    redact_parameter(url, [' ', '\n'], char::is_whitespace)
-}
-
-/// `password=...`, at the start or after one of these.
-fn redact_parameter(url: &str, starts: [char; 2], ends: impl Fn(char) -> bool) -> Option<String> {
-    const KEY: &str = "password=";
-    let at = url.match_indices(KEY).map(|(at, _)| at).find(|at| {
-        let before = url.get(..*at).unwrap_or_default();
-        before.is_empty() || before.ends_with(starts)
-    })?;
-    let (before, value) = url.split_at_checked(at + KEY.len())?;
-    let end = match value.strip_prefix('\'') {
-        Some(quoted) => quoted.find('\'').map_or(value.len(), |end| end + 2),
-        None => value.find(ends).unwrap_or(value.len()),
-    };
-    let (password, after) = value.split_at_checked(end)?;
-    (!password.is_empty() && password.trim_matches('\'') != "{{password}}")
-        .then(|| format!("{before}xxxxx{after}"))
-}
-
 /// Its roles stay, and say that it is gone.
 fn delete(request: &Request) -> Result<Response> {
     let name = input::name(request, NAME)?;
     storage::delete(&key(&name))?;
+    root::forget(&name)?;
     databases::close(&name);
     Ok(Response::empty())
 }
 
 fn reset(request: &Request) -> Result<Response> {
     let name = input::name(request, NAME)?;
-    let target = Config::load(&name)?.target(&name)?;
+    let config = Config::load(&name)?;
     databases::close(&name);
-    databases::ping(&target)?;
+    root::on(&name, &config, databases::ping)?;
     Ok(Response::empty())
 }
 
@@ -419,27 +414,6 @@ mod tests {
         ];
         for (pattern, name, expected) in table {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn passwords_in_urls() {
-        #[rustfmt::skip]
-        let table = [
-            ("postgresql://{{username}}:{{password}}@db/app", None),
-            ("postgresql://u:p@db:1,db2/app?x=y", Some("postgresql://u:xxxxx@db:1,db2/app?x=y")),
-            ("postgresql://u:p@p@db", Some("postgresql://u:xxxxx@db")),
-            ("postgresql://u@db/app", None),
-            ("postgresql://db/app?user=u&password=p&x=y", Some("postgresql://db/app?user=u&password=xxxxx&x=y")),
-            ("postgresql://u:p@db?password=q", Some("postgresql://u:xxxxx@db?password=xxxxx")),
-            ("host=db user=u password=p dbname=app", Some("host=db user=u password=xxxxx dbname=app")),
-            ("password='p q' host=db", Some("password=xxxxx host=db")),
-            ("host=db password='{{password}}'", None),
-            ("host=db sslpassword=p", None),
-            ("", None),
-        ];
-        for (url, expected) in table {
-            assert_eq!(redact(url).as_deref(), expected, "{url}");
         }
     }
 }

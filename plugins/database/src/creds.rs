@@ -2,13 +2,13 @@
 
 use coffer_sdk::databases::{self, UserChange, UserNaming, UserRemoval, UserRequest};
 use coffer_sdk::effects::LeaseRequest;
-use coffer_sdk::lease_ttl;
 use coffer_sdk::prelude::*;
+use coffer_sdk::{ErrorKind, lease_ttl};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::roles::Role;
-use crate::{input, limits, password};
+use crate::{input, limits, password, root};
 
 const NAME: Field<String> = Field::text("name", "Name of the role.");
 
@@ -38,6 +38,14 @@ fn read(request: &Request) -> Result<Response> {
         template: config.username_template().to_owned(),
     };
     let username = databases::username(&target, &naming)?;
+    // Before there is a lease: it would remove whoever has the name.
+    if !config.makes_unique_names()
+        && root::on(&role.db_name, &config, |on| {
+            databases::exists(on, &username)
+        })?
+    {
+        return Err(Error::invalid(format!("user {username:?} already exists")));
+    }
     let password = password::generate();
     let issued = Issued {
         username: username.clone(),
@@ -50,19 +58,26 @@ fn read(request: &Request) -> Result<Response> {
         ttl: role.default_ttl,
         max_ttl: role.max_ttl,
         renewable: true,
-        group: role.db_name,
+        group: role.db_name.clone(),
         internal: serde_json::to_string(&issued)?,
     })?;
-    databases::create_user(
-        &target,
-        &UserRequest {
-            username: username.clone(),
-            password: password.clone(),
-            expires: Some(grant.expires + limits::LEEWAY * 1000),
-            statements: role.creation_statements,
-            rollback_statements: role.rollback_statements,
-        },
-    )?;
+    let user = UserRequest {
+        username: username.clone(),
+        password: password.clone(),
+        expires: Some(grant.expires + limits::LEEWAY * 1000),
+        statements: role.creation_statements,
+        rollback_statements: role.rollback_statements,
+    };
+    match root::on(&role.db_name, &config, |on| {
+        databases::create_user(on, &user)
+    }) {
+        Err(error) if error.kind == ErrorKind::Conflict => {
+            // Somebody was faster, and keeps what is theirs.
+            effects::withdraw()?;
+            return Err(Error::invalid(error.message));
+        }
+        made => made?,
+    }
     Ok(Response::data(
         json!({ "username": username, "password": password }),
     ))
@@ -78,7 +93,7 @@ pub(crate) fn renew(lease: &Lease, increment: u64) -> Result<Renewal> {
         ))
     };
     let role = Role::find(&issued.role)?.ok_or_else(missing)?;
-    let target = Config::load(&issued.db_name)?.target(&issued.db_name)?;
+    let config = Config::load(&issued.db_name)?;
     let renewal = Renewal {
         ttl: role.default_ttl,
         max_ttl: role.max_ttl,
@@ -87,19 +102,19 @@ pub(crate) fn renew(lease: &Lease, increment: u64) -> Result<Renewal> {
     let ttl = lease_ttl(increment, &renewal, lease.issued);
     if ttl > 0 {
         let expires = clock::now() + (ttl + limits::LEEWAY) * 1000;
-        databases::update_user(
-            &target,
-            &UserChange {
-                username: issued.username,
-                password: None,
-                expires: Some(expires),
-                statements: if role.db_name == issued.db_name {
-                    role.renew_statements
-                } else {
-                    Vec::new()
-                },
+        let change = UserChange {
+            username: issued.username,
+            password: None,
+            expires: Some(expires),
+            statements: if role.db_name == issued.db_name {
+                role.renew_statements
+            } else {
+                Vec::new()
             },
-        )?;
+        };
+        root::on(&issued.db_name, &config, |on| {
+            databases::update_user(on, &change)
+        })?;
     }
     Ok(renewal)
 }
@@ -107,16 +122,16 @@ pub(crate) fn renew(lease: &Lease, increment: u64) -> Result<Renewal> {
 /// The user goes, from the database that it was made in: by the statements of the role as it is now, or was.
 pub(crate) fn revoke(lease: &Lease) -> Result<()> {
     let issued: Issued = lease.internal()?;
-    let target = Config::load(&issued.db_name)?.target(&issued.db_name)?;
+    let config = Config::load(&issued.db_name)?;
     let role = Role::find(&issued.role)?.filter(|role| role.db_name == issued.db_name);
     let statements = role.map_or(issued.revocation_statements, |role| {
         role.revocation_statements
     });
-    databases::delete_user(
-        &target,
-        &UserRemoval {
-            username: issued.username,
-            statements,
-        },
-    )
+    let removal = UserRemoval {
+        username: issued.username,
+        statements,
+    };
+    root::on(&issued.db_name, &config, |on| {
+        databases::delete_user(on, &removal)
+    })
 }

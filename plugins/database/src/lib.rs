@@ -13,6 +13,7 @@ mod creds;
 mod input;
 mod limits;
 mod password;
+mod redact;
 mod roles;
 mod root;
 mod rotation;

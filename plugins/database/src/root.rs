@@ -1,10 +1,10 @@
 //! Rotation of a connection's own password: afterwards nobody knows it but this engine.
 //!
-//! The new password is stored before the database hears of it. If a rotation is interrupted, the next tick tries which of
-//! the two the database takes.
+//! The new password is stored before the database hears of it. If a rotation is interrupted, the next tick, or the next login
+//! that is refused, tries which of the two the database takes.
 
 use coffer_sdk::ErrorKind;
-use coffer_sdk::databases::{self, UserChange};
+use coffer_sdk::databases::{self, Target, UserChange};
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,56 @@ const WAL: &str = "wal/root/";
 fn wal_key(name: &str) -> String {
     [WAL, name].concat()
 }
+
+/// What a rotation has left: the password that holds in the place of the one that was written.
+///
+/// It has a key of its own, and none that a rotation ends with is read before: so nothing that is written meanwhile keeps
+/// the new password from being stored.
+#[derive(Serialize, Deserialize)]
+struct Rotated {
+    username: String,
+    instead_of: String,
+    password: String,
+}
+
+fn rotated_key(name: &str) -> String {
+    format!("root/{name}")
+}
+
+/// The password that holds instead of the one that is written in this configuration.
+pub(crate) fn password_of(name: &str, written: &Config) -> Result<Option<String>> {
+    let rotated = storage::get_json::<Rotated>(&rotated_key(name))?.filter(|rotated| {
+        rotated.username == written.username() && rotated.instead_of == written.password()
+    });
+    Ok(rotated.map(|rotated| rotated.password))
+}
+
+/// What is written holds.
+pub(crate) fn forget(name: &str) -> Result<()> {
+    storage::delete(&rotated_key(name))
+}
+
+/// Makes a call on a connection. If its login is refused and a rotation was interrupted, the password may be that
+/// rotation's: which of them holds is settled for the next call.
+pub(crate) fn on<R>(
+    name: &str,
+    config: &Config,
+    call: impl FnOnce(&Target) -> Result<R>,
+) -> Result<R> {
+    let result = call(&config.target(name)?);
+    if let Err(error) = &result
+        && error.kind == ErrorKind::Unavailable
+        && error.message.contains(REFUSED_LOGIN)
+        && let Some(wal) = storage::get_json::<Wal>(&wal_key(name))?
+    {
+        settle(name, wal)?;
+        effects::prepare()?;
+    }
+    result
+}
+
+/// How backends say that the password is wrong: with this SQLSTATE.
+const REFUSED_LOGIN: &str = "28P01";
 
 /// A rotation that has begun.
 #[derive(Serialize, Deserialize)]
@@ -51,6 +101,7 @@ fn rotate(request: &Request) -> Result<Response> {
         }
         settle(&name, wal)?;
     }
+    let written = Config::written(&name)?.unwrap_or_default();
     let config = Config::load(&name)?;
     let missing = |what| {
         Error::invalid(format!(
@@ -68,6 +119,12 @@ fn rotate(request: &Request) -> Result<Response> {
             "unable to rotate root credentials: the password stands in connection_url itself; write {{password}} there",
         ));
     }
+    let failed = |error: Error| Error {
+        message: format!("failed to update user: {}", error.message),
+        ..error
+    };
+    // What cannot be reached is not asked to change anything, and nothing is in doubt.
+    databases::ping(&config.target(&name)?).map_err(failed)?;
     let new_password = password::generate();
     let username = config.username().to_owned();
     let wal = Wal {
@@ -77,8 +134,6 @@ fn rotate(request: &Request) -> Result<Response> {
     };
     storage::put_json(&wal_key(&name), &wal)?;
     effects::prepare()?;
-    // Read again: if it is written while the database is at it, ours is not stored over that.
-    let config = Config::load(&name)?;
 
     let change = UserChange {
         username,
@@ -87,24 +142,26 @@ fn rotate(request: &Request) -> Result<Response> {
         statements: config.root_credentials_rotate_statements.clone(),
     };
     match databases::update_user(&config.target(&name)?, &change) {
-        Ok(()) => adopt(&name, &config, &new_password)?,
+        Ok(()) => adopt(&name, &written, &new_password)?,
         Err(error) => {
             // Unless it was cut off, the database has refused, and nothing has changed.
             if error.kind != ErrorKind::Unavailable {
                 storage::delete(&wal_key(&name))?;
                 effects::prepare()?;
             }
-            return Err(Error {
-                message: format!("failed to update user: {}", error.message),
-                ..error
-            });
+            return Err(failed(error));
         }
     }
     Ok(Response::empty())
 }
 
-fn adopt(name: &str, config: &Config, password: &str) -> Result<()> {
-    config.with_password(password).store(name)?;
+fn adopt(name: &str, written: &Config, password: &str) -> Result<()> {
+    let rotated = Rotated {
+        username: written.username().to_owned(),
+        instead_of: written.password().to_owned(),
+        password: password.to_owned(),
+    };
+    storage::put_json(&rotated_key(name), &rotated)?;
     storage::delete(&wal_key(name))?;
     databases::close(name);
     Ok(())
@@ -112,18 +169,20 @@ fn adopt(name: &str, config: &Config, password: &str) -> Result<()> {
 
 /// Finds out which password holds.
 fn settle(name: &str, mut wal: Wal) -> Result<()> {
-    let config = match Config::find(name)? {
-        Some(config) if config.username() == wal.username => config,
+    match Config::written(name)? {
+        Some(config) if config.username() == wal.username => {}
         // Deleted, or written anew: what was there before concerns nobody.
         _ => return storage::delete(&wal_key(name)),
-    };
+    }
     // Not again for a while, whatever comes of it.
     wal.begun = clock::now();
     storage::put_json(&wal_key(name), &wal)?;
     effects::prepare()?;
-    let config = Config::find(name)?.unwrap_or(config);
+    let (config, Some(written)) = (Config::load(name)?, Config::written(name)?) else {
+        return Ok(());
+    };
     if databases::ping(&config.with_password(&wal.new_password).target(name)?).is_ok() {
-        return adopt(name, &config, &wal.new_password);
+        return adopt(name, &written, &wal.new_password);
     }
     databases::ping(&config.target(name)?)?;
     storage::delete(&wal_key(name))

@@ -12,8 +12,8 @@ use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::static_roles::StaticRole;
-use crate::{input, limits, password};
+use crate::static_roles::{self, Credential, StaticRole};
+use crate::{input, limits, password, root};
 
 const NAME: Field<String> = Field::text("name", "Name of the static role.");
 
@@ -48,6 +48,11 @@ impl Wal {
     }
 }
 
+/// Whether a rotation has begun that has not ended: it plans the next one itself.
+pub(crate) fn is_begun(name: &str) -> Result<bool> {
+    Ok(storage::get(&wal_key(name))?.is_some())
+}
+
 /// Moves a role in the order of what is due.
 pub(crate) fn reschedule(name: &str, due: &mut u64, at: u64) -> Result<()> {
     storage::delete(&due_key(*due, name))?;
@@ -63,42 +68,45 @@ pub(crate) fn forget(name: &str, due: u64) -> Result<()> {
 
 /// Gives the role a new password, or the one of a rotation that did not end. The role is stored with it.
 ///
-/// A failure leaves the role, if it was there before, due again after a while that grows.
+/// The role may be written while the database is at it, so it is not among what the new password is stored with. A failure
+/// leaves the role, if it was there before, due again after a while that grows.
 pub(crate) fn rotate(name: &str, role: &mut StaticRole) -> Result<()> {
-    let target = Config::load_for(&role.db_name, name)?.target(&role.db_name)?;
+    let config = Config::load_for(&role.db_name, name)?;
     let now = clock::now();
+    let existing = static_roles::exists(name)?;
     let begun: Option<Wal> = storage::get_json(&wal_key(name))?;
-    if begun.as_ref().is_some_and(|wal| wal.is_in_flight(now)) {
+    // A role that is not there yet gets the same password from both.
+    if existing && begun.as_ref().is_some_and(|wal| wal.is_in_flight(now)) {
         return Err(Error::conflict("a rotation of this role is under way"));
     }
-    let new_password = begun.map_or_else(password::generate, |wal| wal.new_password);
     let mut wal = Wal {
-        new_password: new_password.clone(),
+        new_password: begun.map_or_else(password::generate, |wal| wal.new_password),
         begun: now,
     };
     storage::put_json(&wal_key(name), &wal)?;
     // Should we not get to the end of it.
     reschedule(name, &mut role.due, now + limits::IN_FLIGHT * 1000 + 1)?;
-    store_existing(name, role)?;
-    effects::prepare()?;
-    // Read again: if it is written or deleted while the database is at it, ours is not stored over that.
-    if exists(role) {
-        *role = StaticRole::find(name)?
-            .ok_or_else(|| Error::conflict("the static role was deleted"))?;
+    if existing {
+        role.store(name)?;
     }
+    effects::prepare()?;
 
     let change = UserChange {
         username: role.username.clone(),
-        password: Some(new_password),
+        password: Some(wal.new_password.clone()),
         expires: None,
         statements: role.rotation_statements.clone(),
     };
-    if let Err(error) = databases::update_user(&target, &change) {
-        if exists(role) {
+    let changed = root::on(&role.db_name, &config, |on| {
+        databases::update_user(on, &change)
+    });
+    if let Err(error) = changed {
+        if existing {
             wal.begun = 0;
             storage::put_json(&wal_key(name), &wal)?;
+            reload(name, role)?;
             postpone(name, role)?;
-        } else {
+        } else if error.kind != ErrorKind::Unavailable {
             forget(name, role.due)?;
         }
         effects::prepare()?;
@@ -107,24 +115,32 @@ pub(crate) fn rotate(name: &str, role: &mut StaticRole) -> Result<()> {
             ..error
         });
     }
-    role.password = wal.new_password;
-    role.last_rotation = clock::now();
-    role.plan(name)?;
-    role.store(name)?;
-    storage::delete(&wal_key(name))
-}
-
-/// A role that is being created is not there until it has a password.
-fn exists(role: &StaticRole) -> bool {
-    role.last_rotation > 0
-}
-
-fn store_existing(name: &str, role: &StaticRole) -> Result<()> {
-    if exists(role) {
-        role.store(name)
-    } else {
-        Ok(())
+    let credential = Credential {
+        password: wal.new_password,
+        last_rotation: clock::now(),
+    };
+    credential.store(name)?;
+    if existing {
+        // A condition: if the role was deleted meanwhile, this is nobody's.
+        storage::get(&wal_key(name))?;
+        storage::delete(&wal_key(name))?;
+        reload(name, role)?;
     }
+    storage::delete(&wal_key(name))?;
+    role.plan(name, credential.last_rotation)?;
+    role.store(name)
+}
+
+/// Commits what was put, and reads the role as it is now.
+fn reload(name: &str, role: &mut StaticRole) -> Result<()> {
+    effects::prepare()?;
+    if let Some(found) = StaticRole::find(name)? {
+        *role = found;
+        return Ok(());
+    }
+    forget(name, role.due)?;
+    effects::prepare()?;
+    Err(Error::conflict("the static role was deleted"))
 }
 
 /// After a failure.
@@ -134,7 +150,7 @@ fn postpone(name: &str, role: &mut StaticRole) -> Result<()> {
         .min(limits::BACKOFF_MAX);
     role.failures = role.failures.saturating_add(1);
     reschedule(name, &mut role.due, clock::now() + wait * 1000)?;
-    store_existing(name, role)
+    role.store(name)
 }
 
 fn rotate_now(request: &Request) -> Result<Response> {
@@ -155,8 +171,7 @@ fn rotate_now(request: &Request) -> Result<Response> {
 /// Rotates what is due.
 pub(crate) fn tick() -> Result<()> {
     let now = clock::now();
-    // Of these no further role is tried in this turn: it would only wait, too.
-    let mut away = BTreeSet::new();
+    let mut roles = Vec::new();
     for entry in storage::scan(DUE, None, limits::ROTATIONS)? {
         let parsed = entry
             .strip_prefix(DUE)
@@ -170,14 +185,25 @@ pub(crate) fn tick() -> Result<()> {
             break;
         }
         match StaticRole::find(name)? {
-            Some(mut role) if role.due == at => {
-                tick_role(name, &mut role, now, &mut away)?;
-                // Each by itself: what happens to the next does not undo it.
-                effects::prepare()?;
-            }
+            Some(role) if role.due == at => roles.push((role.failures, name.to_owned())),
             Some(_) => storage::delete(&entry)?,
             // Deleted, or never made.
             None => forget(name, at)?,
+        }
+    }
+    if roles.is_empty() {
+        return Ok(());
+    }
+    effects::prepare()?;
+    // What failed before comes last: a database that hangs takes all the time that there is.
+    roles.sort_by_key(|(failures, _)| *failures);
+    // Of these no further role is tried in this turn: it would only wait, too.
+    let mut away = BTreeSet::new();
+    for (_, name) in roles {
+        if let Some(mut role) = StaticRole::find(&name)?.filter(|role| role.due <= now) {
+            tick_role(&name, &mut role, now, &mut away)?;
+            // Each by itself: what happens to the next does not undo it.
+            effects::prepare()?;
         }
     }
     Ok(())
@@ -189,8 +215,7 @@ fn tick_role(
     now: u64,
     away: &mut BTreeSet<String>,
 ) -> Result<()> {
-    let begun = storage::get(&wal_key(name))?.is_some();
-    if !begun && role.schedule.is_missed(role.planned, now) {
+    if !is_begun(name)? && role.schedule.is_missed(role.planned, now) {
         log::warn(&format!(
             "static role {name:?} was not rotated in its window; it waits for the next one"
         ));

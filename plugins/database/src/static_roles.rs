@@ -56,6 +56,10 @@ pub(crate) const CREDS: Path = Path::new("static-creds/{name}", "The password of
 
 const PREFIX: &str = "static-role/";
 
+fn credential_key(name: &str) -> String {
+    format!("static-cred/{name}")
+}
+
 fn key(name: &str) -> String {
     [PREFIX, name].concat()
 }
@@ -67,8 +71,6 @@ pub(crate) struct StaticRole {
     pub username: String,
     pub schedule: Schedule,
     pub rotation_statements: Vec<String>,
-    pub password: String,
-    pub last_rotation: u64,
     /// When the next rotation should be.
     pub planned: u64,
     /// When it will be tried: later than planned, after a failure.
@@ -87,10 +89,29 @@ impl StaticRole {
     }
 
     /// Plans the next rotation anew.
-    pub(crate) fn plan(&mut self, name: &str) -> Result<()> {
-        self.planned = self.schedule.next(self.last_rotation)?;
+    pub(crate) fn plan(&mut self, name: &str, last_rotation: u64) -> Result<()> {
+        self.planned = self.schedule.next(last_rotation)?;
         self.failures = 0;
         rotation::reschedule(name, &mut self.due, self.planned)
+    }
+}
+
+/// What the last rotation has left: under a key of its own, so that a role can be written while it is rotated.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Credential {
+    pub password: String,
+    /// Milliseconds.
+    pub last_rotation: u64,
+}
+
+impl Credential {
+    fn load(name: &str) -> Result<Self> {
+        storage::get_json(&credential_key(name))?
+            .ok_or_else(|| Error::internal(format!("static role {name:?} has no password")))
+    }
+
+    pub(crate) fn store(&self, name: &str) -> Result<()> {
+        storage::put_json(&credential_key(name), self)
     }
 }
 
@@ -99,10 +120,11 @@ pub(crate) fn exists(name: &str) -> Result<bool> {
 }
 
 fn read(request: &Request) -> Result<Response> {
-    let Some(role) = StaticRole::find(&input::name(request, NAME)?)? else {
+    let name = input::name(request, NAME)?;
+    let Some(role) = StaticRole::find(&name)? else {
         return Ok(Response::empty());
     };
-    let mut data = common(&role);
+    let mut data = common(&role, &Credential::load(&name)?);
     data.insert("db_name".to_owned(), role.db_name.into());
     data.insert(
         "rotation_statements".to_owned(),
@@ -113,12 +135,12 @@ fn read(request: &Request) -> Result<Response> {
 }
 
 /// What both the role and its credentials tell.
-fn common(role: &StaticRole) -> Map<String, Value> {
+fn common(role: &StaticRole, credential: &Credential) -> Map<String, Value> {
     let mut data = Map::new();
     data.insert("username".to_owned(), role.username.clone().into());
     data.insert(
         "last_vault_rotation".to_owned(),
-        clock::rfc3339(role.last_rotation).into(),
+        clock::rfc3339(credential.last_rotation).into(),
     );
     match &role.schedule {
         Schedule::Period(seconds) => {
@@ -140,6 +162,9 @@ fn write(request: &Request) -> Result<Response> {
         return Err(Error::invalid("Role and Static Role names must be unique"));
     }
     input::credential_type(request)?;
+    for field in ["skip_import_rotation", "self_managed_password"] {
+        input::refuse_if_true(request, field)?;
+    }
     let statements = input::statements(request, STATEMENTS)?;
     let Some(mut role) = StaticRole::find(&name)? else {
         return create(request, &name, statements.unwrap_or_default());
@@ -157,7 +182,12 @@ fn write(request: &Request) -> Result<Response> {
     role.rotation_statements = statements.unwrap_or(role.rotation_statements);
     if let Some(schedule) = read_schedule(request, Some(&role.schedule))? {
         role.schedule = schedule;
-        role.plan(&name)?;
+        let last = Credential::load(&name)?.last_rotation;
+        if rotation::is_begun(&name)? {
+            role.planned = role.schedule.next(last)?;
+        } else {
+            role.plan(&name, last)?;
+        }
     }
     role.store(&name)?;
     Ok(Response::empty())
@@ -174,8 +204,6 @@ fn create(request: &Request, name: &str, rotation_statements: Vec<String>) -> Re
         schedule: read_schedule(request, None)?
             .ok_or_else(|| Error::invalid("one of rotation_schedule or rotation_period must be provided to create a static account"))?,
         rotation_statements,
-        password: String::new(),
-        last_rotation: 0,
         planned: 0,
         due: 0,
         failures: 0,
@@ -241,6 +269,7 @@ fn delete(request: &Request) -> Result<Response> {
         rotation::forget(&name, role.due)?;
     }
     storage::delete(&key(&name))?;
+    storage::delete(&credential_key(&name))?;
     Ok(Response::empty())
 }
 
@@ -250,8 +279,9 @@ fn creds(request: &Request) -> Result<Response> {
         StaticRole::find(&name)?.ok_or_else(|| Error::invalid(format!("unknown role: {name}")))?;
     Config::load_for(&role.db_name, &name)?;
     let left = role.planned.saturating_sub(clock::now());
-    let mut data = common(&role);
-    data.insert("password".to_owned(), role.password.into());
+    let credential = Credential::load(&name)?;
+    let mut data = common(&role, &credential);
+    data.insert("password".to_owned(), credential.password.into());
     data.insert("ttl".to_owned(), ((left + 500) / 1000).into());
     Ok(Response::data(Value::Object(data)))
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
 
+use crate::limits;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -22,6 +24,9 @@ pub enum Error {
         /// What is known of the statements that were under way.
         fate: Fate,
     },
+    /// There is a user of that name already, and it is somebody else's.
+    #[error("{0}")]
+    Taken(Box<ServerError>),
     /// The server refused a statement.
     #[error("{0}")]
     Server(Box<ServerError>),
@@ -53,6 +58,10 @@ pub struct ServerError {
 
 /// SQLSTATEs that decide what we do.
 pub mod code {
+    /// There is such a role already.
+    pub const DUPLICATE_OBJECT: &str = "42710";
+    /// `lock_timeout` has passed.
+    pub const LOCK_NOT_AVAILABLE: &str = "55P03";
     /// There is no such role.
     pub const UNDEFINED_OBJECT: &str = "42704";
     /// The connection's user may not do this.
@@ -75,7 +84,7 @@ impl Error {
     /// The SQLSTATE, if it was the server that refused.
     pub fn code(&self) -> &str {
         match self {
-            Self::Server(error) => &error.code,
+            Self::Server(error) | Self::Taken(error) => &error.code,
             _ => "",
         }
     }
@@ -86,10 +95,14 @@ impl Error {
             Self::Invalid(message) | Self::Denied(message) | Self::Lost { message, .. } => {
                 &mut [message]
             }
-            Self::Server(error) => &mut [&mut error.message, &mut error.detail],
+            Self::Server(error) | Self::Taken(error) => {
+                &mut [&mut error.message, &mut error.detail]
+            }
         };
         for text in texts {
-            for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            // A shorter one would be found in words that have nothing to do with it, and be told by the gaps.
+            let telling = |secret: &&&str| secret.len() >= limits::SECRET;
+            for secret in secrets.iter().filter(telling) {
                 **text = text.replace(secret, "[password]");
             }
         }
@@ -111,7 +124,7 @@ impl ServerError {
                 b'S' if error.severity.is_empty() => error.severity = value(),
                 b'C' => error.code = value(),
                 b'M' => error.message = value(),
-                b'D' => error.detail = value(),
+                b'D' => error.detail = first_lines(&value()),
                 _ => {}
             }
         }
@@ -146,6 +159,16 @@ impl ServerError {
             _ => false,
         }
     }
+}
+
+/// A detail may have a line for each of thousands of objects.
+fn first_lines(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut kept: Vec<&str> = lines.by_ref().take(limits::DETAIL_LINES).collect();
+    if lines.next().is_some() {
+        kept.push("...");
+    }
+    kept.join("\n")
 }
 
 impl fmt::Display for ServerError {

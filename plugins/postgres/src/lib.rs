@@ -17,6 +17,7 @@ pub mod limits;
 #[cfg(target_family = "wasm")]
 mod network;
 mod plugin;
+mod queries;
 pub mod session;
 pub mod settings;
 mod sql;

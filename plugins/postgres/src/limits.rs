@@ -16,3 +16,9 @@ pub const COLLISIONS: u32 = 10;
 pub const SESSION_CHECKS: u32 = 100;
 /// Seconds between two looks, as PostgreSQL's `pg_sleep` takes them.
 pub const SESSION_WAIT: &str = "0.05";
+/// How long a removal waits for the end of a creation that was cut off, as PostgreSQL's `lock_timeout` takes it.
+pub const CREATION_WAIT: &str = "5s";
+/// The least length of a secret that is looked for in errors, in bytes.
+pub const SECRET: usize = 4;
+/// Lines that are told of an error's detail.
+pub const DETAIL_LINES: usize = 5;

@@ -38,7 +38,9 @@ impl<D: Dial> Postgres<D> {
     /// Invalid, with what is wrong.
     pub fn open(config: &Map<String, Value>, dial: D) -> Result<Self> {
         let config = Config::read(config).map_err(contract)?;
-        let settings = config.settings().map_err(contract)?;
+        let settings = config
+            .settings()
+            .map_err(|error| contract(error.without(&[&config.password])))?;
         let authentication =
             PasswordAuthentication::parse(&config.password_authentication).map_err(contract)?;
         let username_template = match config.username_template.as_str() {
@@ -67,9 +69,11 @@ impl<D: Dial> Postgres<D> {
         } else {
             &naming.template
         };
+        // Who logs in by a name of their own choice has a say in these.
+        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
         let fields = [
-            ("DisplayName", naming.display_name.as_str()),
-            ("RoleName", naming.role_name.as_str()),
+            ("DisplayName", display.as_str()),
+            ("RoleName", role.as_str()),
         ];
         match users::tame(&template::render(own, &fields)?).as_str() {
             "" => Err(ContractError::invalid(
@@ -79,10 +83,18 @@ impl<D: Dial> Postgres<D> {
         }
     }
 
+    /// Whether there is a user of that name.
+    ///
+    /// # Errors
+    /// Unavailable, if the server cannot say.
+    pub fn exists(&mut self, username: &str) -> Result<bool> {
+        self.call(|users| users.exists(username))
+    }
+
     /// Makes a user.
     ///
     /// # Errors
-    /// Unavailable, if the server cannot do so now; invalid, if it will not.
+    /// Unavailable, if the server cannot do so now; conflict, if the name is taken; invalid, if it will not.
     pub fn create_user(&mut self, user: &UserRequest) -> Result<()> {
         self.call(|users| {
             users.create(&NewUser {
@@ -131,11 +143,20 @@ impl<D: Dial> Postgres<D> {
     }
 }
 
+/// With nothing in it but letters, digits and `_.@+-`.
+fn plain(name: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
+    name.chars()
+        .map(|c| if kept(c) { c } else { '-' })
+        .collect()
+}
+
 fn contract(error: Error) -> ContractError {
     match &error {
         Error::Invalid(_) => ContractError::invalid(error),
         Error::Denied(_) => ContractError::denied(error),
         Error::Lost { .. } => ContractError::unavailable(error),
+        Error::Taken(_) => ContractError::conflict(error),
         Error::Server(server) if server.is_failover() => ContractError::unavailable(error),
         Error::Server(_) => ContractError::invalid(error),
     }
@@ -163,6 +184,10 @@ mod component {
 
         fn username(&mut self, naming: &UserNaming) -> Result<String> {
             self.username(naming)
+        }
+
+        fn exists(&mut self, username: &str) -> Result<bool> {
+            self.exists(username)
         }
 
         fn create_user(&mut self, user: &UserRequest) -> Result<()> {

@@ -9,7 +9,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, Message};
 use postgres_protocol::message::frontend;
 
-use crate::error::{Error, Fate, ServerError};
+use crate::error::{Error, Fate, ServerError, code};
 use crate::limits;
 use crate::wire::{Wire, nonsense};
 
@@ -34,6 +34,19 @@ impl Answer {
             Some(error) => Err(error.into()),
             None => Ok(self.rows),
         }
+    }
+
+    /// Whether the connection's user may not do this.
+    pub fn lacks_privilege(&self) -> bool {
+        self.refused
+            .as_ref()
+            .is_some_and(|error| error.code == code::INSUFFICIENT_PRIVILEGE)
+    }
+
+    /// Whether the first value of its first row is this.
+    pub fn says(&self, text: &str) -> bool {
+        let first = self.rows.first().and_then(|row| row.first());
+        matches!(first, Some(Some(value)) if value == text)
     }
 }
 

@@ -7,6 +7,7 @@ use postgres_protocol::password::scram_sha_256;
 use crate::client::Client;
 use crate::error::{Error, ServerError, code};
 use crate::limits;
+use crate::queries::{self, ROLE, find, grants};
 use crate::session::Answer;
 use crate::sql::{Values, identifier, literal, timestamp, transaction};
 use crate::transport::Dial;
@@ -122,23 +123,43 @@ impl<D: Dial> Users<D> {
             ("expiration", expiration.as_str()),
         ];
         let values = Values::new(&values)?;
-        let exists = format!(
-            "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {}",
-            literal(user.username)
+        let lock = format!(
+            "SELECT pg_catalog.pg_advisory_xact_lock({});",
+            queries::lock(user.username)
         );
-        let made = self.transaction(&values.fill(user.statements), Some(&exists));
+        let made = self.settle(
+            &lock,
+            &values.fill(user.statements),
+            None,
+            Some(&find(user.username)),
+        );
         let made = match made {
+            // The transaction was rolled back: what is there was there before.
+            Err(Error::Server(error))
+                if error.code == code::DUPLICATE_OBJECT && self.exists(user.username)? =>
+            {
+                Err(Error::Taken(error))
+            }
             Err(Error::Server(error)) => {
                 Err(self.roll_back(*error, &values.fill(user.rollback)).into())
             }
-            other => other,
+            other => other.map(drop),
         };
         made.map_err(|error| error.without(&[&password, user.password]))
     }
 
+    /// Whether there is a user of that name.
+    ///
+    /// # Errors
+    /// If the server cannot say.
+    pub fn exists(&mut self, username: &str) -> Result<bool, Error> {
+        let answers = self.client.run(&[&find(username)], None)?;
+        Ok(!one(answers).rows()?.is_empty())
+    }
+
     fn roll_back(&mut self, mut error: ServerError, statements: &[String]) -> ServerError {
         if !statements.is_empty()
-            && let Err(second) = self.transaction(statements, None)
+            && let Err(second) = self.transaction(statements)
         {
             error
                 .message
@@ -186,13 +207,14 @@ impl<D: Dial> Users<D> {
             password.as_deref().unwrap_or_default(),
             change.password.unwrap_or_default(),
         ];
-        self.transaction(&statements, None)
+        self.transaction(&statements)
             .map_err(|error| error.without(&secrets))
     }
 
     /// Removes a user and its sessions, and looks whether both are gone. A user that is not there is removed.
     ///
-    /// First it can no longer log in, and its sessions end, whatever becomes of the rest: so a user that owns something, and
+    /// A creation of it that is still under way (the call that wanted it was cut off) is ended before anything else, so that
+    /// it does not come to its end afterwards. Then the user can no longer log in, and its sessions end, whatever becomes of the rest: so a user that owns something, and
     /// cannot be dropped, is harmless while somebody decides what to do about it.
     ///
     /// # Errors
@@ -212,9 +234,16 @@ impl<D: Dial> Users<D> {
         } else {
             Values::new(&[("name", username), ("username", username)])?.fill(statements)
         };
-        let Some((oid, grants)) = self.lock_out(username)? else {
+        let Some(LockedOut { oid, grants, ended }) = self.lock_out(username)? else {
             return Ok(());
         };
+        match ended {
+            // Until they have ended they own what they made for themselves: temporary tables.
+            Ok(true) => self.watch(username, &queries::sessions(&oid, "pid"))?,
+            Ok(false) => {}
+            Err(error) if by_default => return Err(error.into()),
+            Err(_) => {}
+        }
         let statements = if by_default {
             grants
                 .into_iter()
@@ -223,31 +252,47 @@ impl<D: Dial> Users<D> {
         } else {
             custom
         };
-        let remains = remains(username, &oid);
-        let mut left = self.transaction_then(&statements, &remains)?;
+        let mut remains = queries::remains(username, &oid, "pg_catalog.pg_terminate_backend(pid)");
+        let mut found = self.settle("", &statements, Some(&remains), None)?;
+        if found.as_ref().is_some_and(Answer::lacks_privilege) {
+            // They may still be watched, and the statements may have ended them.
+            remains = queries::remains(username, &oid, "pid");
+            found = self.client.run(&[&remains], None)?.pop();
+        }
+        let left = texts_of(found)?;
+        if left.iter().any(|what| what == ROLE) {
+            return Err(Error::Invalid(format!(
+                "user {username:?} is still there after its revocation statements ran: they must drop it"
+            )));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.watch(username, &remains)
+    }
+
+    /// Waits until the query finds no session any more.
+    fn watch(&mut self, username: &str, sessions: &str) -> Result<(), Error> {
+        let sleep = format!("SELECT pg_catalog.pg_sleep({})", limits::SESSION_WAIT);
         for _ in 0..limits::SESSION_CHECKS {
-            if left.is_empty() {
+            let mut answers = self.client.run(&[&sleep, sessions], None)?;
+            if answers.pop().unwrap_or_default().rows()?.is_empty() {
                 return Ok(());
             }
-            if left.iter().any(|what| what == ROLE) {
-                return Err(Error::Invalid(format!(
-                    "user {username:?} is still there after its revocation statements ran: they must drop it"
-                )));
-            }
-            let sleep = format!("SELECT pg_catalog.pg_sleep({})", limits::SESSION_WAIT);
-            let mut answers = self.client.run(&[&sleep, &remains], None)?;
-            left = texts(answers.pop().unwrap_or_default().rows()?);
         }
         Err(Error::lost(format!(
             "sessions of user {username:?} do not end"
         )))
     }
 
-    /// The user can no longer log in and its sessions are told to end. Returns its oid, and what would revoke its
-    /// privileges in this database; None if there is no such user.
-    fn lock_out(&mut self, username: &str) -> Result<Option<(String, Vec<String>)>, Error> {
-        let (name, role) = (literal(username), identifier(username));
-        let find = format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {name}");
+    /// The user can no longer log in and its sessions are told to end. None if there is no such user.
+    fn lock_out(&mut self, username: &str) -> Result<Option<LockedOut>, Error> {
+        let role = identifier(username);
+        let free = format!(
+            "SELECT pg_catalog.pg_try_advisory_xact_lock({})",
+            queries::lock(username)
+        );
+        let find = find(username);
         // Need not reach the disk by itself: it does so with what follows.
         let lock = format!(
             "SELECT pg_catalog.set_config('synchronous_commit', 'off', true); ALTER ROLE {role} NOLOGIN"
@@ -256,52 +301,74 @@ impl<D: Dial> Users<D> {
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
              WHERE usesysid = ({find}) AND pid <> pg_catalog.pg_backend_pid()"
         );
-        let answers = self
-            .client
-            .run(&[&find, &lock, &end, &grants(username)], None)?;
-        let Ok([found, _locked, ended, grants]) = <[Answer; 4]>::try_from(answers) else {
+        let grants = grants(username);
+        let flight = [&free, &find, &lock, &end, &grants].map(String::as_str);
+        let mut answers = self.client.run(&flight, None)?;
+        if answers.first().is_some_and(|free| free.says("f")) {
+            self.end_creation(username)?;
+            answers = self.client.run(&flight, None)?;
+        }
+        let Ok([_free, found, _locked, ended, grants]) = <[Answer; 5]>::try_from(answers) else {
             return Err(Error::lost("answers are missing"));
         };
         // Without the right to change the role: whether the statements that follow may drop it, they will show.
         let Some(oid) = texts(found.rows()?).pop() else {
             return Ok(None);
         };
-        match ended.refused {
-            None => {}
+        let ended = if ended.lacks_privilege() {
             // Whoever made a role may join it, and whoever is in a role may end its sessions.
-            Some(error) if error.code == code::INSUFFICIENT_PRIVILEGE => {
-                let join = format!("GRANT {role} TO CURRENT_USER");
-                let mut answers = self.client.run(&[&join, &end], None)?;
-                let ended = answers.pop().unwrap_or_default();
-                ended.rows()?;
-            }
+            let join = format!("GRANT {role} TO CURRENT_USER");
+            let mut answers = self.client.run(&[&join, &end], None)?;
+            answers.pop().unwrap_or_default()
+        } else {
+            ended
+        };
+        let ended = match ended.refused {
+            Some(error) if error.code == code::INSUFFICIENT_PRIVILEGE => Err(error),
             Some(error) => return Err(error.into()),
+            None => Ok(!ended.rows.is_empty()),
+        };
+        Ok(Some(LockedOut {
+            oid,
+            grants: texts(grants.rows()?),
+            ended,
+        }))
+    }
+
+    /// Ends the session that is making the user, and waits until that is over.
+    fn end_creation(&mut self, username: &str) -> Result<(), Error> {
+        let key = queries::lock(username);
+        let wait = format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{}', true); SELECT pg_catalog.pg_advisory_xact_lock({key})",
+            limits::CREATION_WAIT
+        );
+        let answers = self.client.run(&[&queries::end_holder(key), &wait], None)?;
+        match answers.into_iter().last().unwrap_or_default().refused {
+            Some(error) if error.code == code::LOCK_NOT_AVAILABLE => Err(Error::lost(format!(
+                "user {username:?} is still being made, in a session that does not end"
+            ))),
+            Some(error) => Err(error.into()),
+            None => Ok(()),
         }
-        Ok(Some((oid, texts(grants.rows()?))))
     }
 
-    fn transaction(&mut self, statements: &[String], done: Option<&str>) -> Result<(), Error> {
-        self.settle(statements, None, done).map(drop)
+    fn transaction(&mut self, statements: &[String]) -> Result<(), Error> {
+        self.settle("", statements, None, None).map(drop)
     }
 
-    /// And a query after it, in the same flight.
-    fn transaction_then(
-        &mut self,
-        statements: &[String],
-        query: &str,
-    ) -> Result<Vec<String>, Error> {
-        texts_of(self.settle(statements, Some(query), None)?)
-    }
-
+    /// Runs a transaction, again if it collides with another. `first` is for what is ours in it, `then` for a query after it,
+    /// in the same flight.
     fn settle(
         &mut self,
+        first: &str,
         statements: &[String],
         then: Option<&str>,
         done: Option<&str>,
     ) -> Result<Option<Answer>, Error> {
         let mut tries = 0;
         loop {
-            let text = transaction(if tries == 0 { "" } else { COLLISION_LOCK }, statements);
+            let turn = if tries == 0 { "" } else { COLLISION_LOCK };
+            let text = transaction(&[first, turn].concat(), statements);
             let flight: Vec<&str> = [text.as_str()].into_iter().chain(then).collect();
             let mut answers = self.client.run(&flight, done)?.into_iter();
             tries += 1;
@@ -314,51 +381,13 @@ impl<D: Dial> Users<D> {
     }
 }
 
-const ROLE: &str = "role";
-
-/// A row for the role, and one for each session of it, which is told to end once more.
-fn remains(username: &str, oid: &str) -> String {
-    format!(
-        "SELECT '{ROLE}' FROM pg_catalog.pg_roles WHERE rolname = {} \
-         UNION ALL SELECT pg_catalog.pg_terminate_backend(pid)::text FROM pg_catalog.pg_stat_activity \
-         WHERE usesysid = {}::oid AND pid <> pg_catalog.pg_backend_pid()",
-        literal(username),
-        literal(oid)
-    )
-}
-
-/// What would revoke the user's privileges in this database: `pg_shdepend` knows exactly what it was granted.
-fn grants(username: &str) -> String {
-    format!(
-        "SELECT 'REVOKE ALL PRIVILEGES ON ' || kind || ' ' || pg_catalog.string_agg(name, ', ') || ' FROM ' || {}
-         FROM (
-           SELECT CASE classid
-               WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN 'TABLE'
-               WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 'ROUTINE'
-               WHEN 'pg_catalog.pg_namespace'::pg_catalog.regclass THEN 'SCHEMA'
-               WHEN 'pg_catalog.pg_database'::pg_catalog.regclass THEN 'DATABASE'
-             END AS kind,
-             CASE classid
-               WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN objid::pg_catalog.regclass::text
-               WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN objid::pg_catalog.regprocedure::text
-               WHEN 'pg_catalog.pg_namespace'::pg_catalog.regclass
-                 THEN (SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE oid = objid)
-               WHEN 'pg_catalog.pg_database'::pg_catalog.regclass
-                 THEN (SELECT pg_catalog.quote_ident(datname) FROM pg_catalog.pg_database WHERE oid = objid)
-             END AS name
-           FROM pg_catalog.pg_shdepend
-           WHERE refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-             AND refobjid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {})
-             AND deptype = 'a'
-             AND (dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-               OR classid = 'pg_catalog.pg_database'::pg_catalog.regclass
-                 AND objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
-         ) AS granted
-         WHERE name IS NOT NULL
-         GROUP BY kind",
-        literal(&identifier(username)),
-        literal(username)
-    )
+/// A user that can no longer log in.
+struct LockedOut {
+    oid: String,
+    /// What would revoke its privileges in this database.
+    grants: Vec<String>,
+    /// Whether there were sessions, which have been told to end; or why that could not be.
+    ended: Result<bool, ServerError>,
 }
 
 /// PostgreSQL cuts longer names, and then they are somebody else's.

@@ -224,7 +224,9 @@ fn sessions_end_with_their_user() {
             })
             .collect();
         for session in &mut sessions {
-            session.batch_execute("BEGIN; SELECT * FROM t").unwrap();
+            session
+                .batch_execute("CREATE TEMP TABLE mine (i int); BEGIN; SELECT * FROM t")
+                .unwrap();
         }
         postgres
             .delete_user(&removal(&request.username, statements))

@@ -17,4 +17,4 @@ pub use entry::{Lease, Leased, load};
 pub use job::Job;
 pub use reaper::Reaper;
 pub use renew::{renew, renew_token};
-pub use revoke::{Dead, InFlight, force, revoke_now};
+pub use revoke::{Claim, Dead, InFlight, force, forget, revoke_now};

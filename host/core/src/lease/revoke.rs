@@ -28,20 +28,23 @@ pub enum Failure {
     Host(#[from] Error),
 }
 
-/// The leases that are being revoked now, so that nobody asks the plugin twice at the same time.
+/// The leases that somebody is at: those being revoked, so that nobody asks the plugin twice at the same time, and those
+/// whose request is still making what they stand for, so that it is not looked for before it is there.
 #[derive(Default)]
 pub struct InFlight {
     ids: Mutex<HashSet<String>>,
     finished: Notify,
 }
 
-struct Claim<'a> {
-    all: &'a InFlight,
-    id: &'a str,
+/// A lease that nobody else touches until this is dropped.
+pub struct Claim {
+    all: Arc<InFlight>,
+    id: String,
 }
 
 impl InFlight {
-    async fn claim<'a>(&'a self, id: &'a str) -> Claim<'a> {
+    /// Waits until nobody is at it.
+    pub async fn claim(self: &Arc<Self>, id: &str) -> Claim {
         loop {
             let finished = self.finished.notified();
             if self
@@ -50,20 +53,23 @@ impl InFlight {
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(id.to_owned())
             {
-                return Claim { all: self, id };
+                return Claim {
+                    all: self.clone(),
+                    id: id.to_owned(),
+                };
             }
             finished.await;
         }
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for Claim {
     fn drop(&mut self) {
         self.all
             .ids
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(self.id);
+            .remove(&self.id);
         self.all.finished.notify_waiters();
     }
 }
@@ -138,7 +144,7 @@ pub async fn force(core: &Arc<Core>, ns: &str, id: &str, dead: &mut Dead) -> Res
         lease = id,
         failure, "a lease is forgotten by force; what it stood for may still exist"
     );
-    forget(core, &lease).await
+    forget(core, ns, id).await
 }
 
 async fn current(core: &Core, ns: &str, id: &str) -> Result<Option<Lease>, Error> {
@@ -170,10 +176,10 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
     }
 }
 
-/// Removes the lease whatever has happened to it meanwhile: what it stood for is gone.
-async fn forget(core: &Arc<Core>, lease: &Lease) -> Result<(), Error> {
+/// Removes the lease whatever has happened to it meanwhile: what it stood for is not there.
+pub async fn forget(core: &Core, ns: &str, id: &str) -> Result<(), Error> {
     core.transact(|mut txn| async move {
-        if let Some(Leased::Secret(lease)) = entry::load(&mut txn, &lease.ns, &lease.id).await? {
+        if let Some(Leased::Secret(lease)) = entry::load(&mut txn, ns, id).await? {
             lease.remove(&mut txn);
         }
         Ok(((), txn))

@@ -30,6 +30,11 @@ impl State {
 }
 
 impl databases::Host for State {
+    async fn secret_fields(&mut self, on: databases::Target) -> Answer<Vec<String>> {
+        let pools = self.call()?.databases.clone();
+        Ok(pools.secret_fields(&on.plugin).await)
+    }
+
     async fn username(
         &mut self,
         on: databases::Target,
@@ -46,6 +51,14 @@ impl databases::Host for State {
             },
         )
         .await
+    }
+
+    /// As `ping`.
+    async fn exists(&mut self, on: databases::Target, username: String) -> Answer<bool> {
+        let call = database::call(move |db, store| {
+            Box::pin(async move { db.call_exists(store, &username).await })
+        });
+        self.database(on, call).await
     }
 
     async fn create_user(&mut self, on: databases::Target, user: users::UserRequest) -> Answer<()> {

@@ -42,6 +42,21 @@ impl effects::Host for State {
             Err(EffectsError::Barrier(error)) => Err(self.fail(CallError::Barrier(error))),
         }
     }
+
+    async fn withdraw(&mut self) -> wasmtime::Result<Result<(), PluginError>> {
+        let call = self.call()?;
+        let Some(lease) = call.lease.clone() else {
+            return Ok(Ok(()));
+        };
+        let effects = call.effects.clone();
+        match effects.withdraw(&lease.lease_id).await {
+            Ok(()) => {
+                self.call()?.lease = None;
+                Ok(Ok(()))
+            }
+            Err(reason) => Ok(Err(plugin_error(ErrorKind::Internal, reason))),
+        }
+    }
 }
 
 fn check(lease: &effects::LeaseRequest, already: bool) -> Result<(), String> {

@@ -179,6 +179,11 @@ impl Effects for Granting {
             .map_err(EffectsError::Barrier)?;
         Ok(grant)
     }
+
+    async fn withdraw(&self, lease_id: &str) -> Result<(), String> {
+        assert_eq!(lease_id, "lease-1");
+        Ok(())
+    }
 }
 
 impl Fixture {

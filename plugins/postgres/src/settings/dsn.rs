@@ -30,6 +30,9 @@ pub fn pairs(text: &str) -> Result<Pairs, Error> {
         };
         let (value, after) =
             value(after.trim_start()).ok_or_else(|| invalid("a quote is not closed"))?;
+        if key.trim_end().contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(invalid("a parameter without `=`"));
+        }
         if value.contains('\0') {
             return Err(invalid("has a NUL in it"));
         }

@@ -253,11 +253,12 @@ impl Builder {
                 self.writable = match value.as_str() {
                     "any" => false,
                     "read-write" | "primary" => true,
-                    other => {
-                        return Err(Error::Invalid(format!(
-                            "connection_url: target_session_attrs {other:?} is not supported: users are made on a server \
-                             that takes writes"
-                        )));
+                    _ => {
+                        return Err(Error::Invalid(
+                            "connection_url: this target_session_attrs is not supported: users are made on a server that \
+                             takes writes"
+                                .to_owned(),
+                        ));
                     }
                 };
             }
@@ -305,10 +306,11 @@ impl Builder {
             "require" if self.certificates.roots.trim().is_empty() => SslMode::Require,
             "require" | "verify-ca" => SslMode::VerifyCa,
             "verify-full" => SslMode::VerifyFull,
-            other => {
-                return Err(Error::Invalid(format!(
-                    "connection_url: sslmode {other:?} is not known"
-                )));
+            _ => {
+                return Err(Error::Invalid(
+                    "connection_url: sslmode is none of disable, allow, prefer, require, verify-ca, verify-full"
+                        .to_owned(),
+                ));
             }
         };
         if self.certificates.certificate.is_empty() != self.certificates.key.is_empty() {
@@ -387,7 +389,7 @@ fn hosts(names: &str, addresses: &str, ports: &str) -> Result<Vec<Host>, Error> 
             let address = pick(&addresses);
             let name = pick(&names)
                 .or_else(|| address.clone())
-                .unwrap_or_else(|| "localhost".to_owned());
+                .ok_or_else(|| Error::Invalid("connection_url: no host is given".to_owned()))?;
             if name.starts_with('/') || name.starts_with('@') {
                 return Err(Error::Invalid(
                     "connection_url: a Unix socket cannot be reached from a plugin".to_owned(),
@@ -400,9 +402,11 @@ fn hosts(names: &str, addresses: &str, ports: &str) -> Result<Vec<Host>, Error> 
                 "" => 5432,
                 port => match port.parse() {
                     Ok(0) | Err(_) => {
-                        return Err(Error::Invalid(format!(
-                            "connection_url: {port:?} is not a port"
-                        )));
+                        return Err(Error::Invalid(
+                            "connection_url: a port is no number from 1 to 65535; characters such as / ? # @ : in a user or \
+                             password must be percent-encoded"
+                                .to_owned(),
+                        ));
                     }
                     Ok(port) => port,
                 },

@@ -33,11 +33,11 @@ fn where_to_connect() {
         ("postgresql://u@[fe80::1]/", &[("fe80::1", 5432)], "u"),
         ("postgresql://u@/app?host=x,y&port=7", &[("x", 7), ("y", 7)], "app"),
         ("postgresql://u@db", &[("db", 5432)], "u"),
-        ("postgresql:///?user=u&dbname=a%20b", &[("localhost", 5432)], "a b"),
+        ("postgresql:///?user=u&dbname=a%20b&host=db", &[("db", 5432)], "a b"),
         ("postgresql://u@d%62/a%2Fb", &[("db", 5432)], "a/b"),
         ("host=db port=6000 user=u dbname=app", &[("db", 6000)], "app"),
         ("host = a,b port=1,2 user='u' dbname = 'my app'", &[("a", 1), ("b", 2)], "my app"),
-        ("user=u", &[("localhost", 5432)], "u"),
+        ("user=u host=db", &[("db", 5432)], "u"),
     ];
     for (url, hosts, database) in table {
         let settings = read(url).unwrap();
@@ -134,16 +134,19 @@ fn what_cannot_be_used() {
         ("", "connection_url cannot be empty"),
         ("nonsense", "neither"),
         ("host=db password='open", "quote"),
-        ("postgresql://u@db:99999/", "not a port"),
-        ("postgresql://u@db:0/", "not a port"),
+        ("postgresql://u@db:99999/", "a port is no number"),
+        ("postgresql://u@db:0/", "a port is no number"),
+        ("postgresql:///app?user=u", "no host is given"),
+        ("user=u dbname=app", "no host is given"),
+        ("host=db spare password=x", "without `=`"),
         ("postgresql://u@[::1/", "`[` without `]`"),
         ("postgresql://u%zz@db/", "`%`"),
         ("postgresql://u%ff@db/", "UTF-8"),
         ("postgresql://u%00@db/", "NUL"),
         ("postgresql://u@%2Fvar%2Frun/", "Unix socket"),
-        ("postgresql://u@db/?sslmode=maybe", "sslmode \"maybe\""),
+        ("postgresql://u@db/?sslmode=maybe", "sslmode is none of"),
         ("postgresql://u@db/?sslrootcert=/etc/ca.pem", "tls_ca"),
-        ("postgresql://u@db/?target_session_attrs=standby", "standby"),
+        ("postgresql://u@db/?target_session_attrs=standby", "not supported"),
         ("postgresql://u@db/?oops", "without `=`"),
         ("postgresql://u@a,b/?port=1,2,3", "3 ports for 2 hosts"),
         ("postgresql://u@1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/", "17 hosts"),
@@ -180,4 +183,15 @@ fn what_cannot_be_used() {
 fn no_secret_shows() {
     let settings = read("postgresql://{{username}}:{{password}}@db/app").unwrap();
     assert!(!format!("{settings:?}").contains("p@ss"));
+    // Nor a piece of one that was not encoded as it should be.
+    for url in [
+        "postgresql://u:hunter/2@db/app",
+        "postgresql://u:1,hunter:2@db/app",
+        "postgresql://u@db/?password=a&hunter=%zz",
+        "postgresql://u@db/?sslmode=hunter",
+        "postgresql://u@db/?target_session_attrs=hunter",
+    ] {
+        let Err(error) = read(url) else { continue };
+        assert!(!error.to_string().contains("hunter"), "{url}: {error}");
+    }
 }

@@ -40,7 +40,7 @@ pub fn pairs(text: &str) -> Result<Pairs, Error> {
             ));
         };
         let key = decode(key, "a parameter's name")?;
-        let value = decode(value, key.as_str())?;
+        let value = decode(value, "a parameter")?;
         // The names that JDBC and others use.
         match key.as_str() {
             "ssl" if *value == "true" => {

@@ -129,6 +129,11 @@ impl Guest for Backend {
         })
     }
 
+    fn exists(username: String) -> Result<bool, Error> {
+        state(|state| state.ask(&format!("exists {username}")))?;
+        Ok(true)
+    }
+
     fn create_user(user: UserRequest) -> Result<(), Error> {
         if user.statements.iter().any(|statement| statement == "panic") {
             panic!("the backend panics");

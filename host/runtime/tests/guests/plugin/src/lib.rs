@@ -153,6 +153,9 @@ fn serve(request: &Request) -> Result<Response, Error> {
             if data["twice"] == true {
                 effects::prepare(Some(&lease(&data)))?;
             }
+            if data["withdraw"] == true {
+                effects::withdraw()?;
+            }
             if data["spin"] == true {
                 loop {
                     std::hint::black_box(0);

@@ -7,6 +7,8 @@ use coffer_tests::postgres::{PASSWORD, SUPERUSER, mute, rubbish};
 use coffer_tests::{Client, Database, Postgres, Server, check, until};
 use serde_json::{Value, json};
 
+mod under_way;
+
 /// How soon a credential is dead after its lease's end.
 const DEAD: Duration = Duration::from_secs(5);
 
