@@ -198,7 +198,7 @@ mod tests {
         write(&barrier, "read").await;
         let (mut early, slot) = (barrier.begin().unwrap(), AclSlot::default());
         write(&barrier, "deny").await;
-        let mut may = async |txn: &mut Transaction| {
+        let may = async |txn: &mut Transaction| {
             let acl = policies.acl(txn, &entry, &slot).await.unwrap();
             acl.capabilities("a")
         };

@@ -76,7 +76,7 @@ pub(crate) fn no_policy(policy: &str) -> Result<()> {
 
 /// For what Vault can do and we cannot: silence would promise it.
 pub(crate) fn refuse_if_true(request: &Request, field: &str) -> Result<()> {
-    match request.data().get(field) {
+    match request.data()?.get(field) {
         None | Some(Value::Null | Value::Bool(false)) => Ok(()),
         Some(Value::String(text)) if matches!(text.as_str(), "" | "false" | "0") => Ok(()),
         Some(_) => Err(Error::invalid(format!("{field} is not supported"))),

@@ -149,7 +149,7 @@ impl Spread<'_> {
         self.out.push('<');
         let mut end: Option<String> = None;
         let mut line = String::new();
-        while let Some(c) = self.rest.next() {
+        for c in self.rest.by_ref() {
             self.out.push(c);
             if c != '\n' {
                 line.push(c);
