@@ -56,13 +56,16 @@ fn slow_and_marked(database: &Database<'_>, seconds: u32) -> Value {
     role
 }
 
+/// Ends a lease to come, as the root client or as the one who asks for it.
+type EndEarly = &'static dyn Fn(&Client, &Client);
+
 #[test]
 fn a_user_that_is_revoked_while_it_is_made() {
     let (_server, client, database) = dev(role("1h", "24h"));
     client
         .post("database/roles/app", slow_and_marked(&database, 1))
         .expect(204);
-    let ways: &[(&str, &(dyn Fn(&Client, &Client) + Sync))] = &[
+    let ways: &[(&str, EndEarly)] = &[
         ("revoke-prefix", &|root, _| {
             root.post("sys/leases/revoke-prefix/database", json!({}))
                 .expect(204);
