@@ -1,14 +1,16 @@
 //! The keys that values are sealed with: one for each term, the newest for writing.
 
+use aes_gcm::aead::AeadInPlace;
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use coffer_clock::Random;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::BarrierError;
 
 const FORMAT: u8 = 1;
-const HEADER: usize = 1 + 4 + NONCE_LEN;
+const NONCE: usize = 12;
+const HEADER: usize = 1 + 4 + NONCE;
 const TAG: usize = 16;
 
 /// 32 secret bytes.
@@ -28,10 +30,9 @@ impl Key {
         &self.0
     }
 
-    fn aead(&self) -> Option<LessSafeKey> {
-        UnboundKey::new(&AES_256_GCM, &self.0)
-            .ok()
-            .map(LessSafeKey::new)
+    /// Ready for use. What is computed from the key is wiped with it.
+    fn aead(&self) -> Aes256Gcm {
+        Aes256Gcm::new(&self.0.into())
     }
 }
 
@@ -44,7 +45,7 @@ struct Term {
 /// The key ring, ready for use.
 pub(crate) struct KeyRing {
     /// Ascending; never empty.
-    terms: Vec<(u32, LessSafeKey)>,
+    terms: Vec<(u32, Aes256Gcm)>,
     stored: Vec<Term>,
 }
 
@@ -66,10 +67,10 @@ impl KeyRing {
     }
 
     fn of(stored: Vec<Term>) -> Option<Self> {
-        let terms = stored
+        let terms: Vec<_> = stored
             .iter()
-            .map(|term| Some((term.term, term.key.aead()?)))
-            .collect::<Option<Vec<_>>>()?;
+            .map(|term| (term.term, term.key.aead()))
+            .collect();
         (!terms.is_empty()).then_some(Self { terms, stored })
     }
 
@@ -90,7 +91,7 @@ impl KeyRing {
     ) -> Result<Vec<u8>, BarrierError> {
         let corrupt = || BarrierError::Corrupt(key.to_owned());
         let (term, aead) = self.terms.last().ok_or_else(corrupt)?;
-        let nonce: [u8; NONCE_LEN] = random.bytes();
+        let nonce: [u8; NONCE] = random.bytes();
         let mut out = Vec::with_capacity(HEADER + value.len() + TAG);
         out.push(FORMAT);
         out.extend_from_slice(&term.to_be_bytes());
@@ -98,13 +99,9 @@ impl KeyRing {
         out.extend_from_slice(value);
         let (_, body) = out.split_at_mut(HEADER);
         let tag = aead
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(key.as_bytes()),
-                body,
-            )
+            .encrypt_in_place_detached(Nonce::from_slice(&nonce), key.as_bytes(), body)
             .map_err(|_| corrupt())?;
-        out.extend_from_slice(tag.as_ref());
+        out.extend_from_slice(&tag);
         Ok(out)
     }
 
@@ -127,13 +124,11 @@ impl KeyRing {
             return None;
         }
         let (_, aead) = self.terms.iter().rev().find(|(have, _)| *have == term)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let (body, tag) = body.split_at_checked(body.len().checked_sub(TAG)?)?;
         let mut plain = Zeroizing::new(body.to_vec());
-        let len = aead
-            .open_in_place(nonce, Aad::from(key.as_bytes()), &mut plain)
-            .ok()?
-            .len();
-        plain.truncate(len);
+        let (nonce, tag) = (Nonce::from_slice(nonce), Tag::from_slice(tag));
+        aead.decrypt_in_place_detached(nonce, key.as_bytes(), &mut plain, tag)
+            .ok()?;
         Some(plain)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -16,25 +17,24 @@ use crate::bindings::database::coffer::plugin::network::{TlsOptions, Verificatio
 /// What a guest asked for, as rustls wants it.
 pub(crate) fn config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
-    let roots = Arc::new(roots(&options.root_certificates)?);
-    let verifier: Arc<dyn ServerCertVerifier> = match options.verification {
-        Verification::None => Arc::new(Lenient {
-            provider: provider.clone(),
-            chain: None,
-        }),
-        verification => {
-            let chain = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+    let named = named_roots(&options.root_certificates)?;
+    let chain = match options.verification {
+        Verification::None => None,
+        Verification::Chain | Verification::Full => {
+            let roots = Arc::new(store(&named)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+            let chain = chain
                 .build()
                 .map_err(|error| format!("the root certificates cannot be used: {error}"))?;
-            match verification {
-                Verification::Full => chain,
-                _ => Arc::new(Lenient {
-                    provider: provider.clone(),
-                    chain: Some(chain),
-                }),
-            }
+            Some(chain)
         }
     };
+    let verifier = Arc::new(Verifier {
+        provider: provider.clone(),
+        chain,
+        named,
+        checks_name: options.verification == Verification::Full,
+    });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -61,15 +61,23 @@ pub(crate) fn server_name(options: &TlsOptions) -> Result<ServerName<'static>, S
     })
 }
 
-fn roots(pem: &str) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
+/// The root certificates that the operator named.
+fn named_roots(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     if pem.trim().is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return Ok(roots);
+        return Ok(Vec::new());
     }
-    for certificate in certificates(pem, "root certificate")? {
+    certificates(pem, "root certificate")
+}
+
+/// Those, or the public ones if there are none.
+fn store(named: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    if named.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for certificate in named {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| format!("a root certificate cannot be used: {error}"))?;
     }
     Ok(roots)
@@ -85,14 +93,27 @@ fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, S
     Ok(certificates)
 }
 
-/// PostgreSQL's `sslmode=require` (any certificate) and `verify-ca` (the chain, whatever the name).
+/// PostgreSQL's `sslmode=require` (any certificate), `verify-ca` (the chain, whatever the name) and `verify-full`.
 #[derive(Debug)]
-struct Lenient {
+struct Verifier {
     provider: Arc<CryptoProvider>,
     chain: Option<Arc<WebPkiServerVerifier>>,
+    named: Vec<CertificateDer<'static>>,
+    checks_name: bool,
 }
 
-impl ServerCertVerifier for Lenient {
+/// Whether the only thing wrong with a server's certificate is that it is one of an authority.
+fn is_authority(error: &CertificateError) -> bool {
+    let CertificateError::Other(other) = error else {
+        return false;
+    };
+    matches!(
+        other.0.downcast_ref(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -107,7 +128,16 @@ impl ServerCertVerifier for Lenient {
         match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
+            // `openssl req -x509` makes servers certificates that are authorities; the operator has named this very one.
+            Err(Error::InvalidCertificate(error))
+                if is_authority(&error) && self.named.contains(end_entity) =>
+            {
+                if self.checks_name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             other => other,
         }
     }

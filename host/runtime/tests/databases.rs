@@ -199,6 +199,19 @@ fn tls(authority: &str, name: &str) -> Tls {
     let server_key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     let server = params.signed_by(&server_key, &issuer).unwrap();
+    serve(authority.pem(), &server, &server_key)
+}
+
+/// A server whose certificate is its own authority.
+fn self_signed(name: &str) -> Tls {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let server = params.self_signed(&key).unwrap();
+    serve(server.pem(), &server, &key)
+}
+
+fn serve(roots: String, server: &rcgen::Certificate, key: &KeyPair) -> Tls {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -206,11 +219,11 @@ fn tls(authority: &str, name: &str) -> Tls {
         .with_no_client_auth()
         .with_single_cert(
             vec![CertificateDer::from(server.der().to_vec())],
-            PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
     Tls {
-        roots: authority.pem(),
+        roots,
         acceptor: TlsAcceptor::from(Arc::new(config)),
     }
 }
@@ -225,19 +238,26 @@ async fn tls_is_verified_as_far_as_asked_for() {
     );
     let mount = Arc::new(mount("db"));
     let url = server.start(Some(mine.acceptor.clone())).await;
+    let own = self_signed("db.example");
+    let its_own = Server::default();
+    let own_url = its_own.start(Some(own.acceptor.clone())).await;
     let untrusted = "invalid peer certificate: UnknownIssuer";
     let wrong_name = "invalid peer certificate: certificate not valid for name \"else.example\"";
     #[rustfmt::skip]
     let table = [
-        ("none", "else.example", "", None),
-        ("chain", "else.example", mine.roots.as_str(), None),
-        ("chain", "else.example", other.roots.as_str(), Some(untrusted)),
-        ("chain", "else.example", "", Some(untrusted)),
-        ("full", "db.example", mine.roots.as_str(), None),
-        ("full", "else.example", mine.roots.as_str(), Some(wrong_name)),
-        ("full", "db.example", other.roots.as_str(), Some(untrusted)),
+        (&url, "none", "else.example", "", None),
+        (&url, "chain", "else.example", mine.roots.as_str(), None),
+        (&url, "chain", "else.example", other.roots.as_str(), Some(untrusted)),
+        (&url, "chain", "else.example", "", Some(untrusted)),
+        (&url, "full", "db.example", mine.roots.as_str(), None),
+        (&url, "full", "else.example", mine.roots.as_str(), Some(wrong_name)),
+        (&url, "full", "db.example", other.roots.as_str(), Some(untrusted)),
+        (&own_url, "chain", "else.example", own.roots.as_str(), None),
+        (&own_url, "full", "db.example", own.roots.as_str(), None),
+        (&own_url, "full", "else.example", own.roots.as_str(), Some(wrong_name)),
+        (&own_url, "chain", "db.example", mine.roots.as_str(), Some("invalid peer certificate")),
     ];
-    for (verification, name, roots, refused) in table {
+    for (url, verification, name, roots, refused) in table {
         let tls = json!({"verification": verification, "server_name": name, "roots": roots});
         let answer = ask(
             &fixture,

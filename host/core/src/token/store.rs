@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use aes::Aes128;
 use aes::cipher::{Block, BlockDecrypt, BlockEncrypt, KeyInit};
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, Cache, Transaction};
 use coffer_clock::{Random, UnixMillis};
 use coffer_storage::Index;
-use ring::{aead, hmac};
+use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::entry::{TokenEntry, TokenKind};
@@ -28,6 +30,7 @@ const SERVICE_PREFIX: &str = "hvs.";
 const BATCH_PREFIX: &str = "hvb.";
 const HASH_BYTES: usize = 16;
 const TIME_BYTES: usize = 5;
+const NONCE_BYTES: usize = 12;
 
 /// A token that a request may use.
 pub struct Token {
@@ -61,7 +64,7 @@ impl Held {
 /// The keys that token ids are hashed with, accessors made, and batch tokens sealed.
 pub struct TokenKeys {
     salt: hmac::Key,
-    batch: aead::LessSafeKey,
+    batch: Aes256Gcm,
     accessor: Aes128,
 }
 
@@ -78,10 +81,9 @@ impl TokenKeys {
     }
 
     fn new(salt: &[u8], batch: &[u8], accessor: &[u8]) -> Option<Self> {
-        let batch = aead::UnboundKey::new(&aead::AES_256_GCM, batch).ok()?;
         Some(Self {
             salt: hmac::Key::new(hmac::HMAC_SHA256, salt),
-            batch: aead::LessSafeKey::new(batch),
+            batch: Aes256Gcm::new_from_slice(batch).ok()?,
             accessor: Aes128::new_from_slice(accessor).ok()?,
         })
     }
@@ -350,14 +352,14 @@ impl Tokens {
     pub fn seal_batch(&self, entry: &TokenEntry) -> Result<Zeroizing<String>, Error> {
         use base64::Engine;
         let keys = self.keys()?;
-        let nonce = self.random.bytes::<{ aead::NONCE_LEN }>();
-        let mut sealed = encode(entry)?;
-        keys.batch
-            .seal_in_place_append_tag(
-                aead::Nonce::assume_unique_for_key(nonce),
-                aead::Aad::from(BATCH_PREFIX),
-                &mut sealed,
-            )
+        let nonce = self.random.bytes::<NONCE_BYTES>();
+        let payload = Payload {
+            msg: &encode(entry)?,
+            aad: BATCH_PREFIX.as_bytes(),
+        };
+        let sealed = keys
+            .batch
+            .encrypt(Nonce::from_slice(&nonce), payload)
             .map_err(|_| Error::invalid("the token is too large for a batch token"))?;
         let bytes = [&nonce[..], &sealed].concat();
         let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
@@ -370,22 +372,20 @@ impl Tokens {
         let Some(text) = id.strip_prefix(BATCH_PREFIX) else {
             return Ok(None);
         };
-        let Ok(mut bytes) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text) else {
+        let Ok(bytes) = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text) else {
             return Ok(None);
         };
-        let Some((nonce, sealed)) = bytes.split_at_mut_checked(aead::NONCE_LEN) else {
+        let Some((nonce, msg)) = bytes.split_at_checked(NONCE_BYTES) else {
             return Ok(None);
         };
-        let Ok(nonce) = aead::Nonce::try_assume_unique_for_key(nonce) else {
-            return Ok(None);
-        };
+        let aad = BATCH_PREFIX.as_bytes();
         let Ok(plain) = keys
             .batch
-            .open_in_place(nonce, aead::Aad::from(BATCH_PREFIX), sealed)
+            .decrypt(Nonce::from_slice(nonce), Payload { msg, aad })
         else {
             return Ok(None);
         };
-        Ok(serde_json::from_slice(plain).ok())
+        Ok(serde_json::from_slice(&plain).ok())
     }
 }
 
