@@ -179,6 +179,40 @@ fn ops() -> impl Strategy<Value = Vec<(u8, u8)>> {
     proptest::collection::vec((0..4u8, 0..12u8), 1..12)
 }
 
+/// Whether a copy of the file, as it lies on the disk now, has to be repaired before it opens.
+fn needs_repair(file: &std::path::Path) -> bool {
+    let copy = tempfile::tempdir().unwrap();
+    let copy = copy.path().join("copy");
+    std::fs::copy(file, &copy).unwrap();
+    let repaired = Arc::new(AtomicU64::new(0));
+    let count = repaired.clone();
+    let database = redb::Builder::new()
+        .set_repair_callback(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        })
+        .open(&copy);
+    // A copy made in the middle of a write does not count.
+    database.is_err() || repaired.load(Ordering::Relaxed) > 0
+}
+
+#[tokio::test]
+async fn a_file_at_rest_opens_without_repair() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("db");
+    let storage = redb(&dir);
+    for n in 0..3 {
+        let key = format!("a/{n}");
+        storage.commit(batch(vec![put(&key, "x")])).await.unwrap();
+        assert!(needs_repair(&file), "it was written to just now");
+        let began = std::time::Instant::now();
+        while needs_repair(&file) {
+            assert!(began.elapsed().as_secs() < 20, "it is not at rest");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(read(&*storage, &key).await, Some((n + 1, "x".into())));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use redb::{Database, Durability, ReadableTable};
 use tokio::sync::mpsc;
@@ -12,6 +13,8 @@ use crate::{Batch, Index, Op, StorageError, add};
 const QUEUE: usize = 4096;
 /// Batches in one transaction.
 const GROUP: usize = 1024;
+/// When nothing has come for so long, the writer rests.
+const REST: Duration = Duration::from_secs(1);
 
 /// The way to the writer's thread, which ends, and closes the file, when this is dropped.
 pub(super) struct Queue {
@@ -43,7 +46,11 @@ impl Drop for Queue {
 pub(super) fn start(database: Database, shared: Arc<Shared>) -> std::io::Result<Queue> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let commits = Arc::new(AtomicU64::new(0));
+    let timer = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let mut writer = Writer {
+        timer,
         database,
         shared,
         commits: commits.clone(),
@@ -59,6 +66,7 @@ pub(super) fn start(database: Database, shared: Arc<Shared>) -> std::io::Result<
 }
 
 struct Writer {
+    timer: tokio::runtime::Runtime,
     database: Database,
     shared: Arc<Shared>,
     commits: Arc<AtomicU64>,
@@ -68,8 +76,23 @@ impl Writer {
     fn run(&mut self, mut receiver: mpsc::Receiver<Waiting>) {
         let _alarm = Alarm(self.shared.failed.clone());
         let mut group = Vec::new();
-        while receiver.blocking_recv_many(&mut group, GROUP) > 0 {
-            if let Err(error) = self.commit(&mut group) {
+        let mut resting = false;
+        loop {
+            let received = if resting {
+                Some(receiver.blocking_recv_many(&mut group, GROUP))
+            } else {
+                let more = async {
+                    tokio::time::timeout(REST, receiver.recv_many(&mut group, GROUP)).await
+                };
+                self.timer.block_on(more).ok()
+            };
+            let done = match received {
+                Some(0) => return,
+                Some(_) => self.commit(&mut group),
+                None => self.rest(),
+            };
+            resting = received.is_none();
+            if let Err(error) = done {
                 // What is on disk is not known any more: stop for good.
                 let reason = error.to_string();
                 self.shared.failed.set(&reason);
@@ -80,6 +103,18 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// A commit that changes nothing, and leaves a file that opens at once even if the host is killed: without it, opening reads
+    /// all of the file first. It is dear, so it is made when there is nothing else to do.
+    fn rest(&mut self) -> Result<(), redb::Error> {
+        let mut txn = self.database.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        txn.set_quick_repair(true);
+        let index = self.shared.latest.load().index;
+        txn.open_table(META)?.insert(INDEX, index)?;
+        txn.commit()?;
+        Ok(())
     }
 
     fn commit(&mut self, group: &mut Vec<Waiting>) -> Result<(), redb::Error> {
