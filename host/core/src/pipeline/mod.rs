@@ -1,0 +1,218 @@
+//! One request, from what the API read to what it will write: namespace, token, policy, route, plugin, lease, commit.
+//!
+//! It reads one snapshot and commits once. If the commit loses a race, all of it is run again from the start, unless
+//! something outside was touched.
+
+mod answer;
+mod attempt;
+
+use std::sync::Arc;
+
+use coffer_barrier::Transaction;
+
+use self::attempt::Attempt;
+use crate::core::Turn;
+use crate::mount::Backend;
+use crate::params::Params;
+use crate::policy::{Access, Capability};
+use crate::policy_store::AclSlot;
+use crate::reply::Reply;
+use crate::request::{Method, Request, Response};
+use crate::routes::Authenticated;
+use crate::token::{self, Token, TokenEntry};
+use crate::{Core, Error, paths, sys};
+
+impl Core {
+    /// Answers a request. Never fails: errors are answers.
+    pub async fn handle(self: &Arc<Self>, mut request: Request) -> Response {
+        sys::fold_policy_name(&mut request.path);
+        let mut seals = self.seals.subscribe();
+        let answered = tokio::select! {
+            // Sealing is itself a request, which ends well.
+            biased;
+            answered = self.dispatch(&request) => answered,
+            _ = seals.changed() => Err(Error::Sealed),
+        };
+        match answered {
+            Ok(response) => response,
+            Err(error) => {
+                if error.status() >= 500 && !matches!(error, Error::Sealed) {
+                    tracing::error!(path = request.path, %error, "request failed");
+                }
+                error.respond()
+            }
+        }
+    }
+
+    async fn dispatch(self: &Arc<Self>, request: &Request) -> Result<Response, Error> {
+        if let Some(answer) = sys::lifecycle(self, request).await {
+            return answer;
+        }
+        let ns = Self::namespace(&request.namespace)?;
+        if request
+            .wrap_ttl
+            .as_deref()
+            .is_some_and(|ttl| !ttl.is_empty() && ttl != "0")
+        {
+            return Err(Error::invalid(
+                "response wrapping is not available in this version; nothing was done",
+            ));
+        }
+        let mut turn = Turn::default();
+        loop {
+            match self.attempt(request, ns).await {
+                Err(Error::Conflict(key)) => turn.lost(self, key).await?,
+                Ok(reply) => return Ok(reply.respond(&self.random.uuid())),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(
+        self: &Arc<Self>,
+        request: &Request,
+        ns: &'static str,
+    ) -> Result<Reply, Error> {
+        let mut txn = self.barrier.begin()?;
+        let table = self.mounts(&mut txn).await?;
+        let Some((mount, path)) = table.route(&request.path) else {
+            // Only those who may go there learn that there is nothing.
+            let caller = self.authenticate(&mut txn, ns, request).await?;
+            if caller.is_counted() {
+                self.count_failure(request, ns).await?;
+            }
+            authorize(&caller, request, capability(request.method), false)?;
+            return Err(Error::NoRoute(request.path.clone()));
+        };
+        // Help is for everybody who has a token, as in Vault.
+        if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
+            let mut caller = self.authenticate(&mut txn, ns, request).await?;
+            self.use_token(&mut txn, &mut caller)?;
+            txn.commit().await?;
+            return paths::help::help(mount, path, self.config.version);
+        }
+        let mut attempt = Attempt {
+            core: self,
+            request,
+            ns,
+            mount,
+            path,
+            uses_token: false,
+        };
+        let reply = match &mount.backend {
+            Backend::System => attempt.native(txn, sys::ROUTES).await,
+            Backend::Token => attempt.native(txn, token::ROUTES).await,
+            Backend::Plugin(_) | Backend::Unavailable(_) => attempt.plugin(txn).await,
+        };
+        match reply {
+            // What is run again is counted then.
+            Err(error) if attempt.uses_token && !matches!(error, Error::Conflict(_)) => {
+                self.count_failure(request, ns).await?;
+                Err(error)
+            }
+            reply => reply,
+        }
+    }
+
+    /// A request that failed is a use of its token like any other, though nothing else of it is stored.
+    async fn count_failure(self: &Arc<Self>, request: &Request, ns: &str) -> Result<(), Error> {
+        self.transact(|mut txn| async move {
+            if let Ok(mut caller) = self.authenticate(&mut txn, ns, request).await {
+                self.use_token(&mut txn, &mut caller)?;
+            }
+            Ok(((), txn))
+        })
+        .await
+    }
+
+    /// The caller, if its token is good: known, not expired, used from where it may be.
+    async fn authenticate(
+        &self,
+        txn: &mut Transaction,
+        ns: &str,
+        request: &Request,
+    ) -> Result<Authenticated, Error> {
+        let id = request.token.as_deref().ok_or(Error::InvalidToken)?;
+        let held = self
+            .tokens
+            .living(txn, ns, id, self.clock.now())
+            .await?
+            .ok_or(Error::InvalidToken)?;
+        let entry = &held.token.entry;
+        if !entry.allows(request.remote.ip().to_canonical()) {
+            return Err(Error::InvalidToken);
+        }
+        let acl = self.policies.acl(txn, entry, &held.token.acl).await?;
+        Ok(Authenticated { held, acl })
+    }
+
+    /// Counts one use of a token that has only so many. The last one ends it.
+    fn use_token(&self, txn: &mut Transaction, caller: &mut Authenticated) -> Result<(), Error> {
+        if !caller.is_counted() {
+            return Ok(());
+        }
+        caller.held.require(txn);
+        let token = caller.held.token.clone();
+        let before = &token.entry;
+        if before.num_uses == 1 {
+            // The request goes on as that of a token with one use left: 0 would mean any number.
+            let now = self.clock.now();
+            return self.tokens.revoke(txn, &token.hash, before, false, now);
+        }
+        let after = TokenEntry {
+            num_uses: before.num_uses - 1,
+            ..before.clone()
+        };
+        self.tokens.update(txn, &token.hash, before, &after)?;
+        caller.held.token = Arc::new(Token {
+            entry: after,
+            hash: token.hash.clone(),
+            acl: AclSlot::default(),
+        });
+        Ok(())
+    }
+}
+
+/// What an operation needs, where it is not known whether it creates or updates.
+fn capability(method: Method) -> Capability {
+    match method {
+        Method::Get | Method::Head => Capability::Read,
+        Method::Post => Capability::Update,
+        Method::Patch => Capability::Patch,
+        Method::Delete => Capability::Delete,
+        Method::List => Capability::List,
+    }
+}
+
+/// Whether the caller may. Where that depends on parameters, they are returned as they were judged: whoever acts on the
+/// request must see no others, of a name that comes twice for instance.
+fn authorize(
+    caller: &Authenticated,
+    request: &Request,
+    capability: Capability,
+    sudo: bool,
+) -> Result<Option<Params>, Error> {
+    if caller.acl.is_root() {
+        return Ok(None);
+    }
+    let parsed = match capability {
+        Capability::Create | Capability::Read | Capability::Update | Capability::Patch
+            if caller.acl.needs_parameters(&request.path) =>
+        {
+            Some(Params::of(request)?)
+        }
+        _ => None,
+    };
+    let access = Access {
+        path: &request.path,
+        capability,
+        sudo,
+        parameters: parsed.as_ref().map(Params::map),
+        wrap_ttl: None,
+    };
+    if caller.acl.allows(&access) {
+        Ok(parsed)
+    } else {
+        Err(Error::Denied)
+    }
+}
