@@ -190,9 +190,9 @@ impl Core {
         Ok(())
     }
 
-    /// Has the routing table made anew.
-    pub(crate) fn forget_mounts(&self) {
-        self.router.forget();
+    /// Has a mount loaded anew.
+    pub(crate) fn forget_mount(&self, uuid: &str) {
+        self.router.forget(uuid);
     }
 
     /// Forgets the keys and stops everything.

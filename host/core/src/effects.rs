@@ -44,7 +44,9 @@ impl Effects for RequestEffects {
             None => None,
         };
         self.require_mount(txn);
-        self.require_owner(txn).await?;
+        if grant.is_some() {
+            self.require_owner(txn).await?;
+        }
         txn.commit_and_continue()
             .await
             .map_err(EffectsError::Barrier)?;
@@ -67,30 +69,28 @@ impl RequestEffects {
         txn.require(key, Some(self.mount.version));
     }
 
-    /// The same for the token that the lease ends with: one that was revoked meanwhile gets nothing.
+    /// The same for the token that the lease ends with, of a batch token its parent: one that was revoked meanwhile gets
+    /// nothing. As it is stored now: the request itself may have counted a use of it.
     async fn require_owner(&self, txn: &mut Transaction) -> Result<(), EffectsError> {
         let Some(owner) = &self.owner else {
             return Ok(());
         };
-        owner.require(txn);
         let entry = &owner.token.entry;
-        if let (TokenKind::Batch, Some(parent)) = (entry.kind, &entry.parent) {
-            match self.core.tokens.by_hash(txn, &entry.ns, parent).await {
-                Ok(Some(parent)) => parent.require(txn),
-                Ok(None) => {
-                    return Err(EffectsError::Refused(
-                        "the parent of the batch token is gone".to_owned(),
-                    ));
-                }
-                Err(Error::Barrier(error)) => return Err(EffectsError::Barrier(error)),
-                Err(other) => {
-                    return Err(EffectsError::Barrier(BarrierError::Corrupt(
-                        other.to_string(),
-                    )));
-                }
-            }
+        let ends_with = match entry.kind {
+            TokenKind::Service => Some(&owner.token.hash),
+            TokenKind::Batch => entry.parent.as_ref(),
+        };
+        let Some(hash) = ends_with else {
+            return Ok(());
+        };
+        // What is read is a condition of the commit.
+        let found = txn.get_versioned(&Ns(&entry.ns).token(hash)).await;
+        match found.map_err(EffectsError::Barrier)? {
+            Some(_) => Ok(()),
+            None => Err(EffectsError::Refused(
+                "the token that the lease would end with is gone".to_owned(),
+            )),
         }
-        Ok(())
     }
 
     /// Lets others have the lease.

@@ -236,8 +236,7 @@ pub(crate) async fn reload_unavailable(core: Arc<Core>) {
             if matches!(mount.backend, Backend::Unavailable(_))
                 && core.catalog.get(&mount.entry.kind).await.is_ok()
             {
-                core.forget_mounts();
-                break;
+                core.forget_mount(&mount.entry.uuid);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `core/...` | the seal and the barrier; the salt of token hashes |
+//! | `core/...` | the seal and the barrier; the salt of token hashes; which cluster this is |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/policy/<name>` | a policy |

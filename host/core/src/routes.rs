@@ -36,6 +36,8 @@ pub struct Context<'r> {
     pub caller: Option<Authenticated>,
     /// To be done when the transaction is durable.
     pub after_commit: Vec<AfterCommit>,
+    /// Whether a part of it is durable already, the use of the token with it.
+    pub committed: bool,
 }
 
 /// A caller whose token was checked.
@@ -60,6 +62,13 @@ pub enum AfterCommit {
 }
 
 impl Context<'_> {
+    /// Makes durable what was written so far, and goes on from there.
+    pub async fn commit_and_continue(&mut self) -> Result<(), Error> {
+        self.txn.commit_and_continue().await?;
+        self.committed = true;
+        Ok(())
+    }
+
     /// The caller.
     pub fn caller(&self) -> Result<&Authenticated, Error> {
         self.caller.as_ref().ok_or(Error::InvalidToken)

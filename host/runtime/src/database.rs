@@ -377,12 +377,20 @@ impl Pool {
             Ok(place) => Some(place),
             Err(_) => {
                 let queued = self.queue.try_acquire();
-                let until = match queued {
+                let patience = || match queued {
                     Ok(_) => until,
                     Err(_) => until.min(*lock(&self.moved) + limits::POOL_STALLED),
                 };
-                let place = timeout_at(until, self.places.acquire()).await;
-                place.ok().and_then(Result::ok)
+                // The place in the line is kept for as long as the line moves.
+                let mut acquired = std::pin::pin!(self.places.acquire());
+                loop {
+                    let given_up = patience();
+                    match timeout_at(given_up, acquired.as_mut()).await {
+                        Ok(place) => break place.ok(),
+                        Err(_) if patience() > given_up => {}
+                        Err(_) => break None,
+                    }
+                }
             }
         };
         let place = place.ok_or_else(|| {

@@ -115,6 +115,13 @@ pub(crate) struct Spent {
     pub log_bytes: usize,
 }
 
+impl Spent {
+    /// What is committed is not kept any more.
+    pub fn committed(&mut self) {
+        (self.keys, self.stored) = (0, 0);
+    }
+}
+
 /// Refuses memory beyond the limit, and remembers that it did.
 pub(crate) struct MemoryLimit {
     pub limit: usize,

@@ -65,12 +65,28 @@ pub(crate) fn on<R>(
     if let Err(error) = &result
         && error.kind == ErrorKind::Unavailable
         && error.message.contains(REFUSED_LOGIN)
-        && let Some(wal) = storage::get_json::<Wal>(&wal_key(name))?
+        && let Err(reason) = recover(name)
     {
-        settle(name, wal)?;
-        effects::prepare()?;
+        // The caller is to learn why its own call failed.
+        log::warn(&format!(
+            "which password connection {name:?} has is not known yet: {}",
+            reason.message
+        ));
     }
     result
+}
+
+/// What can be said after a refused login. While a rotation is under way what would undo it stays.
+fn recover(name: &str) -> Result<()> {
+    let Some(wal) = storage::get_json::<Wal>(&wal_key(name))? else {
+        return Ok(());
+    };
+    if wal.is_in_flight(clock::now()) {
+        adopt_if_it_holds(name, &wal)?;
+    } else {
+        settle(name, wal)?;
+    }
+    effects::prepare()
 }
 
 /// How backends say that the password is wrong: with this SQLSTATE.
@@ -178,14 +194,25 @@ fn settle(name: &str, mut wal: Wal) -> Result<()> {
     wal.begun = clock::now();
     storage::put_json(&wal_key(name), &wal)?;
     effects::prepare()?;
-    let (config, Some(written)) = (Config::load(name)?, Config::written(name)?) else {
+    if adopt_if_it_holds(name, &wal)? {
         return Ok(());
-    };
-    if databases::ping(&config.with_password(&wal.new_password).target(name)?).is_ok() {
-        return adopt(name, &written, &wal.new_password);
     }
-    databases::ping(&config.target(name)?)?;
+    databases::ping(&Config::load(name)?.target(name)?)?;
     storage::delete(&wal_key(name))
+}
+
+/// Takes the rotation's password for the connection's if the database does.
+fn adopt_if_it_holds(name: &str, wal: &Wal) -> Result<bool> {
+    let Some(written) = Config::written(name)?.filter(|config| config.username() == wal.username)
+    else {
+        return Ok(false);
+    };
+    let config = Config::load(name)?.with_password(&wal.new_password);
+    let holds = databases::ping(&config.target(name)?).is_ok();
+    if holds {
+        adopt(name, &written, &wal.new_password)?;
+    }
+    Ok(holds)
 }
 
 /// Finishes rotations that were interrupted.

@@ -473,6 +473,27 @@ fn the_root_password_is_rotated() {
 }
 
 #[test]
+fn a_lease_does_not_outlive_a_batch_token() {
+    let (_server, client, _database) = dev(role("1h", "24h"));
+    let batch = asker(&client, json!({"type": "batch", "ttl": "60s"}));
+    let reply = batch.get("database/creds/app");
+    let lease = reply.text("/lease_id");
+    assert!(reply.number("/lease_duration") <= 60, "{reply:?}");
+    let renewed = batch.post(
+        "sys/leases/renew",
+        json!({"lease_id": lease, "increment": 3600}),
+    );
+    assert!(renewed.number("/lease_duration") <= 60, "{renewed:?}");
+    // One lease is named by its id where a prefix may stand.
+    client
+        .post(&format!("sys/leases/revoke-force/{lease}"), json!({}))
+        .expect(204);
+    client
+        .post("sys/leases/lookup", json!({"lease_id": lease}))
+        .expect(400);
+}
+
+#[test]
 fn static_roles_rotate() {
     let (_server, client, database) = dev(role("1h", "24h"));
     let user = format!("static_{}", database.name);
@@ -490,6 +511,20 @@ fn static_roles_rotate() {
     client.post("database/rotate-role/fixed", json!({})).ok();
     let second = read();
     assert!(database.can_login(&user, &second) && !database.can_login(&user, &first));
+    // A use of the token is stored half-way, when the rotation is.
+    let limited = client.post(
+        "auth/token/create",
+        json!({"policies": ["root"], "num_uses": 3, "ttl": "1h"}),
+    );
+    let limited = client.with_token(&limited.text("/auth/client_token"));
+    check! { limited;
+        "POST database/rotate-role/fixed", {} => 204;
+        "GET auth/token/lookup-self" => 200, {"data": {"num_uses": 1}};
+        "GET database/creds/app" => 400, {"errors": ["~one use left"]};
+        "GET auth/token/lookup-self" => 403, {"errors": "*"};
+    }
+    let third = read();
+    assert!(database.can_login(&user, &third) && !database.can_login(&user, &second));
     check! { client;
         "GET database/static-roles/fixed"
             => 200, {"data": {"db_name": "app", "username": user, "rotation_period": 3600,

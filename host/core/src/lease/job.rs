@@ -34,7 +34,7 @@ pub enum Progress {
 }
 
 impl Job {
-    /// Jobs of one group are done in order, those of several at the same time: what can be long holds up no other.
+    /// What walks all leases of a prefix or a mount can be long, and has a group of its own; families share a few.
     fn group(&self, id: &str) -> String {
         match self {
             Self::Token { hash, .. } => {

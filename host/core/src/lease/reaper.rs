@@ -5,7 +5,7 @@
 //!
 //! It sleeps until the earliest entry is due, and is woken by the change feed when an earlier one is stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,12 +115,14 @@ impl Reaper {
         let now = core.clock.now();
         let mut next = now + limits::REAPER_NAP;
         let mut after: Option<String> = None;
+        let mut seen = HashSet::new();
         loop {
             let groups = txn
                 .children("due/", after.as_deref(), limits::REAPER_PAGE)
                 .await?;
             for name in &groups {
                 let group = name.trim_end_matches('/');
+                seen.insert(group.to_owned());
                 let failures = match lock(&self.groups).get(group).copied() {
                     Some(GroupState::Busy { .. }) => continue,
                     Some(GroupState::Down { until, .. }) if until > now => {
@@ -142,9 +144,14 @@ impl Reaper {
             }
             match groups.last() {
                 Some(last) if groups.len() == limits::REAPER_PAGE => after = Some(last.clone()),
-                _ => return Ok(next),
+                _ => break,
             }
         }
+        // Nobody waits any more for what others have ended.
+        lock(&self.groups).retain(|group, state| {
+            matches!(state, GroupState::Busy { .. }) || seen.contains(group)
+        });
+        Ok(next)
     }
 
     /// Takes a worker for a group, if one is free.

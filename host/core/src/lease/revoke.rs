@@ -113,11 +113,15 @@ pub type Dead = HashSet<(String, String)>;
 /// Forgets a lease, even if the plugin cannot undo what it stands for. The plugin is not asked long, and not at all if
 /// what the lease depends on is dead.
 pub async fn force(core: &Arc<Core>, ns: &str, id: &str, dead: &mut Dead) -> Result<(), Error> {
-    let _claim = core.in_flight.claim(id).await;
+    // Whoever is at it may be waiting for what is dead.
+    let claim = tokio::time::timeout(limits::FORCE, core.in_flight.claim(id)).await;
     let Some(lease) = current(core, ns, id).await? else {
         return Ok(());
     };
     let depends_on = (lease.mount.clone(), lease.group.clone());
+    if claim.is_err() {
+        dead.insert(depends_on.clone());
+    }
     let failure = if dead.contains(&depends_on) {
         "what it depends on is down".to_owned()
     } else {

@@ -10,7 +10,7 @@ use coffer_barrier::Transaction;
 use coffer_storage::{Change, Index};
 
 use super::entry::MountEntry;
-use super::{Backend, Mount, MountLoader};
+use super::{Mount, MountLoader};
 use crate::keys::{self, Ns, ROOT_NS};
 use crate::{Error, limits};
 
@@ -88,11 +88,15 @@ impl Router {
         self.table.store(Arc::default());
     }
 
-    /// Has the table made anew. Mounts that are as they were keep what they have loaded.
-    pub fn forget(&self) {
-        self.table.rcu(|table| RoutingTable {
-            loaded: false,
-            ..RoutingTable::clone(table)
+    /// Has one mount loaded anew by whoever needs the table next. The others keep what they have loaded.
+    pub fn forget(&self, uuid: &str) {
+        self.table.rcu(|table| {
+            let mut table = RoutingTable {
+                loaded: false,
+                ..RoutingTable::clone(table)
+            };
+            table.by_uuid.remove(uuid);
+            table
         });
     }
 
@@ -137,12 +141,7 @@ async fn load(
             let entry: MountEntry =
                 serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
             let mount = match old.by_uuid.get(&entry.uuid) {
-                Some(mount)
-                    if mount.version == version
-                        && !matches!(mount.backend, Backend::Unavailable(_)) =>
-                {
-                    mount.clone()
-                }
+                Some(mount) if mount.version == version => mount.clone(),
                 _ => Arc::new(loader.load(entry, version).await),
             };
             if in_force {

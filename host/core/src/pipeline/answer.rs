@@ -53,10 +53,14 @@ impl Attempt<'_> {
             return done;
         };
         let done = match done {
-            Ok(_) if !effects.lives(&lease_id).await? => Err(Error::Forbidden(
-                "the lease was revoked before it was handed out".to_owned(),
-            )),
-            done => done,
+            Ok(reply) => match effects.lives(&lease_id).await {
+                Ok(true) => Ok(reply),
+                Ok(false) => Err(Error::Forbidden(
+                    "the lease has ended before it could be handed out".to_owned(),
+                )),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
         };
         if done.is_err() {
             self.undo(effects, &lease_id).await;

@@ -75,8 +75,11 @@ impl Attempt<'_> {
             ns: self.ns,
             caller,
             after_commit: Vec::new(),
+            committed: false,
         };
-        let reply = handler(&mut context).await?;
+        let reply = handler(&mut context).await;
+        self.uses_token &= !context.committed;
+        let reply = reply?;
         let after = std::mem::take(&mut context.after_commit);
         drop(context);
         txn.commit().await?;

@@ -87,7 +87,7 @@ async fn revoke_one(
             // Due now, whatever happens next.
             lease.reschedule(c.txn, now)?;
             if sync {
-                c.txn.commit_and_continue().await?;
+                c.commit_and_continue().await?;
                 let revoked =
                     tokio::time::timeout(limits::SYNC_REVOKE, lease::revoke_now(c.core, c.ns, id))
                         .await;
@@ -145,7 +145,7 @@ pub async fn revoke_prefix(c: &mut Context<'_>) -> Result<Reply, Error> {
     if !sync {
         return Ok(Reply::empty());
     }
-    c.txn.commit_and_continue().await?;
+    c.commit_and_continue().await?;
     for id in ids(c, &prefix).await? {
         if let Err(failure) = lease::revoke_now(c.core, c.ns, &id).await {
             return Err(Error::invalid(format!(
@@ -172,7 +172,7 @@ pub async fn revoke_force(c: &mut Context<'_>) -> Result<Reply, Error> {
         until: now,
     }
     .schedule(c.txn, c.ns, &c.core.random.uuid(), now)?;
-    c.txn.commit_and_continue().await?;
+    c.commit_and_continue().await?;
     let mut dead = lease::Dead::new();
     for id in ids(c, &prefix).await? {
         lease::force(c.core, c.ns, &id, &mut dead).await?;

@@ -25,6 +25,8 @@ impl effects::Host for State {
         let effects = call.effects.clone();
         match effects.prepare(&mut call.txn, lease).await {
             Ok(grant) => {
+                self.spent.committed();
+                let call = self.call()?;
                 if grant.is_some() {
                     call.lease.clone_from(&grant);
                 }
