@@ -87,7 +87,9 @@ fn a_user_that_is_revoked_while_it_is_made() {
         );
         assert_eq!(reply.status, 403, "{how}: {reply:?}");
         assert!(
-            reply.errors().contains("ended before it could be handed out"),
+            reply
+                .errors()
+                .contains("ended before it could be handed out"),
             "{reply:?}"
         );
         nothing_is_left(&client, &database, how);
