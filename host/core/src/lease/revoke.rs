@@ -129,11 +129,7 @@ pub async fn force(core: &Arc<Core>, ns: &str, id: &str, dead: &mut Dead) -> Res
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error @ Error::Sealed)) => return Err(error),
             Ok(Err(error)) => {
-                let unavailable = match &error {
-                    Error::Plugin(answer) => answer.kind == ErrorKind::Unavailable,
-                    error => matches!(error, Error::Unavailable { .. }),
-                };
-                if unavailable {
+                if is_unavailable(&error) {
                     dead.insert(depends_on);
                 }
                 error.to_string()
@@ -163,11 +159,7 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
     match core.call_revoke(lease).await {
         Ok(()) => Ok(()),
         Err(error) => match &error {
-            Error::Plugin(answer) if answer.kind == ErrorKind::Unavailable => {
-                record(core, lease, &answer.message, limits::GROUP_BACKOFF_MAX).await?;
-                Err(Failure::Unavailable(answer.message.clone()))
-            }
-            Error::Unavailable { .. } => {
+            error if is_unavailable(error) => {
                 record(core, lease, &error.to_string(), limits::GROUP_BACKOFF_MAX).await?;
                 Err(Failure::Unavailable(error.to_string()))
             }
@@ -177,6 +169,14 @@ async fn revoke(core: &Arc<Core>, lease: &Lease) -> Result<(), Failure> {
             }
             _ => Err(Failure::Host(error)),
         },
+    }
+}
+
+/// Whether what the lease depends on is not there.
+fn is_unavailable(error: &Error) -> bool {
+    match error {
+        Error::Plugin(answer) => answer.kind == ErrorKind::Unavailable,
+        error => matches!(error, Error::Unavailable { .. }),
     }
 }
 
