@@ -104,10 +104,16 @@ impl FromStr for Destination {
             return Ok(Self::Configuration);
         }
         let wrong = || {
-            format!("{text:?} is no destination: it is \"configuration\", or a host and a port such as \"api.example.com:443\"")
+            format!(
+                "{text:?} is no destination: it is \"configuration\", or a host and a port such as \"api.example.com:443\""
+            )
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(wrong)?;
         let bare = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
@@ -194,8 +200,18 @@ mod tests {
             assert_eq!(text.parse::<Capability>().unwrap().to_string(), text);
         }
         for bad in [
-            "", "network", "network:", "network::443", "network:a", "network:a:0", "network:a:70000", "network:a/b:1",
-            "network:*:443", "memory:lots", "periodic:1", "keys:export",
+            "",
+            "network",
+            "network:",
+            "network::443",
+            "network:a",
+            "network:a:0",
+            "network:a:70000",
+            "network:a/b:1",
+            "network:*:443",
+            "memory:lots",
+            "periodic:1",
+            "keys:export",
         ] {
             bad.parse::<Capability>().unwrap_err();
         }

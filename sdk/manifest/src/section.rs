@@ -126,7 +126,12 @@ mod tests {
             bytes.push(9);
             assert_eq!(length(&bytes), Some((value, &[9u8][..])), "{value}");
         }
-        for bad in [&b""[..], b"\x80", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x80\x00"] {
+        for bad in [
+            &b""[..],
+            b"\x80",
+            b"\xff\xff\xff\xff\x7f",
+            b"\x80\x80\x80\x80\x80\x00",
+        ] {
             assert_eq!(length(bad), None, "{bad:?}");
         }
     }
