@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
 use crate::effects::{LeaseGrant, LeaseRequest};
-use crate::{Error, Operation, Plugin, Response, Result, dispatch};
+use crate::{Error, Operation, Plugin, Response, Result, dispatch, http};
 
 /// A database, as an engine sees it.
 pub trait Database {
@@ -58,8 +58,12 @@ pub struct State {
     rolls: u64,
 }
 
+/// What answers a plugin's HTTP requests.
+type HttpService = dyn FnMut(&http::Request) -> Result<http::Response>;
+
 thread_local! {
     static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static HTTP: RefCell<Option<Box<HttpService>>> = const { RefCell::new(None) };
     static DATABASE: RefCell<Option<Box<dyn Database>>> = const { RefCell::new(None) };
 }
 
@@ -76,6 +80,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         STATE.with(|state| state.borrow_mut().take());
         DATABASE.with(|database| database.borrow_mut().take());
+        HTTP.with(|service| service.borrow_mut().take());
     }
 }
 
@@ -104,6 +109,32 @@ impl Host {
         };
         STATE.with(|slot| *slot.borrow_mut() = Some(state));
         Self(())
+    }
+
+    /// Answers HTTP requests from now on: with a status and a body in JSON, or an error as if there were no answer.
+    pub fn serve_http(
+        &self,
+        mut service: impl FnMut(&http::Request) -> Result<(u16, Value)> + 'static,
+    ) {
+        let service = move |request: &http::Request| {
+            let (status, body) = service(request)?;
+            Ok(http::Response {
+                status,
+                headers: Vec::new(),
+                body: body.to_string().into_bytes(),
+            })
+        };
+        HTTP.with(|slot| *slot.borrow_mut() = Some(Box::new(service)));
+    }
+
+    pub(crate) fn http(request: &http::Request) -> Result<http::Response> {
+        HTTP.with(|slot| match slot.borrow_mut().as_mut() {
+            Some(service) => service(request),
+            None => Err(Error::denied(format!(
+                "destination {:?} is not granted: the test's Host serves no HTTP",
+                request.url
+            ))),
+        })
     }
 
     /// # Panics
@@ -230,6 +261,14 @@ impl Host {
                 request(Operation::Write, path, &data.to_string(), "127.0.0.1"),
             )
         })
+    }
+
+    /// Ends a lease, as the host does when its time has come.
+    pub fn revoke(&self, plugin: &'static Plugin, lease: &LeaseRequest) -> Result<()> {
+        let internal = serde_json::from_str(&lease.internal)?;
+        let now = Self::with(|host| host.now);
+        let lease = crate::Lease::of("", &internal, now, now);
+        self.transaction(|| plugin.revoke.map_or(Ok(()), |revoke| revoke(&lease)))
     }
 
     /// Runs a function as the host runs a request: what it has put is dropped if it fails, unless it was committed by

@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod client;
 pub mod leash;
+pub mod plugin;
 pub mod port;
 pub mod postgres;
 pub mod server;

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub use entry::{Entry, Grant, Plugin, missing_grants};
 pub use register::{Registration, register, remove, sweep};
-pub use signature::{Policy, Signature, SignaturePolicy, fingerprint};
+pub use signature::{Policy, SignaturePolicy, fingerprint};
 pub use store::Pieces;
 
 use crate::{Error, keys, limits};
@@ -30,6 +30,8 @@ use crate::{Error, keys, limits};
 pub struct CatalogConfig {
     /// Whether registered components must be signed.
     pub signatures: SignaturePolicy,
+    /// Whether this is a development server, where a version can be replaced.
+    pub development: bool,
     /// Where the files are that Vault's `command` names.
     pub directory: Option<std::path::PathBuf>,
 }
