@@ -41,7 +41,6 @@ mod environment;
 mod error;
 mod field;
 pub mod mount;
-#[cfg(target_family = "wasm")]
 pub mod network;
 pub mod paging;
 mod request;
