@@ -2,10 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use crate::Result;
 use crate::bindings::database::coffer::plugin::network as contract;
 #[cfg(not(target_family = "wasm"))]
 use crate::testing::network::{Connection, connect};
+use crate::{Error, Result};
 #[cfg(target_family = "wasm")]
 use contract::{Connection, connect};
 
@@ -35,8 +35,14 @@ impl Stream {
     /// From here on it is TLS. Can be called once.
     ///
     /// # Errors
-    /// Invalid for options that make no sense; unavailable if the handshake fails.
+    /// Invalid for options that make no sense; unavailable if the handshake fails, or if something came in the clear that
+    /// was not read: it would be taken for what the other side says within TLS.
     pub fn start_tls(&mut self, options: &TlsOptions) -> Result<()> {
+        if self.at != self.buffer.len() {
+            return Err(Error::unavailable(
+                "something came in the clear where TLS was to start",
+            ));
+        }
         self.connection.start_tls(options)
     }
 }

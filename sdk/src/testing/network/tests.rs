@@ -221,3 +221,18 @@ fn encryption() {
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(error.message.contains("the test lets it fail"));
 }
+
+/// What somebody on the way puts in front of the encrypted answers.
+#[test]
+fn what_came_in_the_clear_is_not_taken_for_encrypted() {
+    let (options, _) = authority();
+    let address = echo(None);
+    let _host = allowed(address);
+    let mut stream = Stream::connect("127.0.0.1", address.port()).unwrap();
+    stream.write_all(b"SX").unwrap();
+    // Both are there by now: what is echoed comes in one piece.
+    stream.read_exact(&mut [0]).unwrap();
+    let error = stream.start_tls(&options).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.message.contains("in the clear"), "{}", error.message);
+}
