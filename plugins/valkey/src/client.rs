@@ -40,8 +40,8 @@ impl Client {
         .map(|[reply]| reply)
     }
 
-    /// Runs commands, once. A connection is needed for each one anew if the last one has failed, so what a call does after
-    /// its first command it does on the same server, or not at all.
+    /// Runs commands, once. After a failure there is no connection any more: so what a call does by this when its first
+    /// command has succeeded, it does on the same connection or not at all.
     ///
     /// # Errors
     /// If there is no connection, or it is of no use any more. What the server refused is among the replies.

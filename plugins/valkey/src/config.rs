@@ -127,11 +127,11 @@ impl Fields<'_> {
     fn port(&self) -> Result<u16, Error> {
         match self.text("port")?.trim() {
             "" => Ok(PORT),
-            text => text
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or_else(|| Error::Invalid("port is not a number from 1 to 65535".to_owned())),
+            text => {
+                text.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                    Error::Invalid("port is not a number from 1 to 65535".to_owned())
+                })
+            }
         }
     }
 
@@ -185,7 +185,8 @@ mod tests {
     use serde_json::json;
 
     fn read(more: Value) -> Result<Config, Error> {
-        let mut config = json!({ "host": "db.example", "username": "coffer", "password": "hunter22" });
+        let mut config =
+            json!({ "host": "db.example", "username": "coffer", "password": "hunter22" });
         let fields = config.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
         Config::read(fields)
@@ -233,7 +234,10 @@ mod tests {
         ];
         for (more, expected) in table {
             let error = read(more.clone()).unwrap_err().to_string();
-            assert!(error.starts_with(expected) || error.ends_with(expected), "{more}: {error}");
+            assert!(
+                error.starts_with(expected) || error.ends_with(expected),
+                "{more}: {error}"
+            );
             assert!(!error.contains("hunter22"));
         }
     }

@@ -185,7 +185,9 @@ impl Users {
                 Reply::Integer(_) => {}
                 other => done(other)?,
             }
-            if self.find(username)?.is_none() {
+            // On the same connection: another may lead to another server.
+            let [found] = self.client.run([&["ACL", "GETUSER", username]])?;
+            if account(found)?.is_none() {
                 // Also if it was not there: the last attempt may have failed at this.
                 return self.persist();
             }
@@ -244,9 +246,7 @@ fn done(reply: Reply) -> Result<(), Error> {
 /// Servers before ACLs answer so.
 fn refused(refusal: Refusal) -> Error {
     if refusal.names("unknown command") {
-        return Error::Invalid(format!(
-            "the server is too old, it has no users: {refusal}"
-        ));
+        return Error::Invalid(format!("the server is too old, it has no users: {refusal}"));
     }
     refusal.into()
 }

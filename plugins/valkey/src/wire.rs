@@ -304,7 +304,10 @@ mod tests {
         let nested = "*1\r\n".repeat(100_000);
         let flood = format!("*1000000\r\n{}", ":1\r\n".repeat(20_000));
         let long = format!("+{}", "x".repeat(2 << 20));
-        let halves = format!("*2\r\n{}", format!("$600000\r\n{}\r\n", "x".repeat(600_000)).repeat(2));
+        let halves = format!(
+            "*2\r\n{}",
+            format!("$600000\r\n{}\r\n", "x".repeat(600_000)).repeat(2)
+        );
         #[rustfmt::skip]
         let table: [(&[u8], &str); 26] = [
             (b"", "closed"), (b"+OK", "closed"), (b"+OK\r", "closed"), (b"$5\r\nab", "closed"), (b"$5\r\nabcde", "closed"),
