@@ -6,9 +6,10 @@
 //!
 //! - **Making** a user takes a claim first. After a look that the name is free, the user is made without a right, disabled,
 //!   with a random hash in the place of a password: nobody knows what would have that hash. If what is there then has
-//!   anything but the claim, somebody else was faster; the claim is taken back, and they keep what they have. Otherwise one
-//!   command takes the claim away, sets rules and password, and enables the user. It fails if the user was removed meanwhile:
-//!   so a call that was cut off, and whose last command reaches the server late, does not bring a user back.
+//!   anything but claims, somebody else was faster; the claim is taken back, and they keep what they have. Otherwise one
+//!   command takes away every claim that was seen, sets rules and password, and enables the user. It fails if one of them is
+//!   gone. So of those who claim a name at once the first whose command runs gets it, and no other; and a call that was cut
+//!   off, and whose last command reaches the server late, does not bring back a user that was removed meanwhile.
 //! - **Changing** a password takes one away that the user had when one looked, so that no user comes to be by being changed.
 //! - **Removing** a user ends its sessions in the same moment, as `ACL DELUSER` is documented to do. The proof that it is gone
 //!   is asked for in a trip of its own. A server that was stopped for a while finds the commands of several connections
@@ -27,6 +28,9 @@ use crate::wire::Reply;
 /// As Vault names them, but so that the random part is never cut off.
 pub const USERNAME_TEMPLATE: &str = r#"{{ printf "v_%s_%s_%s_%s" (.DisplayName | truncate 32) (.RoleName | truncate 32) (random 20) (unix_time) | uppercase | truncate 100 }}"#;
 
+/// What every claim begins with: no password that somebody has chosen has such a hash.
+const CLAIM: &str = "c0ffe4c1a1400000";
+
 /// The users of one server.
 pub struct Users {
     client: Client,
@@ -39,6 +43,26 @@ struct Account {
     /// SHA-256, in hexadecimal.
     passwords: Vec<String>,
     commands: String,
+}
+
+impl Account {
+    /// It has no right, cannot log in, and belongs to nobody but those who claim it.
+    fn is_only_claimed(&self) -> bool {
+        let has = |flag: &str| self.flags.iter().any(|have| have == flag);
+        has("off")
+            && !["nopass", "allkeys", "allcommands"].into_iter().any(has)
+            && self.commands == "-@all"
+            && self.passwords.iter().all(|hash| hash.starts_with(CLAIM))
+    }
+}
+
+/// What came of the attempt to turn a claim into a user.
+enum Enabled {
+    Yes,
+    /// The server does not take the rules.
+    Refused(Error),
+    /// A claim is gone.
+    Outrun,
 }
 
 impl Users {
@@ -80,18 +104,22 @@ impl Users {
         if self.find(username)?.is_some() {
             return Err(taken(username));
         }
-        let claim = hex::encode(random::bytes(32));
-        self.claim(username, &claim)?;
-        let made = self.enable(username, &claim, password, &rules);
-        if let Err(error @ Error::Refused(_)) = made {
+        let claim = [CLAIM, &hex::encode(random::bytes(24))].concat();
+        let claims = self.claim(username, &claim)?;
+        let made = match self.enable(username, &claims, password, &rules)? {
+            Enabled::Yes => Ok(()),
+            Enabled::Refused(error) => Err(error),
+            Enabled::Outrun => return Err(self.outrun(username, &claim)?),
+        };
+        if made.is_err() {
             self.delete(username)?;
-            return Err(error);
         }
         made?;
         self.persist()
     }
 
-    fn claim(&mut self, username: &str, claim: &str) -> Result<(), Error> {
+    /// Returns every claim on the user, ours among them.
+    fn claim(&mut self, username: &str, claim: &str) -> Result<Vec<String>, Error> {
         let set = format!("#{claim}");
         let [set, found] = self.client.run([
             &["ACL", "SETUSER", username, &set],
@@ -99,43 +127,57 @@ impl Users {
         ])?;
         done(set)?;
         let found = account(found)?.ok_or_else(|| gone(username))?;
-        let disabled = found.flags.iter().any(|flag| flag == "off")
-            && !["nopass", "allkeys", "allcommands"]
-                .iter()
-                .any(|flag| found.flags.iter().any(|have| have == flag));
-        if disabled && found.passwords == [claim] && found.commands == "-@all" {
-            return Ok(());
+        if found.is_only_claimed() {
+            return Ok(found.passwords);
         }
-        let back = format!("!{claim}");
-        let [reply] = self.client.run([&["ACL", "SETUSER", username, &back]])?;
-        match reply {
-            // They have set another password instead of all others, or are gone again.
-            Reply::Refused(refusal) if refusal.names(claim) => {}
-            other => done(other)?,
-        }
-        Err(taken(username))
+        Err(self.outrun(username, claim)?)
     }
 
     fn enable(
         &mut self,
         username: &str,
-        claim: &str,
+        claims: &[String],
         password: &str,
         rules: &[String],
-    ) -> Result<(), Error> {
-        let (back, hash) = (format!("!{claim}"), format!("#{}", sha256(password)));
-        let rules = rules.iter().map(String::as_str);
+    ) -> Result<Enabled, Error> {
+        let claims: Vec<String> = claims.iter().map(|claim| format!("!{claim}")).collect();
+        let hash = format!("#{}", sha256(password));
         // What is ours comes last, so that no rule has a say in it.
-        let command: Vec<&str> = ["ACL", "SETUSER", username, &back]
+        let command: Vec<&str> = ["ACL", "SETUSER", username]
             .into_iter()
-            .chain(rules)
+            .chain(claims.iter().map(String::as_str))
+            .chain(rules.iter().map(String::as_str))
             .chain([hash.as_str(), "on"])
             .collect();
         let [reply] = self.client.run([&command])?;
+        Ok(match reply {
+            Reply::Refused(refusal) if claims.iter().any(|claim| refusal.names(claim)) => {
+                Enabled::Outrun
+            }
+            other => match done(other) {
+                Ok(()) => Enabled::Yes,
+                Err(error @ Error::Refused(_)) => Enabled::Refused(error.without(&[&hash])),
+                Err(error) => return Err(error),
+            },
+        })
+    }
+
+    /// Takes a claim back, and says who was faster.
+    fn outrun(&mut self, username: &str, claim: &str) -> Result<Error, Error> {
+        let back = format!("!{claim}");
+        let [reply, found] = self.client.run([
+            &["ACL", "SETUSER", username, &back],
+            &["ACL", "GETUSER", username],
+        ])?;
         match reply {
-            Reply::Refused(refusal) if refusal.names(claim) => Err(gone(username)),
-            other => done(other).map_err(|error| error.without(&[&hash])),
+            // It went with the user, or when somebody else got the name.
+            Reply::Refused(refusal) if refusal.names(claim) => {}
+            other => done(other)?,
         }
+        Ok(match account(found)? {
+            Some(_) => taken(username),
+            None => gone(username),
+        })
     }
 
     /// Gives a user another password, in the place of all that it has.
