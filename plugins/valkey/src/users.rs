@@ -106,16 +106,14 @@ impl Users {
         }
         let claim = [CLAIM, &hex::encode(random::bytes(24))].concat();
         let claims = self.claim(username, &claim)?;
-        let made = match self.enable(username, &claims, password, &rules)? {
-            Enabled::Yes => Ok(()),
-            Enabled::Refused(error) => Err(error),
-            Enabled::Outrun => return Err(self.outrun(username, &claim)?),
-        };
-        if made.is_err() {
-            self.delete(username)?;
+        match self.enable(username, &claims, password, &rules)? {
+            Enabled::Yes => self.persist(),
+            Enabled::Outrun => Err(self.outrun(username, &claim)?),
+            Enabled::Refused(error) => {
+                self.take_back(username, &claim)?;
+                Err(error)
+            }
         }
-        made?;
-        self.persist()
     }
 
     /// Returns every claim on the user, ours among them.
@@ -164,6 +162,16 @@ impl Users {
 
     /// Takes a claim back, and says who was faster.
     fn outrun(&mut self, username: &str, claim: &str) -> Result<Error, Error> {
+        Ok(if self.take_back(username, claim)? {
+            taken(username)
+        } else {
+            gone(username)
+        })
+    }
+
+    /// Takes a claim back. What nobody claims any more then is removed: of several who take theirs back, the last one sees to
+    /// that. Returns whether somebody has the user.
+    fn take_back(&mut self, username: &str, claim: &str) -> Result<bool, Error> {
         let back = format!("!{claim}");
         let [reply, found] = self.client.run([
             &["ACL", "SETUSER", username, &back],
@@ -174,10 +182,12 @@ impl Users {
             Reply::Refused(refusal) if refusal.names(claim) => {}
             other => done(other)?,
         }
-        Ok(match account(found)? {
-            Some(_) => taken(username),
-            None => gone(username),
-        })
+        match account(found)? {
+            Some(found) if found.is_only_claimed() && found.passwords.is_empty() => {
+                self.delete(username).map(|()| false)
+            }
+            found => Ok(found.is_some()),
+        }
     }
 
     /// Gives a user another password, in the place of all that it has.

@@ -247,6 +247,42 @@ fn of_many_who_want_a_name_one_gets_it() {
     nobody_is_left(server, "v-race");
 }
 
+/// Some have rules that the server does not take.
+#[test]
+fn of_many_who_want_a_name_those_who_fail_leave_nothing() {
+    let server = Server::shared();
+    for round in 0..60 {
+        let name = format!("v-fail-{round}");
+        let barrier = Barrier::new(4);
+        let made = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4)
+                .map(|i| {
+                    let (name, barrier) = (&name, &barrier);
+                    scope.spawn(move || {
+                        let _host = host(server).seed(i);
+                        let mut valkey = admin(server);
+                        valkey.ping().unwrap();
+                        let good = i == 0 && round % 2 == 0;
+                        let rules = if good { READ } else { "+nosuchcommand" };
+                        barrier.wait();
+                        valkey.create_user(&user(name, &[rules])).is_ok()
+                    })
+                })
+                .collect();
+            let made: Vec<bool> = all
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect();
+            made.contains(&true)
+        });
+        assert_eq!(server.can_login(&name, &password(&name)), made);
+        assert_eq!(!server.users_like(&name).is_empty(), made, "{name}");
+        let _host = host(server);
+        admin(server).delete_user(&removal(&name)).unwrap();
+    }
+    nobody_is_left(server, "v-fail");
+}
+
 #[test]
 fn a_change_makes_nobody() {
     let server = Server::shared();
