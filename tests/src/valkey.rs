@@ -67,12 +67,7 @@ impl Valkey {
         let admin = format!("user {ADMIN} on >{PASSWORD} ~* &* +@all\n");
         std::fs::write(server.folder().join("users.acl"), &admin)?;
         let port = format!("port {}", server.address.port());
-        let ours = [
-            "bind 127.0.0.1",
-            "save \"\"",
-            "enable-debug-command yes",
-            &port,
-        ];
+        let ours = ["bind 127.0.0.1", "save \"\"", &port];
         let mut lines = ours
             .into_iter()
             .chain(settings.iter().copied())
@@ -107,13 +102,25 @@ impl Valkey {
             .spawn()?;
         let leash = Leash::on(child.id(), "KILL", Some(self.folder()))?;
         self.process = Some((child, leash));
-        if within(START, || self.login(ADMIN, PASSWORD).is_ok()) {
+        let mut ready = false;
+        // Whoever does not like its configuration ends at once.
+        within(START, || {
+            ready = self.login(ADMIN, PASSWORD).is_ok();
+            ready || self.has_ended()
+        });
+        if ready {
             return Ok(());
         }
         let log = std::fs::read_to_string(log_file).unwrap_or_default();
         Err(io::Error::other(format!(
             "the server does not answer\n{log}"
         )))
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.process
+            .as_mut()
+            .is_none_or(|(child, _)| child.try_wait().is_ok_and(|status| status.is_some()))
     }
 
     /// Stops it at once, as a crash would. [`run`](Self::run) starts it again.

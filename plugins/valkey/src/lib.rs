@@ -8,6 +8,13 @@
 //! with whoever has it; a user that is removed is gone, with its sessions; a server that goes away or answers nonsense is
 //! `unavailable` and never a panic; a password is in no message, and the server is told only the hashes of new ones.
 //!
+//! A connection's configuration is that of Vault's `redis-database-plugin`: `host`, `port` (6379), `username`, `password`,
+//! `tls`, `insecure_tls` and `ca_cert` (the public roots, if it is empty); besides, `tls_certificate` and `private_key` for
+//! servers that ask for a client's certificate, `persistence_mode` (`ACLFILE`: `ACL SAVE` after every change; `REWRITE`:
+//! `CONFIG REWRITE`), and `username_template`. A role's `creation_statements` are ACL rules: a JSON list of them
+//! (`["~app:*", "+@read"]`), or as one writes them after `ACL SETUSER name`; by default `~* +@read`. The connection's user needs
+//! `ACL GETUSER`, `SETUSER` and `DELUSER`.
+//!
 //! What it does not do: users live on the one server that the configuration names, for these servers do not replicate them.
 //! There are no Sentinels and no clusters here, and no expiry, which `ACL` does not know.
 

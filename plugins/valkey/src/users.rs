@@ -170,7 +170,8 @@ impl Users {
     }
 
     /// Takes a claim back. What nobody claims any more then is removed: of several who take theirs back, the last one sees to
-    /// that. Returns whether somebody has the user.
+    /// that. Should somebody claim it in just that moment, they lose it; they would anyhow, for what becomes of a request
+    /// that failed is that its lease is revoked. Returns whether somebody has the user.
     fn take_back(&mut self, username: &str, claim: &str) -> Result<bool, Error> {
         let back = format!("!{claim}");
         let [reply, found] = self.client.run([

@@ -3,11 +3,13 @@
 
 mod kit;
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use coffer_sdk::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
-use coffer_sdk::testing::{Database, Fault, Host};
-use coffer_sdk::{Backend, ErrorKind, Operation, Response, Result};
+use coffer_sdk::testing::{Database, Host};
+use coffer_sdk::{Backend, Error, ErrorKind, Operation, Response, Result};
 use coffer_tests::valkey::Valkey as Server;
 use database::DATABASE;
 use kit::{admin, config_with, removal};
@@ -16,19 +18,23 @@ use valkey_plugin::Valkey;
 
 /// As the host keeps instances: one for each configuration, until it is unavailable.
 #[derive(Default)]
-struct Pool(HashMap<String, Valkey>);
+struct Pool {
+    instances: HashMap<String, Valkey>,
+    /// The answer to the next change does not arrive.
+    loses: Rc<Cell<bool>>,
+}
 
 impl Pool {
     fn on<R>(&mut self, on: &Target, call: impl FnOnce(&mut Valkey) -> Result<R>) -> Result<R> {
         assert_eq!(on.plugin, Valkey::describe().name);
-        let instance = match self.0.remove(&on.config) {
+        let instance = match self.instances.remove(&on.config) {
             Some(instance) => Ok(instance),
             None => Valkey::open(&serde_json::from_str(&on.config).unwrap()),
         };
         let mut instance = instance?;
         let result = call(&mut instance);
         if !matches!(&result, Err(error) if error.kind == ErrorKind::Unavailable) {
-            self.0.insert(on.config.clone(), instance);
+            self.instances.insert(on.config.clone(), instance);
         }
         result
     }
@@ -48,7 +54,11 @@ impl Database for Pool {
         self.on(on, |valkey| valkey.create_user(user))
     }
     fn update_user(&mut self, on: &Target, change: &UserChange) -> Result<()> {
-        self.on(on, |valkey| valkey.update_user(change))
+        let loses = self.loses.take();
+        self.on(on, |valkey| match valkey.update_user(change) {
+            Ok(()) if loses => Err(Error::unavailable("the answer is lost")),
+            other => other,
+        })
     }
     fn delete_user(&mut self, on: &Target, removal: &UserRemoval) -> Result<()> {
         self.on(on, |valkey| valkey.delete_user(removal))
@@ -61,6 +71,7 @@ impl Database for Pool {
 struct Test {
     server: Server,
     host: Host,
+    loses: Rc<Cell<bool>>,
 }
 
 impl Test {
@@ -68,8 +79,14 @@ impl Test {
     fn new() -> Self {
         let server = Server::start(&[]).unwrap();
         server.ask(&["ACL", "SETUSER", "coffer", "on", ">first-pa55", "+acl"]);
-        let host = kit::host(&server).with_database(Pool::default());
-        let test = Self { server, host };
+        let pool = Pool::default();
+        let loses = pool.loses.clone();
+        let host = kit::host(&server).with_database(pool);
+        let test = Self {
+            server,
+            host,
+            loses,
+        };
         test.write("config/db", test.connection(json!({}))).unwrap();
         test
     }
@@ -170,9 +187,7 @@ fn the_connection_gets_a_password_that_nobody_knows() {
 #[test]
 fn a_rotation_that_is_cut_off_heals() {
     let test = Test::new();
-    test.write("reset/db", json!({})).unwrap();
-    // A look, from `ping`; another; and the change.
-    test.host.fail_network(Fault::Read(3));
+    test.loses.set(true);
     let error = test.write("rotate-root/db", json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error:?}");
     assert!(
