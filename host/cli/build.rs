@@ -23,19 +23,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let compiled = wasm.with_extension("cwasm");
         println!("cargo:rerun-if-changed={}", wasm.display());
         println!("cargo:rerun-if-changed={}", compiled.display());
+        let about: About = serde_json::from_slice(&fs::read(wasm.with_extension("json"))?)?;
+        let kind = match about.kind.as_str() {
+            "secret" => "Secret",
+            "auth" => "Auth",
+            "database" => "Database",
+            other => return Err(format!("{name} is of the unknown kind {other:?}").into()),
+        };
+        let version = about.version.replace('.', ", ");
+        let sha256 = hex::encode(Sha256::digest(fs::read(&wasm)?));
         let (include, hash) = match fs::read(&compiled) {
             Ok(bytes) => {
-                let hash: String = Sha256::digest(bytes)
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
+                let hash = hex::encode(Sha256::digest(bytes));
                 (format!("include_bytes!({compiled:?})"), hash)
             }
             Err(_) => ("&[]".to_owned(), String::new()),
         };
         writeln!(
             table,
-            "    coffer_runtime::Builtin {{ name: {name:?}, wasm: include_bytes!({wasm:?}), compiled: {include}, compiled_sha256: {hash:?} }},",
+            "    coffer_runtime::Builtin {{ kind: coffer_manifest::Kind::{kind}, name: {name:?}, version: ({version}), wasm: include_bytes!({wasm:?}), sha256: {sha256:?}, compiled: {include}, compiled_sha256: {hash:?} }},",
         )?;
     }
     table.push_str("];\n");
@@ -44,6 +50,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         table,
     )?;
     Ok(())
+}
+
+/// What the build notes of a component beside it.
+#[derive(serde::Deserialize)]
+struct About {
+    kind: String,
+    version: String,
 }
 
 fn components(folder: &Path) -> Vec<PathBuf> {

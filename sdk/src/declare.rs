@@ -172,6 +172,7 @@ fn describe_field(decl: &Decl) -> contract::Field {
         required: decl.required,
         deprecated: decl.deprecated,
         default: decl.default.to_owned(),
+        destination: decl.destination,
     }
 }
 

@@ -82,7 +82,7 @@ pub mod random {
         if let Some(variant) = b.get_mut(8) {
             *variant = *variant & 0x3f | 0x80;
         }
-        let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(b);
         [0..8, 8..12, 12..16, 16..20, 20..32]
             .map(|part| hex.get(part).unwrap_or_default())
             .join("-")

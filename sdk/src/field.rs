@@ -44,6 +44,7 @@ pub struct Decl {
     pub(crate) required: bool,
     pub(crate) deprecated: bool,
     pub(crate) default: &'static str,
+    pub(crate) destination: bool,
 }
 
 impl Decl {
@@ -62,6 +63,7 @@ impl<T> Field<T> {
             required: false,
             deprecated: false,
             default: "",
+            destination: false,
         };
         Self {
             decl,
@@ -90,6 +92,13 @@ impl<T> Field<T> {
     #[must_use]
     pub const fn deprecated(mut self) -> Self {
         self.decl.deprecated = true;
+        self
+    }
+
+    /// Names servers to connect to: who writes it grants the mount what it names.
+    #[must_use]
+    pub const fn destination(mut self) -> Self {
+        self.decl.destination = true;
         self
     }
 

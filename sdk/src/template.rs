@@ -169,10 +169,6 @@ impl Parser<'_> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn call(name: &str, arguments: &[String]) -> Result<String> {
     let number = |text: &String| {
         text.parse::<usize>()
@@ -195,7 +191,7 @@ fn call(name: &str, arguments: &[String]) -> Result<String> {
             let cut: String = text.chars().skip(len - 8).collect();
             format!(
                 "{kept}{}",
-                hex(&Sha256::digest(cut.as_bytes()))
+                hex::encode(Sha256::digest(cut.as_bytes()))
                     .chars()
                     .take(8)
                     .collect::<String>()
@@ -204,7 +200,7 @@ fn call(name: &str, arguments: &[String]) -> Result<String> {
         ("uppercase", [text]) => text.to_uppercase(),
         ("lowercase", [text]) => text.to_lowercase(),
         ("replace", [find, with, text]) => text.replace(find.as_str(), with),
-        ("sha256", [text]) => hex(&Sha256::digest(text.as_bytes())),
+        ("sha256", [text]) => hex::encode(Sha256::digest(text.as_bytes())),
         ("base64", [text]) => BASE64.encode(text),
         ("timestamp", [layout]) => layout::format(layout, clock::now()),
         ("unix_time", []) => (clock::now() / 1000).to_string(),

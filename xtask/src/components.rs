@@ -5,6 +5,7 @@
 
 use std::process::Command;
 
+use coffer_manifest::Manifest;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 use crate::error::{Error, Result};
@@ -34,7 +35,8 @@ pub fn build(workspace: &Workspace, profile: Profile, names: &[String]) -> Resul
             // Never leave compiled code beside a component that it was not made from.
             std::fs::remove_file(workspace.component(plugin, "cwasm")).ok();
         }
-        let about = serde_json::json!({ "kind": plugin.kind, "version": plugin.version });
+        let Manifest { kind, version, .. } = &plugin.manifest;
+        let about = serde_json::json!({ "kind": kind, "version": version });
         write_if_changed(
             &workspace.component(plugin, "json"),
             format!("{about}\n").as_bytes(),
@@ -42,12 +44,16 @@ pub fn build(workspace: &Workspace, profile: Profile, names: &[String]) -> Resul
     }
     precompiler(workspace, profile)?;
     for plugin in plugins {
-        let compiled = precompile(workspace, profile, plugin)?;
+        // What is not embedded is compiled by the server that it is loaded into.
+        let compiled = match plugin.embed {
+            true => precompile(workspace, profile, plugin)?,
+            false => 0,
+        };
         let component = size(&workspace.component(plugin, "wasm"))?;
         println!(
             "{:<28} {:<9} {:>10}  compiled {:>10}",
-            plugin.name,
-            plugin.kind,
+            plugin.manifest.name,
+            plugin.manifest.kind.name(),
             human(component),
             human(compiled)
         );
@@ -60,12 +66,16 @@ fn select<'a>(workspace: &'a Workspace, names: &[String]) -> Result<Vec<&'a Plug
         workspace
             .plugins
             .iter()
-            .map(|plugin| plugin.name.as_str())
+            .map(|plugin| plugin.manifest.name.as_str())
             .collect::<Vec<_>>()
             .join(", ")
     };
     for name in names {
-        if !workspace.plugins.iter().any(|plugin| plugin.name == *name) {
+        if !workspace
+            .plugins
+            .iter()
+            .any(|plugin| plugin.manifest.name == *name)
+        {
             return Err(Error::other(format!(
                 "there is no plugin `{name}`; there are {}",
                 known()
@@ -75,7 +85,7 @@ fn select<'a>(workspace: &'a Workspace, names: &[String]) -> Result<Vec<&'a Plug
     Ok(workspace
         .plugins
         .iter()
-        .filter(|plugin| names.is_empty() || names.contains(&plugin.name))
+        .filter(|plugin| names.is_empty() || names.contains(&plugin.manifest.name))
         .collect())
 }
 
@@ -136,7 +146,8 @@ fn encode(workspace: &Workspace, plugin: &Plugin) -> Result<Vec<u8>> {
         .join("component")
         .join(format!("{}.wasm", plugin.library));
     let bytes = std::fs::read(&module).map_err(Error::file(&module))?;
-    let wrong = |what: &dyn std::fmt::Display| Error::other(format!("{}: {what:#}", plugin.name));
+    let wrong =
+        |what: &dyn std::fmt::Display| Error::other(format!("{}: {what:#}", plugin.manifest.name));
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
@@ -149,7 +160,10 @@ fn encode(workspace: &Workspace, plugin: &Plugin) -> Result<Vec<u8>> {
             )));
         }
     }
-    Ok(component)
+    plugin
+        .manifest
+        .embed(&component)
+        .map_err(|error| wrong(&error))
 }
 
 fn imports(component: &[u8]) -> Result<Vec<String>> {

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use coffer_manifest::{Kind, Manifest, Needs};
+use semver::Version;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::run;
+
+/// The contract that the plugins here are built against.
+const CONTRACT: Version = Version::new(0, 1, 0);
 
 /// How the host is built. Components are always built with the profile `component`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +56,10 @@ pub struct Plugin {
     pub package: String,
     /// The stem of the module that cargo makes of it.
     pub library: String,
-    /// Its name in the catalog.
-    pub name: String,
-    /// `secret`, `auth` or `database`.
-    pub kind: String,
-    /// Semantic version.
-    pub version: String,
+    /// What its component says of itself: its name in the catalog, its kind, its version, what it asks for.
+    pub manifest: Manifest,
+    /// Whether it is part of the host's executable. Others are made to be loaded.
+    pub embed: bool,
 }
 
 /// Where things lie.
@@ -80,7 +83,9 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Package {
     name: String,
-    version: String,
+    version: Version,
+    #[serde(default)]
+    description: Option<String>,
     metadata: Option<Table>,
     targets: Vec<Target>,
 }
@@ -93,7 +98,15 @@ struct Table {
 #[derive(Deserialize)]
 struct CatalogEntry {
     name: String,
-    kind: String,
+    kind: Kind,
+    #[serde(default)]
+    needs: Needs,
+    #[serde(default = "yes")]
+    embed: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -116,7 +129,7 @@ impl Workspace {
             .into_iter()
             .filter_map(plugin)
             .collect::<Result<Vec<_>>>()?;
-        plugins.sort_by(|a, b| a.name.cmp(&b.name));
+        plugins.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
         Ok(Self {
             root: metadata.workspace_root,
             target: metadata.target_directory,
@@ -126,9 +139,14 @@ impl Workspace {
 
     /// A file of a component: always in the repository, wherever cargo builds, for the host's build to find.
     pub fn component(&self, plugin: &Plugin, extension: &str) -> PathBuf {
+        let folder = if plugin.embed {
+            "target/components"
+        } else {
+            "target/plugins"
+        };
         self.root
-            .join("target/components")
-            .join(format!("{}.{extension}", plugin.name))
+            .join(folder)
+            .join(format!("{}.{extension}", plugin.manifest.name))
     }
 
     /// An executable that cargo built.
@@ -168,18 +186,22 @@ fn plugin(package: Package) -> Option<Result<Plugin>> {
             package.name
         ))));
     };
-    if !["secret", "auth", "database"].contains(&entry.kind.as_str()) {
-        return Some(Err(Error::other(format!(
-            "{}: [package.metadata.coffer] kind is `{}`; it must be secret, auth or database",
-            package.name, entry.kind
-        ))));
+    let manifest = Manifest {
+        kind: entry.kind,
+        name: entry.name,
+        version: package.version,
+        contract: Some(CONTRACT),
+        description: package.description.unwrap_or_default(),
+        needs: entry.needs,
+    };
+    if let Err(reason) = manifest.check() {
+        return Some(Err(Error::other(format!("{}: {reason}", package.name))));
     }
     Some(Ok(Plugin {
         library: library.name.replace('-', "_"),
         package: package.name,
-        name: entry.name,
-        kind: entry.kind,
-        version: package.version,
+        manifest,
+        embed: entry.embed,
     }))
 }
 

@@ -25,6 +25,12 @@ mod yaml;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == server::COMPILER)
+    {
+        return server::compile();
+    }
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(stop) if stop.code == 0 => {

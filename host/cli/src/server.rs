@@ -12,7 +12,7 @@ use coffer_api::{Certificates, Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_core::{Core, CoreConfig};
-use coffer_runtime::{Catalog, Engine, Environment};
+use coffer_runtime::{Catalog, Compiler, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -24,6 +24,31 @@ use crate::log::Log;
 use crate::output;
 
 include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+
+/// The first argument of the process that compiles components for a server. Not for people.
+pub const COMPILER: &str = "compile-component";
+
+/// What that process does.
+pub fn compile() -> ExitCode {
+    match coffer_runtime::compile_stdin() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            output::complain(&reason);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compiler() -> Compiler {
+    match std::env::current_exe() {
+        Ok(program) => Compiler::Process {
+            program,
+            arguments: vec![COMPILER.into()],
+        },
+        // Nothing says where we are: then it is done in here.
+        Err(_) => Compiler::Thread,
+    }
+}
 
 /// `coffer server`.
 #[derive(Args, Clone, Debug)]
@@ -180,7 +205,12 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
         random: Random::system(),
     };
     let engine = Engine::new().map_err(|error| runtime(&error))?;
-    let catalog = Arc::new(Catalog::new(engine, environment.clone(), BUILTINS));
+    let catalog = Arc::new(Catalog::new(
+        engine,
+        environment.clone(),
+        compiler(),
+        BUILTINS,
+    ));
     let defaults = CoreConfig::default();
     let max_lease_ttl = config.max_lease_ttl.unwrap_or(defaults.max_lease_ttl);
     let core_config = CoreConfig {

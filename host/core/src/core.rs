@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
@@ -29,6 +30,8 @@ pub struct CoreConfig {
     pub max_lease_ttl: u64,
     /// How clients reach this server.
     pub api_addr: String,
+    /// Where plugins may come from.
+    pub catalog: CatalogConfig,
     /// The product's version, as the API tells it.
     pub version: &'static str,
 }
@@ -39,6 +42,7 @@ impl Default for CoreConfig {
             default_lease_ttl: limits::DEFAULT_LEASE_TTL,
             max_lease_ttl: limits::DEFAULT_LEASE_TTL,
             api_addr: String::new(),
+            catalog: CatalogConfig::default(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -59,7 +63,7 @@ pub struct Core {
     pub(crate) random: Random,
     pub(crate) barrier: Arc<Barrier>,
     pub(crate) seal: Seal,
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<PluginCatalog>,
     pub(crate) plugins: Plugins,
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
@@ -97,8 +101,14 @@ impl Core {
             }
             waking.observe(change);
         }));
+        let runtime = catalog;
+        let catalog = Arc::new(PluginCatalog::new(
+            config.catalog.clone(),
+            barrier.clone(),
+            runtime.clone(),
+        ));
         let loader = MountLoader {
-            catalog: catalog.clone(),
+            plugins: catalog.clone(),
             default_lease_ttl: config.default_lease_ttl,
             max_lease_ttl: config.max_lease_ttl,
         };
@@ -106,7 +116,7 @@ impl Core {
             seal: Seal::new(barrier.clone()),
             tokens: Tokens::new(&barrier, random.clone()),
             policies: Policies::new(&barrier),
-            plugins: Plugins::new(Arc::new(DatabasePools::new(catalog.clone()))),
+            plugins: Plugins::new(Arc::new(DatabasePools::new(runtime))),
             in_flight: Arc::default(),
             mounts_changed,
             queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1)))

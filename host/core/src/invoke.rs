@@ -222,9 +222,8 @@ pub(crate) async fn tick_all(core: Arc<Core>) {
 /// Tries to load the components of mounts that are unavailable once more: it may only have been too slow.
 pub(crate) async fn reload_unavailable(core: Arc<Core>) {
     loop {
-        core.clock
-            .sleep_until(core.clock.now() + limits::REAPER_NAP)
-            .await;
+        // In real time: how long compiling takes has nothing to do with leases.
+        tokio::time::sleep(limits::SWEEP).await;
         let Ok(mut txn) = core.barrier.begin() else {
             return;
         };
@@ -234,7 +233,8 @@ pub(crate) async fn reload_unavailable(core: Arc<Core>) {
         drop(txn);
         for mount in table.mounts() {
             if matches!(mount.backend, Backend::Unavailable(_))
-                && core.catalog.get(&mount.entry.kind).await.is_ok()
+                && let Some(wanted) = mount.entry.wanted()
+                && core.catalog.runtime.get(wanted).await.is_ok()
             {
                 core.forget_mount(&mount.entry.uuid);
             }

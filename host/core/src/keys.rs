@@ -12,6 +12,11 @@
 //! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
 //! | `ns/<ns>/data/<mount uuid>/...` | what a plugin stores |
 //! | `ns/<ns>/count/<mount uuid>` | how many leases a mount has: a counter |
+//! | `plugin/entry/<kind>/<name>/<version>` | a registered plugin; the catalog is the server's, not a namespace's |
+//! | `plugin/state/<kind>/<name>` | which version is in force, what was granted, whose signature counts |
+//! | `plugin/bytes/<sha256>/<n>` | a component, in pieces |
+//! | `plugin/code/<sha256>/<engine>/<n>` | what the compiler made of it, in pieces |
+//! | `ns/<ns>/destination/<mount uuid>/<path>` | servers that a configuration of the mount names |
 //! | `due/<group>/<time>/<ns>/<kind>/<id>` | something that ends at that time |
 //!
 //! Times are in 16 hexadecimal digits of milliseconds, so that byte order is time order.
@@ -50,14 +55,47 @@ impl Ns<'_> {
     pub fn data(self, mount: &str) -> String {
         format!("ns/{}/data/{mount}/", self.0)
     }
+    pub fn destinations(self, mount: &str, path: &str) -> String {
+        format!("ns/{}/destination/{mount}/{path}", self.0)
+    }
     pub fn count(self, mount: &str) -> String {
         format!("ns/{}/count/{mount}", self.0)
     }
 }
 
-/// Whether a change to this key changes the router.
-pub fn is_mount(key: &str) -> bool {
-    in_namespace(key, "mount/") || in_namespace(key, "unmounted/")
+/// All registered plugins.
+pub const PLUGIN_ENTRIES: &str = "plugin/entry/";
+const PLUGIN_STATES: &str = "plugin/state/";
+/// The bytes of all components.
+pub const PLUGIN_BYTES: &str = "plugin/bytes/";
+/// The compiled code of all components.
+pub const PLUGIN_CODE: &str = "plugin/code/";
+
+pub fn plugin_entry(kind: &str, name: &str, version: &str) -> String {
+    format!("{PLUGIN_ENTRIES}{kind}/{name}/{version}")
+}
+
+pub fn plugin(kind: &str, name: &str) -> String {
+    format!("{PLUGIN_STATES}{kind}/{name}")
+}
+
+/// What the pieces of a component start with.
+pub fn plugin_bytes(sha256: &str) -> String {
+    format!("{PLUGIN_BYTES}{sha256}/")
+}
+
+/// What the pieces of its compiled code start with.
+pub fn plugin_code(sha256: &str, engine: &str) -> String {
+    format!("{PLUGIN_CODE}{sha256}/{engine}/")
+}
+
+/// Whether a change to this key changes what serves some mount.
+pub fn is_routing(key: &str) -> bool {
+    ["mount/", "unmounted/", "destination/"]
+        .iter()
+        .any(|kind| in_namespace(key, kind))
+        || key.starts_with(PLUGIN_ENTRIES)
+        || key.starts_with(PLUGIN_STATES)
 }
 
 /// Whether this key holds a policy.
@@ -198,8 +236,9 @@ mod tests {
     #[test]
     fn kinds_of_keys_are_told_apart() {
         let ns = Ns("n1");
-        assert!(is_mount(&ns.mount("u")) && is_mount(&ns.unmounted("u")));
+        assert!(is_routing(&ns.mount("u")) && is_routing(&ns.unmounted("u")));
         assert!(is_policy(&ns.policy("p")) && !is_policy(&ns.mount("policy/p")));
+        assert!(is_routing(&plugin("secret", "kv")) && !is_routing(&plugin_bytes("00")));
         assert!(is_token(&ns.token("h")) && !is_token(&ns.data("token/")));
     }
 }

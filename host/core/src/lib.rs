@@ -7,6 +7,7 @@
 //! - [`sys`] and [`token`] hold the host's own paths, each in a [table](routes).
 //! - [`keys`] is the layout of storage; every key carries its namespace.
 
+mod catalog;
 mod cluster;
 mod core;
 mod effects;
@@ -29,6 +30,7 @@ mod time;
 mod token;
 mod ttl;
 
+pub use crate::catalog::{CatalogConfig, Policy as SignatureRule, SignaturePolicy, fingerprint};
 pub use crate::core::{Core, CoreConfig, Initialized};
 pub use crate::error::Error;
 pub use crate::params::object_of;

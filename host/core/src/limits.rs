@@ -21,6 +21,12 @@ pub const CACHED_ACLS: usize = 4_096;
 
 /// A mount path, in bytes.
 pub const MAX_MOUNT_PATH: usize = 256;
+/// Registered plugin versions.
+pub const MAX_PLUGINS: usize = 10_000;
+/// Configurations of one mount that name servers.
+pub const MAX_DESTINATIONS: usize = 1000;
+/// What requests wait for components that were not compiled yet; they go on without them then.
+pub const LOAD_PATIENCE: Duration = Duration::from_secs(2);
 /// Mounts in one namespace.
 pub const MAX_MOUNTS: usize = 10_000;
 /// A policy's name, in bytes.

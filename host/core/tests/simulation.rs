@@ -8,7 +8,8 @@ use std::sync::Arc;
 use coffer_barrier::{Barrier, InitConfig, Seal};
 use coffer_clock::{Clock, ClockDriver, Random, UnixMillis};
 use coffer_core::{Body, Core, CoreConfig, Method, Request};
-use coffer_runtime::{Catalog, Engine, Environment};
+use coffer_manifest::Kind;
+use coffer_runtime::{Builtin, Catalog, Compiler, Engine, Environment};
 use coffer_storage::{MemoryStorage, Storage};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -63,8 +64,18 @@ impl Simulation {
             clock: clock.clone(),
             random: random.clone(),
         };
-        let catalog = Catalog::new(Engine::new().unwrap(), environment, &[]);
-        catalog.insert("ledger", ledger());
+        let wasm: &'static [u8] = ledger().leak();
+        let ledger = Builtin {
+            kind: Kind::Secret,
+            name: "ledger",
+            version: (1, 0, 0),
+            wasm,
+            sha256: coffer_runtime::digest(wasm).leak(),
+            compiled: b"",
+            compiled_sha256: "",
+        };
+        let engine = Engine::new().unwrap();
+        let catalog = Catalog::new(engine, environment, Compiler::Thread, &[ledger]);
         let config = CoreConfig {
             max_lease_ttl: 2 * MONTH,
             ..CoreConfig::default()

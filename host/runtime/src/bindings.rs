@@ -8,6 +8,9 @@ pub mod plugin {
         imports: { default: async | trappable },
         exports: { default: async },
         additional_derives: [PartialEq, Clone],
+        with: {
+            "coffer:plugin/network.connection": crate::imports::Connection,
+        },
     });
 }
 
@@ -24,7 +27,7 @@ pub mod database {
             "coffer:plugin/clock": crate::bindings::plugin::coffer::plugin::clock,
             "coffer:plugin/random": crate::bindings::plugin::coffer::plugin::random,
             "coffer:plugin/log": crate::bindings::plugin::coffer::plugin::log,
-            "coffer:plugin/network.connection": crate::imports::Connection,
+            "coffer:plugin/network": crate::bindings::plugin::coffer::plugin::network,
         },
     });
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coffer_manifest::{Destination, Kind as ManifestKind, Manifest};
 use wasmtime::component::Component as Wasm;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -9,11 +10,13 @@ use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::bindings::{database, plugin};
 use crate::description::{check_backend, check_plugin};
+use crate::release::Release;
 use crate::state::{Environment, State};
 use crate::{CallError, Engine, LoadError, imports, limits};
 
 pub use backend::Description as BackendDescription;
 pub use contract::Description as PluginDescription;
+use contract::EngineKind;
 
 /// What a component is, with its world's exports resolved.
 pub enum Kind {
@@ -38,7 +41,9 @@ pub struct Component {
     /// Its name in the catalog.
     pub name: Arc<str>,
     /// SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
+    pub sha256: Arc<str>,
+    /// Its manifest, if it has one.
+    pub manifest: Option<Manifest>,
     pub(crate) kind: Kind,
     pub(crate) engine: Engine,
     pub(crate) environment: Environment,
@@ -52,19 +57,23 @@ impl Component {
     pub(crate) async fn load(
         engine: &Engine,
         environment: &Environment,
-        name: &str,
-        sha256: String,
+        release: &Release,
         wasm: &Wasm,
+        manifest: Option<Manifest>,
     ) -> Result<Arc<Self>, LoadError> {
         let exports_backend = wasm
             .component_type()
             .exports(&engine.wasm)
             .any(|(name, _)| name.contains("/backend@"));
-        let name: Arc<str> = name.into();
+        let wasi = wasm
+            .component_type()
+            .imports(&engine.wasm)
+            .any(|(name, _)| name.starts_with("wasi:"));
+        let name = release.name.clone();
         let new_store = || store(engine, environment, &name);
         let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let kind = if exports_backend {
-            let pre = imports::database_linker(engine)?
+            let pre = imports::database_linker(engine, wasi)?
                 .instantiate_pre(wasm)
                 .map_err(contract)?;
             let pre = database::DatabasePre::new(pre).map_err(contract)?;
@@ -80,7 +89,7 @@ impl Component {
             check_backend(&description).map_err(LoadError::Description)?;
             Kind::Database { description, pre }
         } else {
-            let pre = imports::plugin_linker(engine)?
+            let pre = imports::plugin_linker(engine, wasi)?
                 .instantiate_pre(wasm)
                 .map_err(contract)?;
             let pre = plugin::PluginPre::new(pre).map_err(contract)?;
@@ -97,9 +106,17 @@ impl Component {
             Kind::Plugin { description, pre }
         };
         let (engine, environment) = (engine.clone(), environment.clone());
+        if let Some(manifest) = &manifest {
+            let described = match &kind {
+                Kind::Plugin { description, .. } => agrees(manifest, description),
+                Kind::Database { description, .. } => backend_agrees(manifest, description),
+            };
+            described.map_err(LoadError::Description)?;
+        }
         Ok(Arc::new(Self {
             name,
-            sha256,
+            sha256: release.sha256.clone(),
+            manifest,
             kind,
             engine,
             environment,
@@ -134,6 +151,51 @@ impl Component {
     pub(crate) fn store(&self) -> Store<State> {
         store(&self.engine, &self.environment, &self.name)
     }
+}
+
+/// Whether a secret engine or an auth method is what its manifest says.
+fn agrees(manifest: &Manifest, description: &PluginDescription) -> Result<(), String> {
+    let kind = match description.kind {
+        EngineKind::Secret => ManifestKind::Secret,
+        EngineKind::Auth => ManifestKind::Auth,
+    };
+    same("kind", manifest.kind, kind)?;
+    same(
+        "version",
+        &manifest.version.to_string(),
+        &description.version,
+    )?;
+    if description.tick > 0 && !manifest.needs.periodic {
+        return Err("it has periodic work, which its manifest does not ask for".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a database backend is what its manifest says.
+fn backend_agrees(manifest: &Manifest, description: &BackendDescription) -> Result<(), String> {
+    same("kind", manifest.kind, ManifestKind::Database)?;
+    same(
+        "version",
+        &manifest.version.to_string(),
+        &description.version,
+    )?;
+    let asks = manifest.needs.network.contains(&Destination::Configuration);
+    if !description.destination_fields.is_empty() && !asks {
+        return Err(
+            "it connects to what its configuration names, which its manifest does not ask for"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + std::fmt::Display>(what: &str, manifest: T, said: T) -> Result<(), String> {
+    if manifest == said {
+        return Ok(());
+    }
+    Err(format!(
+        "its {what} is {said}, but its manifest says {manifest}"
+    ))
 }
 
 fn store(engine: &Engine, environment: &Environment, component: &Arc<str>) -> Store<State> {

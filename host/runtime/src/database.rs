@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use coffer_manifest::Kind as PluginKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
@@ -21,6 +22,7 @@ use crate::component::{Component, Kind};
 use crate::egress::Grants;
 use crate::error::plugin_error;
 use crate::plugin::MountContext;
+use crate::release::{Release, Wanted};
 use crate::state::State;
 use crate::{Catalog, ErrorKind, LoadError, PluginError, limits};
 
@@ -65,6 +67,7 @@ struct Pools {
 
 struct Pool {
     target: Target,
+    release: Release,
     component: Arc<Component>,
     grants: Arc<Grants>,
     /// The most recently used one last.
@@ -103,6 +106,7 @@ fn described(component: &Component) -> Result<&backend::Description, PluginError
 
 fn same(a: &Target, b: &Target) -> bool {
     a.plugin == b.plugin
+        && a.version == b.version
         && a.config == b.config
         && a.max_connections == b.max_connections
         && a.max_lifetime == b.max_lifetime
@@ -182,18 +186,19 @@ impl DatabasePools {
 
     async fn pool(&self, mount: &MountContext, target: Target) -> Result<Arc<Pool>, PluginError> {
         let key = (mount.id.clone(), target.name.clone());
+        let release = self.release(&target.plugin, &target.version)?;
         let era = {
             let pools = lock(&self.pools);
-            if let Some(pool) = pools.get(&key, &target) {
+            if let Some(pool) = pools.get(&key, &target, &release) {
                 return Ok(pool);
             }
             pools.era
         };
-        let made = Arc::new(self.make(target).await?);
+        let made = Arc::new(self.make(target, release).await?);
         let replaced = {
             let mut pools = lock(&self.pools);
             // Somebody may have made it meanwhile.
-            if let Some(pool) = pools.get(&key, &made.target) {
+            if let Some(pool) = pools.get(&key, &made.target, &made.release) {
                 return Ok(pool);
             }
             if !pools.has_room_for(&key) {
@@ -213,21 +218,37 @@ impl DatabasePools {
     }
 
     /// What a component says is secret in its configuration.
-    pub(crate) async fn secret_fields(&self, plugin: &str) -> Result<Vec<String>, PluginError> {
-        let component = self.component(plugin).await?;
+    pub(crate) async fn secret_fields(&self, on: &Target) -> Result<Vec<String>, PluginError> {
+        let release = self.release(&on.plugin, &on.version)?;
+        let component = self.component(&release).await?;
         Ok(described(&component)?.secret_fields.clone())
     }
 
-    async fn component(&self, plugin: &str) -> Result<Arc<Component>, PluginError> {
-        self.catalog.get(plugin).await.map_err(|error| match error {
-            LoadError::Unknown(_) => plugin_error(ErrorKind::InvalidRequest, error.to_string()),
-            _ => unavailable(format!("database plugin {plugin:?}: {error}")),
+    fn release(&self, name: &str, version: &str) -> Result<Release, PluginError> {
+        let wanted = Wanted {
+            kind: PluginKind::Database,
+            name,
+            version,
+        };
+        self.catalog.resolve(wanted).map_err(|error| {
+            let kind = match error {
+                LoadError::Unknown(_) => ErrorKind::InvalidRequest,
+                _ => ErrorKind::Unavailable,
+            };
+            plugin_error(kind, error.to_string())
         })
     }
 
-    async fn make(&self, target: Target) -> Result<Pool, PluginError> {
+    async fn component(&self, release: &Release) -> Result<Arc<Component>, PluginError> {
+        self.catalog
+            .load(release)
+            .await
+            .map_err(|error| unavailable(format!("database plugin {:?}: {error}", release.name)))
+    }
+
+    async fn make(&self, target: Target, release: Release) -> Result<Pool, PluginError> {
         let invalid = |message| plugin_error(ErrorKind::InvalidRequest, message);
-        let component = self.component(&target.plugin).await?;
+        let component = self.component(&release).await?;
         let description = described(&component)?;
         let config = serde_json::from_str(&target.config).map_err(|error| {
             invalid(format!(
@@ -235,19 +256,22 @@ impl DatabasePools {
                 target.name
             ))
         })?;
-        let grants = Arc::new(Grants::of(
+        let mut grants = Grants::default();
+        grants.fix(&release.granted);
+        grants.configure(
             &config,
             &description.destination_fields,
             description.default_port,
-        ));
+        );
         let size = match target.max_connections {
             0 => limits::CONNECTIONS,
             n => n.min(limits::MAX_CONNECTIONS),
         };
         Ok(Pool {
             target,
+            release,
             component,
-            grants,
+            grants: Arc::new(grants),
             idle: Mutex::default(),
             size,
             places: Semaphore::new(size as usize),
@@ -355,10 +379,10 @@ impl DatabasePools {
 }
 
 impl Pools {
-    fn get(&self, key: &Key, target: &Target) -> Option<Arc<Pool>> {
+    fn get(&self, key: &Key, target: &Target, release: &Release) -> Option<Arc<Pool>> {
         self.by_key
             .get(key)
-            .filter(|pool| same(&pool.target, target))
+            .filter(|pool| same(&pool.target, target) && pool.release == *release)
             .cloned()
     }
 

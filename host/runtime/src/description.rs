@@ -121,6 +121,7 @@ mod tests {
             required: false,
             deprecated: false,
             default: String::new(),
+            destination: false,
         }
     }
 

@@ -1,6 +1,6 @@
-//! Where a database backend may connect to: what the operator named in the connection's configuration, and no more.
+//! Where a guest may connect to: what the operator granted by name, or named in the configuration, and no more.
 //!
-//! The component's description says which fields of the configuration name servers. A host that stands in one of them
+//! The component's description says which fields of a configuration name servers. A host that stands in one of them
 //! is granted, at the ports that stand there too and at the backend's default port: of a connection string that is where
 //! servers are named, and not its user, its password, its database or its options. What the name resolves to is checked
 //! again: a name must not lead to this machine, to the link or to where clouds keep their metadata, unless it is written
@@ -9,40 +9,123 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use serde_json::Value;
+use coffer_manifest::{Destination, Needs};
+use serde_json::{Value, json};
 
 // Where clouds keep their metadata besides the link.
 const ALIBABA_METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 const AMAZON_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// The destinations of one connection.
+/// The destinations of one mount or connection.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Grants {
+    fixed: BTreeSet<(String, u16)>,
+    named: Vec<Named>,
+}
+
+/// What one configuration names: any of these hosts at any of these ports.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Named {
     hosts: BTreeSet<String>,
     ports: BTreeSet<u16>,
 }
 
 impl Grants {
-    /// What these fields of this configuration grant.
-    pub fn of(config: &Value, fields: &[String], default_port: u16) -> Self {
-        let mut grants = Self {
+    /// Adds what a component asked for by name.
+    pub fn fix(&mut self, granted: &Needs) {
+        let fixed = granted
+            .network
+            .iter()
+            .filter_map(|destination| match destination {
+                Destination::Fixed(host, port) => Some((canonical(host), *port)),
+                Destination::Configuration => None,
+            });
+        self.fixed.extend(fixed);
+    }
+
+    /// Adds what a value names: a URL, a server, or a list of them. A URL without a port is at its scheme's.
+    pub fn name(&mut self, value: &Value) {
+        let of_scheme = match value.as_str() {
+            Some(text) if text.starts_with("http://") => 80,
+            _ => 443,
+        };
+        let fields = ["named".to_owned()];
+        self.configure(&json!({ "named": value }), &fields, of_scheme);
+    }
+
+    /// Adds what these fields of this configuration name.
+    pub fn configure(&mut self, config: &Value, fields: &[String], default_port: u16) {
+        let mut named = Named {
             hosts: BTreeSet::new(),
             ports: BTreeSet::from([default_port]),
         };
         for value in fields.iter().filter_map(|field| config.get(field)) {
             match value {
-                Value::String(text) => grants.add(text),
-                Value::Number(port) => grants.add(&port.to_string()),
+                Value::String(text) => named.add(text),
+                Value::Number(port) => named.add(&port.to_string()),
                 Value::Array(all) => all
                     .iter()
                     .filter_map(Value::as_str)
-                    .for_each(|text| grants.add(text)),
+                    .for_each(|text| named.add(text)),
                 _ => {}
             }
         }
-        grants
+        self.named.push(named);
     }
 
+    /// Whether the operator granted this destination.
+    pub fn check(&self, host: &str, port: u16) -> Result<(), String> {
+        let name = canonical(host);
+        let named = |named: &Named| named.hosts.contains(&name) && named.ports.contains(&port);
+        if self.named.iter().any(named) || self.fixed.contains(&(name.clone(), port)) {
+            return Ok(());
+        }
+        Err(format!(
+            "destination \"{host}:{port}\" is not granted: no configuration names it, and the plugin was not granted it by name"
+        ))
+    }
+
+    /// Whether a granted name may lead to this address.
+    pub fn check_resolved(host: &str, address: IpAddr) -> Result<(), String> {
+        let written_out = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        if written_out
+            || (host.eq_ignore_ascii_case("localhost") && address.to_canonical().is_loopback())
+        {
+            return Ok(());
+        }
+        let local = match address.to_canonical() {
+            IpAddr::V4(v4) => {
+                v4.is_loopback()
+                    || v4.is_link_local()
+                    || v4.is_unspecified()
+                    || v4.is_multicast()
+                    || v4.is_broadcast()
+                    || v4 == ALIBABA_METADATA
+            }
+            IpAddr::V6(v6) => {
+                v6.is_loopback()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || v6 == AMAZON_METADATA
+            }
+        };
+        if local {
+            return Err(format!(
+                "destination {host:?} resolves to {address}, which is not allowed for a name"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn canonical(host: &str) -> String {
+    let name = host.trim_matches(['[', ']']);
+    name.parse::<IpAddr>()
+        .map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string())
+}
+
+impl Named {
     /// A URL, Go's `user@tcp(host:port)/`, a list of `key=value`, or a list of servers.
     fn add(&mut self, text: &str) {
         let text = text.trim();
@@ -116,53 +199,6 @@ impl Grants {
             self.ports.extend(port.parse::<u16>());
         }
     }
-
-    /// Whether the operator named this destination.
-    pub fn check(&self, host: &str, port: u16) -> Result<(), String> {
-        let name = host.trim_matches(['[', ']']);
-        let name = name
-            .parse::<IpAddr>()
-            .map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_string());
-        if self.hosts.contains(&name) && self.ports.contains(&port) {
-            return Ok(());
-        }
-        Err(format!(
-            "destination \"{host}:{port}\" is not granted: the connection's configuration does not name it"
-        ))
-    }
-
-    /// Whether a granted name may lead to this address.
-    pub fn check_resolved(host: &str, address: IpAddr) -> Result<(), String> {
-        let written_out = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        if written_out
-            || (host.eq_ignore_ascii_case("localhost") && address.to_canonical().is_loopback())
-        {
-            return Ok(());
-        }
-        let local = match address.to_canonical() {
-            IpAddr::V4(v4) => {
-                v4.is_loopback()
-                    || v4.is_link_local()
-                    || v4.is_unspecified()
-                    || v4.is_multicast()
-                    || v4.is_broadcast()
-                    || v4 == ALIBABA_METADATA
-            }
-            IpAddr::V6(v6) => {
-                v6.is_loopback()
-                    || v6.is_unicast_link_local()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6 == AMAZON_METADATA
-            }
-        };
-        if local {
-            return Err(format!(
-                "destination {host:?} resolves to {address}, which is not allowed for a name"
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// The server in `user:password@tcp(server)/database`.
@@ -193,17 +229,15 @@ fn value(text: &str) -> Option<(String, &str)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn only_what_the_configuration_names() {
         let fields = ["connection_url".to_owned()];
         let url = |text: &str| {
-            Grants::of(
-                &json!({"connection_url": text, "other": "evil.example"}),
-                &fields,
-                5432,
-            )
+            let mut grants = Grants::default();
+            let config = json!({"connection_url": text, "other": "evil.example"});
+            grants.configure(&config, &fields, 5432);
+            grants
         };
         #[rustfmt::skip]
         let table = [
@@ -261,11 +295,36 @@ mod tests {
     fn servers_may_stand_in_several_fields() {
         let fields = ["hosts".to_owned(), "port".to_owned(), "missing".to_owned()];
         let config = json!({"hosts": ["a.example", "b.example:9142"], "port": 9042, "password": "c.example"});
-        let grants = Grants::of(&config, &fields, 1);
+        let mut grants = Grants::default();
+        grants.configure(&config, &fields, 1);
         #[rustfmt::skip]
         let table = [
             ("a.example", 9042, true), ("b.example", 9042, true), ("b.example", 9142, true), ("b.example", 1, true),
             ("c.example", 9042, false), ("a.example", 2, false), ("9042", 9042, false),
+        ];
+        for (host, port, granted) in table {
+            assert_eq!(grants.check(host, port).is_ok(), granted, "{host}:{port}");
+        }
+    }
+
+    #[test]
+    fn what_was_granted_by_name_and_what_was_named() {
+        let needs = Needs {
+            network: ["configuration", "api.example:8443", "[::1]:1"]
+                .map(|text| text.parse().unwrap())
+                .into(),
+            ..Needs::default()
+        };
+        let mut grants = Grants::default();
+        grants.fix(&needs);
+        grants.name(&json!("https://a.example/path"));
+        grants.name(&json!("http://b.example"));
+        grants.name(&json!(["c.example:9", "d.example"]));
+        #[rustfmt::skip]
+        let table = [
+            ("api.example", 8443, true), ("API.example", 8443, true), ("api.example", 443, false), ("::1", 1, true),
+            ("a.example", 443, true), ("a.example", 80, false), ("b.example", 80, true), ("b.example", 443, false),
+            ("c.example", 9, true), ("d.example", 443, true), ("a.example", 9, false), ("configuration", 443, false),
         ];
         for (host, port, granted) in table {
             assert_eq!(grants.check(host, port).is_ok(), granted, "{host}:{port}");

@@ -1,5 +1,6 @@
 //! The one wasmtime engine: what guests may use, how they are interrupted, and where their memory comes from.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -41,6 +42,13 @@ impl Engine {
         self.wasm
             .precompile_component(wasm)
             .map_err(|error| LoadError::Contract(format!("{error:#}")))
+    }
+
+    /// Names what compiled code depends on: the version of the compiler, its settings, and this processor's features.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.wasm.precompile_compatibility_hash().hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// Keeps the ticker going while a guest runs.

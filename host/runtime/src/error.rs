@@ -24,9 +24,31 @@ pub enum LoadError {
     /// What it says of itself is refused.
     #[error("the component's description is refused: {0}")]
     Description(String),
+    /// Its bytes are not where they should be.
+    #[error("the component cannot be had: {0}")]
+    Missing(String),
+    /// It may not be run.
+    #[error("plugin {0}")]
+    Refused(String),
+    /// The host's own compiler does not run.
+    #[error("{0}")]
+    Compiler(String),
     /// It failed to describe itself.
     #[error("the component failed to describe itself: {0}")]
     Describe(String),
+}
+
+impl LoadError {
+    /// Whether trying again would come to the same.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Contract(_) | Self::Description(_))
+    }
+}
+
+impl From<coffer_manifest::ManifestError> for LoadError {
+    fn from(error: coffer_manifest::ManifestError) -> Self {
+        Self::Contract(error.to_string())
+    }
 }
 
 /// Why a call into a plugin gave no answer. The instance is gone.

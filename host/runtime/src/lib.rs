@@ -10,6 +10,7 @@
 
 mod bindings;
 mod catalog;
+mod compiler;
 mod component;
 mod database;
 mod description;
@@ -17,10 +18,12 @@ mod egress;
 mod engine;
 mod error;
 mod imports;
+mod inspect;
 mod instances;
 mod limits;
 mod plugin;
 mod precompiled;
+mod release;
 mod response;
 mod shares;
 mod state;
@@ -32,15 +35,20 @@ pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
     Alias, Caller as RequestCaller, EngineKind, Field, FieldType, LeaseKind,
     Path as PathDescription, TokenKind,
 };
-pub use crate::catalog::{Builtin, Catalog};
+pub use crate::catalog::{Builtin, Catalog, ComponentStore, Version3, digest};
+pub use crate::compiler::{Compiler, compile_stdin};
 pub use crate::component::{BackendDescription, Component, PluginDescription};
 pub use crate::database::DatabasePools;
+pub use crate::egress::Grants;
 pub use crate::engine::Engine;
 pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
+pub use crate::inspect::{CONTRACT_VERSION, Inspection, World, inspect};
+pub use crate::limits::COMPONENT as MAX_COMPONENT;
 pub use crate::limits::{DEADLINE, MEMORY, RESPONSE};
 pub use crate::plugin::{
     Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal,
     Request,
 };
+pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
 pub use crate::response::Response;
 pub use crate::state::Environment;

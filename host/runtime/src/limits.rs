@@ -48,6 +48,15 @@ pub const KEEP_RESIDENT: usize = 1 << 20;
 /// Memories whose last component is remembered, so that its next instance finds its image mapped.
 pub const WARM_SLOTS: u32 = 64;
 
+/// A component, in bytes.
+pub const COMPONENT: usize = 64 << 20;
+/// Compiling one.
+pub const COMPILE_TIME: Duration = Duration::from_secs(120);
+/// What compiling one may take, in bytes.
+pub const COMPILE_MEMORY: u64 = 3 << 30;
+/// What it may come to, in bytes.
+pub const COMPILED: u64 = 512 << 20;
+
 /// Paths that a component declares.
 pub const PATHS: usize = 1000;
 /// Fields of one path, and of a database's configuration.
@@ -114,5 +123,13 @@ pub const DATABASE_MARGIN: Duration = Duration::from_millis(500);
 pub const STREAMS: usize = 8;
 /// Connecting to an address, and a TLS handshake.
 pub const CONNECT: Duration = Duration::from_secs(10);
+/// An HTTP request of a guest, from connecting to the end of the answer.
+pub const HTTP: Duration = Duration::from_secs(10);
+/// Its body, and the answer's, in bytes.
+pub const HTTP_BODY: usize = 1 << 20;
+/// The answer's head, in bytes.
+pub const HTTP_HEAD: usize = 64 << 10;
+/// What a component that expects WASI may have open of it.
+pub const WASI_RESOURCES: usize = 256;
 /// One read of a stream, in bytes.
 pub const READ: u32 = 1 << 20;

@@ -15,6 +15,7 @@ use crate::bindings::plugin::coffer::plugin::mount;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::component::Component;
 use crate::database::DatabasePools;
+use crate::egress::Grants;
 use crate::instances::{Instance, Instances};
 use crate::response::Response;
 use crate::state::{Call, State};
@@ -36,6 +37,8 @@ pub struct MountContext {
     pub memory: usize,
     /// How long a response's data may be, in bytes.
     pub response: usize,
+    /// Where it may connect to.
+    pub grants: Arc<Grants>,
 }
 
 impl MountContext {
@@ -348,6 +351,7 @@ impl Plugins {
             lease: None,
         };
         store.data_mut().begin();
+        store.data_mut().grants = mount.grants.clone();
         store.data_mut().call = Some(Box::new(here));
         let result = timeout_at(deadline, call(exports, store)).await;
         let state = store.data_mut();

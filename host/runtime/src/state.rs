@@ -11,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use crate::bindings::plugin::coffer::plugin::effects::LeaseGrant;
 use crate::database::DatabasePools;
 use crate::egress::Grants;
+use crate::imports::Wasi;
 use crate::plugin::{Effects, MountContext};
 use crate::{CallError, limits};
 
@@ -48,8 +49,10 @@ pub(crate) struct State {
     /// Why a host function ended the guest.
     pub failure: Option<CallError>,
     pub table: ResourceTable,
-    /// Where a database backend may connect to.
+    /// Where it may connect to.
     pub grants: Arc<Grants>,
+    /// For components from stock toolchains.
+    pub wasi: Option<Box<Wasi>>,
 }
 
 impl State {
@@ -70,6 +73,7 @@ impl State {
             failure: None,
             table,
             grants: Arc::default(),
+            wasi: None,
         }
     }
 

@@ -12,7 +12,7 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::bindings::database::coffer::plugin::network::{TlsOptions, Verification};
+use crate::bindings::plugin::coffer::plugin::network::{TlsOptions, Verification};
 
 /// What a guest asked for, as rustls wants it.
 pub(crate) fn config(options: &TlsOptions) -> Result<ClientConfig, String> {

@@ -46,8 +46,8 @@ async fn nobody_reads_what_another_left_in_memory() {
     }
     assert_eq!(remembered(&kv, token("bob"), "b2").await, ["x", "b2"]);
     // A new version of the component starts afresh.
-    fixture.catalog.insert("again", guest("plugin"));
-    let again = fixture.catalog.get("again").await.unwrap();
+    let again = fixture.catalog_of(&[builtin(Kind::Secret, "guest", guest("plugin"))]);
+    let (_, again) = again.get(wanted(Kind::Secret, "guest")).await.unwrap();
     let outcome = fixture
         .plugins
         .handle(

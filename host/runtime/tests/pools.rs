@@ -222,7 +222,10 @@ async fn a_crowd_before_a_database_that_answers_is_served() {
 /// Whatever serves a call when everything is dropped, as it is when the server is sealed, ends with that call.
 #[tokio::test]
 async fn what_is_in_use_when_all_is_dropped_is_not_kept() {
-    let (fixture, server) = (Arc::new(fixture().await), Server::default());
+    let (fixture, server) = (
+        Arc::new(fixture_with(&[builtin(Kind::Database, "another", guest("backend"))]).await),
+        Server::default(),
+    );
     let mount = Arc::new(mount("db"));
     let url = server.start(None).await;
     let remember = async |secret: &str| {
@@ -231,7 +234,6 @@ async fn what_is_in_use_when_all_is_dropped_is_not_kept() {
     };
     assert_eq!(remember("a").await, Ok(json!({"remembered": ["a"]})));
     // The instance and its connection, and a pool whose component is only being compiled.
-    fixture.catalog.insert("another", guest("backend"));
     let slow = with(db(&url), json!({"statements": ["slow"]}));
     let another = with(db(&url), json!({"plugin": "another"}));
     for data in [slow, another] {

@@ -49,12 +49,8 @@ pub(crate) struct Target {
 /// The longest secret id that a caller can choose, in bytes.
 const LONGEST: usize = 4096;
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(crate) fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// What a secret id is stored under.
@@ -62,7 +58,7 @@ pub(crate) fn hash(role: &Role, secret_id: &str) -> Result<String> {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(role.hmac_key.as_bytes()).map_err(Error::internal)?;
     mac.update(secret_id.as_bytes());
-    Ok(hex(&mac.finalize().into_bytes()))
+    Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
 pub(crate) fn key(role: &str, hash: &str) -> String {

@@ -14,7 +14,7 @@ const PLUGIN_NAME: Field<String> =
     Field::text("plugin_name", "The database plugin that serves it.").required();
 const PLUGIN_VERSION: Field<String> = Field::text(
     "plugin_version",
-    "Versions cannot be chosen yet: leave it empty.",
+    "Its version; empty takes the one in force.",
 );
 const VERIFY: Field<bool> = Field::boolean(
     "verify_connection",
@@ -128,6 +128,9 @@ fn key(name: &str) -> String {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Config {
     pub plugin_name: String,
+    /// Empty takes the one in force.
+    #[serde(default)]
+    pub plugin_version: String,
     pub connection_details: Map<String, Value>,
     pub allowed_roles: Vec<String>,
     pub root_credentials_rotate_statements: Vec<String>,
@@ -200,6 +203,7 @@ impl Config {
         Ok(Target {
             name: name.to_owned(),
             plugin: self.plugin_name.clone(),
+            version: self.plugin_version.clone(),
             config: serde_json::to_string(&self.connection_details)?,
             max_connections,
             max_lifetime: lifetime
@@ -283,13 +287,8 @@ fn write(request: &Request) -> Result<Response> {
     if config.plugin_name.is_empty() {
         return Err(Error::invalid("empty plugin name"));
     }
-    if let Some(version) = request
-        .get(PLUGIN_VERSION)?
-        .filter(|version| !version.is_empty())
-    {
-        return Err(Error::invalid(format!(
-            "plugin_version {version:?} cannot be chosen: a connection always uses the version that the catalog holds"
-        )));
+    if let Some(version) = request.get(PLUGIN_VERSION)? {
+        config.plugin_version = version;
     }
     input::no_policy(&request.get(PASSWORD_POLICY)?.unwrap_or_default())?;
     input::refuse_if_true(request, "self_managed_password")?;
@@ -374,7 +373,7 @@ fn read(request: &Request) -> Result<Response> {
     }
     Ok(Response::data(json!({
         "plugin_name": config.plugin_name,
-        "plugin_version": "",
+        "plugin_version": config.plugin_version,
         "connection_details": config.connection_details,
         "allowed_roles": config.allowed_roles,
         "root_credentials_rotate_statements": config.root_credentials_rotate_statements,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use coffer_clock::UnixMillis;
+use coffer_manifest::Kind;
+use coffer_runtime::Wanted;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +22,14 @@ impl Table {
         match self {
             Self::Secret => "",
             Self::Auth => "auth/",
+        }
+    }
+
+    /// What kind of plugin is mounted there.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Secret => Kind::Secret,
+            Self::Auth => Kind::Auth,
         }
     }
 }
@@ -76,7 +86,7 @@ pub struct MountEntry {
     pub seal_wrap: bool,
     #[serde(default)]
     pub external_entropy_access: bool,
-    /// Empty takes the newest.
+    /// Empty takes the one in force.
     #[serde(default)]
     pub plugin_version: String,
     pub created: UnixMillis,
@@ -91,6 +101,15 @@ impl MountEntry {
     /// Whether it is the host's own.
     pub fn is_native(&self) -> bool {
         self.kind == SYSTEM || self.kind == TOKEN
+    }
+
+    /// What it runs; None if it is the host's own.
+    pub fn wanted(&self) -> Option<Wanted<'_>> {
+        (!self.is_native()).then_some(Wanted {
+            kind: self.table.kind(),
+            name: &self.kind,
+            version: &self.plugin_version,
+        })
     }
 
     /// Whether callers without a token may see it.

@@ -4,13 +4,19 @@ mod entry;
 mod router;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use coffer_runtime::{Catalog, Component, MountContext, MountInfo, PathDescription};
+use coffer_runtime::{
+    Catalog, Component, Grants, LoadError, MountContext, MountInfo, PathDescription, Release,
+};
 use coffer_storage::Index;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 pub use entry::{MountConfig, MountEntry, SYSTEM, TOKEN, Table};
 pub use router::{Router, RoutingTable};
 
+use crate::catalog::PluginCatalog;
 use crate::keys::Ns;
 
 /// A mount with what serves it.
@@ -38,7 +44,10 @@ pub enum Backend {
 
 /// A component at a mount.
 pub struct PluginMount {
+    pub release: Release,
     pub component: Arc<Component>,
+    /// The servers that its configuration names.
+    pub named: Grants,
     pub context: Arc<MountContext>,
 }
 
@@ -97,14 +106,42 @@ pub fn matches(pattern: &str, path: &str) -> bool {
 
 /// Turns stored mounts into ones that can serve.
 pub struct MountLoader {
-    pub catalog: Arc<Catalog>,
+    pub plugins: Arc<PluginCatalog>,
     pub default_lease_ttl: u64,
     pub max_lease_ttl: u64,
 }
 
+/// A component on its way.
+type Loading = JoinHandle<Result<Arc<Component>, LoadError>>;
+
 impl MountLoader {
+    fn catalog(&self) -> &Arc<Catalog> {
+        &self.plugins.runtime
+    }
+
+    /// What this mount is to run now; None if it is the host's own.
+    pub fn release(&self, entry: &MountEntry) -> Option<Result<Release, LoadError>> {
+        let wanted = entry.wanted()?;
+        Some(self.catalog().resolve(wanted))
+    }
+
+    /// Begins to load what the mount is to run, so that several are loaded at the same time.
+    pub fn begin(&self, entry: &MountEntry) -> Option<Loading> {
+        let release = self.release(entry)?.ok()?;
+        let catalog = self.catalog().clone();
+        // Whoever waits may give up: the component is loaded all the same, for the next who asks.
+        Some(tokio::spawn(async move { catalog.load(&release).await }))
+    }
+
     /// Never fails: what cannot be loaded is unavailable, and says why.
-    pub async fn load(&self, entry: MountEntry, version: Index) -> Mount {
+    pub async fn load(
+        &self,
+        entry: MountEntry,
+        version: Index,
+        named: Grants,
+        loading: Option<Loading>,
+        until: Instant,
+    ) -> Mount {
         let set = |tuned: u64, server: u64| if tuned > 0 { tuned } else { server };
         let max_lease_ttl = set(entry.config.max_lease_ttl, self.max_lease_ttl);
         let default_lease_ttl =
@@ -112,33 +149,31 @@ impl MountLoader {
         let backend = match entry.kind.as_str() {
             SYSTEM => Backend::System,
             TOKEN => Backend::Token,
-            kind => match self.catalog.get(kind).await {
-                Ok(component) if component.plugin().is_some() => {
-                    let context = Arc::new(MountContext {
-                        id: entry.uuid.as_str().into(),
-                        storage_prefix: Ns(&entry.ns).data(&entry.uuid),
-                        info: MountInfo {
-                            path: entry.full_path(),
-                            accessor: entry.accessor.clone(),
-                            default_lease_ttl,
-                            max_lease_ttl,
-                            options: serde_json::to_string(
-                                &entry.options.clone().unwrap_or_default(),
-                            )
+            _ => match self.component(&entry, loading, until).await {
+                Ok((release, component)) => {
+                    let info = MountInfo {
+                        path: entry.full_path(),
+                        accessor: entry.accessor.clone(),
+                        default_lease_ttl,
+                        max_lease_ttl,
+                        options: serde_json::to_string(&entry.options.clone().unwrap_or_default())
                             .unwrap_or_default(),
-                        },
-                        deadline: coffer_runtime::DEADLINE,
-                        memory: coffer_runtime::MEMORY,
-                        response: coffer_runtime::RESPONSE,
-                    });
-                    Backend::Plugin(PluginMount { component, context })
+                    };
+                    let context = context(&entry, info, &release, named.clone());
+                    Backend::Plugin(PluginMount {
+                        release,
+                        component,
+                        named,
+                        context: Arc::new(context),
+                    })
                 }
-                Ok(_) => Backend::Unavailable(format!(
-                    "plugin {kind:?} is not a secret engine or auth method"
-                )),
-                Err(error) => {
-                    tracing::error!(mount = entry.full_path(), %error, "the mount is unavailable");
-                    Backend::Unavailable(error.to_string())
+                Err(reason) => {
+                    tracing::error!(
+                        mount = entry.full_path(),
+                        reason,
+                        "the mount is unavailable"
+                    );
+                    Backend::Unavailable(reason)
                 }
             },
         };
@@ -150,16 +185,78 @@ impl MountLoader {
             max_lease_ttl,
         }
     }
+
+    async fn component(
+        &self,
+        entry: &MountEntry,
+        loading: Option<Loading>,
+        until: Instant,
+    ) -> Result<(Release, Arc<Component>), String> {
+        let release = match self.release(entry) {
+            Some(Ok(release)) => release,
+            Some(Err(error)) => return Err(error.to_string()),
+            None => return Err("it is the host's own".to_owned()),
+        };
+        let Some(loading) = loading else {
+            return Err("its plugin has just been changed; try again".to_owned());
+        };
+        let component = match timeout_at(until, loading).await {
+            Ok(Ok(Ok(component))) => component,
+            Ok(Ok(Err(error))) => return Err(error.to_string()),
+            Ok(Err(error)) => return Err(format!("loading its component failed: {error}")),
+            Err(_) => return Err(LOADING.to_owned()),
+        };
+        if component.plugin().is_none() {
+            return Err(format!(
+                "plugin {:?} is not a secret engine or auth method",
+                entry.kind
+            ));
+        }
+        Ok((release, component))
+    }
+}
+
+/// Why a mount is unavailable whose component takes long to compile.
+pub const LOADING: &str = "its component is being compiled; try again in a moment";
+
+/// What the plugin is told, and the limits that it runs under: those that it asked for and was granted, else the usual.
+fn context(entry: &MountEntry, info: MountInfo, release: &Release, named: Grants) -> MountContext {
+    let granted = &release.granted;
+    let mut grants = named;
+    grants.fix(granted);
+    MountContext {
+        id: entry.uuid.as_str().into(),
+        storage_prefix: Ns(&entry.ns).data(&entry.uuid),
+        info,
+        deadline: granted
+            .deadline
+            .map_or(coffer_runtime::DEADLINE, Duration::from_secs),
+        memory: granted
+            .memory
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(coffer_runtime::MEMORY),
+        response: coffer_runtime::RESPONSE,
+        grants: Arc::new(grants),
+    }
 }
 
 impl Mount {
+    /// Whether it runs what it is to run now. What is unavailable is tried again.
+    pub fn serves(&self, loader: &MountLoader, named: &Grants) -> bool {
+        match &self.backend {
+            Backend::System | Backend::Token => true,
+            Backend::Unavailable(_) => false,
+            Backend::Plugin(plugin) => {
+                loader.release(&self.entry) == Some(Ok(plugin.release.clone()))
+                    && plugin.named == *named
+            }
+        }
+    }
+
     /// The version and hash of what runs there.
     pub fn running(&self) -> (String, &str) {
         match &self.backend {
-            Backend::Plugin(plugin) => (
-                format!("v{}", plugin.component.version()),
-                &plugin.component.sha256,
-            ),
+            Backend::Plugin(plugin) => (plugin.release.label(), &plugin.release.sha256),
             Backend::System | Backend::Token => {
                 (format!("v{}+builtin", env!("CARGO_PKG_VERSION")), "")
             }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use coffer_barrier::Transaction;
+use coffer_runtime::Grants;
 use coffer_storage::{Change, Index};
+use tokio::time::Instant;
 
 use super::entry::MountEntry;
 use super::{Mount, MountLoader};
@@ -52,6 +54,13 @@ impl RoutingTable {
         all
     }
 
+    fn add(&mut self, mount: Arc<Mount>, in_force: bool) {
+        if in_force {
+            self.by_path.insert(mount.entry.full_path(), mount.clone());
+        }
+        self.by_uuid.insert(mount.entry.uuid.clone(), mount);
+    }
+
     /// A mount that a new one at `path` would collide with: at the same path, above it, or below it.
     pub fn collision(&self, path: &str) -> Option<&Arc<Mount>> {
         self.by_path
@@ -77,7 +86,7 @@ impl Router {
 
     /// Watches the change feed. Returns whether a mount has changed.
     pub fn observe(&self, change: &Change<'_>) -> bool {
-        let changed = change.keys().any(keys::is_mount);
+        let changed = change.keys().any(keys::is_routing);
         if changed {
             self.changed.fetch_max(change.index, Ordering::AcqRel);
         }
@@ -132,7 +141,10 @@ async fn load(
         loaded: true,
         ..RoutingTable::default()
     };
+    loader.plugins.publish(txn).await?;
     let ns = Ns(ROOT_NS);
+    let until = Instant::now() + limits::LOAD_PATIENCE;
+    let mut coming = Vec::new();
     for (prefix, in_force) in [(ns.mount(""), true), (ns.unmounted(""), false)] {
         for key in txn.list(&prefix, None, limits::MAX_MOUNTS).await? {
             let Some((version, value)) = txn.get_versioned(&key).await? else {
@@ -140,15 +152,34 @@ async fn load(
             };
             let entry: MountEntry =
                 serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
-            let mount = match old.by_uuid.get(&entry.uuid) {
-                Some(mount) if mount.version == version => mount.clone(),
-                _ => Arc::new(loader.load(entry, version).await),
-            };
-            if in_force {
-                table.by_path.insert(mount.entry.full_path(), mount.clone());
+            let named = named(txn, &entry).await?;
+            match old.by_uuid.get(&entry.uuid) {
+                Some(mount) if mount.version == version && mount.serves(loader, &named) => {
+                    table.add(mount.clone(), in_force);
+                }
+                _ => {
+                    let loading = loader.begin(&entry);
+                    coming.push((entry, version, named, loading, in_force));
+                }
             }
-            table.by_uuid.insert(mount.entry.uuid.clone(), mount);
         }
     }
+    for (entry, version, named, loading, in_force) in coming {
+        let mount = loader.load(entry, version, named, loading, until).await;
+        table.add(Arc::new(mount), in_force);
+    }
     Ok(table)
+}
+
+/// The servers that configurations of the mount name.
+async fn named(txn: &mut Transaction, entry: &MountEntry) -> Result<Grants, Error> {
+    let mut grants = Grants::default();
+    let prefix = Ns(&entry.ns).destinations(&entry.uuid, "");
+    for key in txn.list(&prefix, None, limits::MAX_DESTINATIONS).await? {
+        if let Some(value) = txn.get(&key).await? {
+            let value = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key.clone()))?;
+            grants.name(&value);
+        }
+    }
+    Ok(grants)
 }

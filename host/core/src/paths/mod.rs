@@ -52,6 +52,7 @@ fn native(
         required: true,
         deprecated: false,
         default: String::new(),
+        destination: false,
     });
     PathDescription {
         pattern: pattern.to_owned(),

@@ -1,6 +1,8 @@
 //! `sys/mounts` and `sys/auth`: what is mounted where, and how it is tuned.
 
 use coffer_barrier::Transaction;
+use coffer_manifest::Kind;
+use coffer_runtime::{LoadError, Wanted};
 use serde_json::{Map, Value};
 
 use super::init::mount as new_mount;
@@ -131,30 +133,8 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
     if kind.is_empty() {
         return Err(Error::invalid("backend type must be specified as a string"));
     }
-    let component = c
-        .core
-        .catalog
-        .get(&kind)
-        .await
-        .map_err(|error| Error::invalid(error.to_string()))?;
-    let is_auth = component
-        .plugin()
-        .map(|description| description.kind == coffer_runtime::EngineKind::Auth);
-    if is_auth != Some(table == Table::Auth) {
-        let wanted = if table == Table::Auth {
-            "auth method"
-        } else {
-            "secret engine"
-        };
-        return Err(Error::invalid(format!("plugin {kind:?} is not a {wanted}")));
-    }
     let version = c.params.text("plugin_version")?.unwrap_or_default();
-    if !version.is_empty() && version.trim_start_matches('v') != component.version() {
-        return Err(Error::invalid(format!(
-            "plugin {kind:?} has no version {version:?}; there is v{}",
-            component.version()
-        )));
-    }
+    require_plugin(c, table, &kind, &version).await?;
     if kind == "kv"
         && !matches!(
             options
@@ -201,6 +181,42 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
     Ok(Reply::empty())
 }
 
+/// Refuses to mount what cannot run.
+async fn require_plugin(
+    c: &mut Context<'_>,
+    table: Table,
+    name: &str,
+    version: &str,
+) -> Result<(), Error> {
+    // What was registered a moment ago counts.
+    c.core.mounts(c.txn).await?;
+    let wanted = |kind| Wanted {
+        kind,
+        name,
+        version,
+    };
+    let catalog = &c.core.catalog.runtime;
+    let found = match catalog.get(wanted(table.kind())).await {
+        Err(LoadError::Unknown(what)) => {
+            let elsewhere = Kind::ALL
+                .into_iter()
+                .find(|kind| catalog.resolve(wanted(*kind)).is_ok());
+            let asked = match table {
+                Table::Auth => "auth method",
+                Table::Secret => "secret engine",
+            };
+            match elsewhere {
+                Some(_) => return Err(Error::invalid(format!("plugin {name:?} is not a {asked}"))),
+                None => Err(LoadError::Unknown(what)),
+            }
+        }
+        other => other,
+    };
+    found
+        .map(|_| ())
+        .map_err(|error| Error::invalid(error.to_string()))
+}
+
 async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Error> {
     let Some(mount) = find(c, prefix, path).await? else {
         return Err(Error::invalid(format!(
@@ -220,14 +236,7 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
         tune_options(&mut entry, options)?;
     }
     if let Some(version) = params.text("plugin_version")? {
-        let running = mount.running().0;
-        if !version.is_empty() && version.trim_start_matches('v') != running.trim_start_matches('v')
-        {
-            return Err(Error::invalid(format!(
-                "plugin {:?} has no version {version:?}; there is {running}",
-                entry.kind
-            )));
-        }
+        require_plugin(c, entry.table, &entry.kind, &version).await?;
         entry.plugin_version = version;
     }
     store_mount(c.txn, &entry);

@@ -32,7 +32,7 @@ impl State {
 impl databases::Host for State {
     async fn secret_fields(&mut self, on: databases::Target) -> Answer<Vec<String>> {
         let pools = self.call()?.databases.clone();
-        Ok(pools.secret_fields(&on.plugin).await)
+        Ok(pools.secret_fields(&on).await)
     }
 
     async fn username(

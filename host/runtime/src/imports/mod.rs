@@ -3,12 +3,14 @@
 mod databases;
 mod effects;
 mod environment;
+mod http;
 mod mount;
 mod network;
-
 mod storage;
+mod wasi;
 
 pub use network::Connection;
+pub use wasi::Wasi;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::{database, plugin};
@@ -19,17 +21,23 @@ fn refuse(error: wasmtime::Error) -> LoadError {
     LoadError::Contract(format!("{error:#}"))
 }
 
-/// What a component of the `plugin` world may import.
-pub(crate) fn plugin_linker(engine: &Engine) -> Result<Linker<State>, LoadError> {
+/// What a component of the `plugin` world may import; with `wasi`, what stock toolchains expect too.
+pub(crate) fn plugin_linker(engine: &Engine, wasi: bool) -> Result<Linker<State>, LoadError> {
     let mut linker = Linker::new(&engine.wasm);
     plugin::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(refuse)?;
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(refuse)?;
+    }
     Ok(linker)
 }
 
-/// What a component of the `database` world may import.
-pub(crate) fn database_linker(engine: &Engine) -> Result<Linker<State>, LoadError> {
+/// What a component of the `database` world may import; with `wasi`, what stock toolchains expect too.
+pub(crate) fn database_linker(engine: &Engine, wasi: bool) -> Result<Linker<State>, LoadError> {
     let mut linker = Linker::new(&engine.wasm);
     database::Database::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
         .map_err(refuse)?;
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(refuse)?;
+    }
     Ok(linker)
 }

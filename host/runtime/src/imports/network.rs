@@ -6,7 +6,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wasmtime::component::Resource;
 
-use crate::bindings::database::coffer::plugin::network;
+use crate::bindings::plugin::coffer::plugin::network;
 use crate::egress::Grants;
 use crate::error::plugin_error;
 use crate::state::State;
@@ -31,7 +31,11 @@ fn unavailable<T>(message: String) -> Answer<T> {
     Ok(Err(plugin_error(ErrorKind::Unavailable, message)))
 }
 
-async fn connect(grants: &Grants, host: &str, port: u16) -> Result<TcpStream, PluginError> {
+pub(super) async fn connect(
+    grants: &Grants,
+    host: &str,
+    port: u16,
+) -> Result<TcpStream, PluginError> {
     let denied = |message| plugin_error(ErrorKind::PermissionDenied, message);
     let failed = |message| plugin_error(ErrorKind::Unavailable, message);
     grants.check(host, port).map_err(denied)?;

@@ -18,13 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
 use coffer_clock::{Clock, Random};
+pub use coffer_manifest::Kind;
 use coffer_runtime::{
-    Builtin, Caller, Catalog, Component, DatabasePools, Effects, EffectsError, Engine, Environment,
-    LeaseGrant, LeaseRequest, MountContext, MountInfo, Operation, Outcome, Plugins, Request,
-    RequestCaller, Response,
+    Builtin, Caller, Catalog, Compiler, Component, DatabasePools, Effects, EffectsError, Engine,
+    Environment, LeaseGrant, LeaseRequest, MountContext, MountInfo, Operation, Outcome, Plugins,
+    Request, RequestCaller, Response, Wanted, digest,
 };
 use coffer_storage::MemoryStorage;
-use sha2::{Digest, Sha256};
 
 /// A guest of `tests/guests`, built from source, as a component.
 pub fn guest(name: &str) -> Vec<u8> {
@@ -76,26 +76,47 @@ fn shared() -> &'static (Engine, [Builtin; 2]) {
     static SHARED: OnceLock<(Engine, [Builtin; 2])> = OnceLock::new();
     SHARED.get_or_init(|| {
         let engine = Engine::new().unwrap();
-        let builtin = |name, file| {
-            let wasm: &'static [u8] = guest(file).leak();
-            let compiled: &'static [u8] = engine.precompile(wasm).unwrap().leak();
-            let sha256 = Sha256::digest(compiled)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>();
-            Builtin {
-                name,
-                wasm,
-                compiled,
-                compiled_sha256: sha256.leak(),
-            }
+        let compiled = |mut builtin: Builtin| {
+            builtin.compiled = engine.precompile(builtin.wasm).unwrap().leak();
+            builtin.compiled_sha256 = digest(builtin.compiled).leak();
+            builtin
         };
-        let builtins = [builtin("guest", "plugin"), builtin("backend", "backend")];
+        let builtins = [
+            compiled(builtin(Kind::Secret, "guest", guest("plugin"))),
+            compiled(builtin(Kind::Database, "backend", guest("backend"))),
+        ];
         (engine, builtins)
     })
 }
 
+/// A component under a name, compiled when it is needed.
+pub fn builtin(kind: Kind, name: &'static str, wasm: Vec<u8>) -> Builtin {
+    let wasm: &'static [u8] = wasm.leak();
+    Builtin {
+        kind,
+        name,
+        version: (1, 2, 3),
+        wasm,
+        sha256: digest(wasm).leak(),
+        compiled: b"",
+        compiled_sha256: "",
+    }
+}
+
+pub fn wanted(kind: Kind, name: &str) -> Wanted<'_> {
+    Wanted {
+        kind,
+        name,
+        version: "",
+    }
+}
+
 pub async fn fixture() -> Fixture {
+    fixture_with(&[]).await
+}
+
+/// With more components.
+pub async fn fixture_with(more: &[Builtin]) -> Fixture {
     let (clock, random) = (Clock::system(), Random::system());
     let barrier = Barrier::new(Arc::new(MemoryStorage::new()), random.clone());
     let seal = Seal::new(barrier.clone());
@@ -108,9 +129,10 @@ pub async fn fixture() -> Fixture {
     let catalog = Arc::new(Catalog::new(
         engine.clone(),
         Environment { clock, random },
-        builtins,
+        Compiler::Thread,
+        &[builtins, more].concat(),
     ));
-    let plugin = catalog.get("guest").await.unwrap();
+    let (_, plugin) = catalog.get(wanted(Kind::Secret, "guest")).await.unwrap();
     let plugins = Plugins::new(Arc::new(DatabasePools::new(catalog.clone())));
     Fixture {
         barrier,
@@ -134,6 +156,7 @@ pub fn mount(id: &str) -> MountContext {
         deadline: Duration::from_secs(10),
         memory: coffer_runtime::MEMORY,
         response: coffer_runtime::RESPONSE,
+        grants: Arc::default(),
     }
 }
 
@@ -192,7 +215,7 @@ impl Fixture {
             clock: Clock::system(),
             random: Random::system(),
         };
-        Catalog::new(shared().0.clone(), environment, builtins)
+        Catalog::new(shared().0.clone(), environment, Compiler::Thread, builtins)
     }
 
     pub async fn call(

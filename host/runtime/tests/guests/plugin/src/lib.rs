@@ -53,6 +53,7 @@ fn target(data: &Value) -> databases::Target {
     databases::Target {
         name: data["name"].as_str().unwrap_or("db").to_owned(),
         plugin: data["plugin"].as_str().unwrap_or("backend").to_owned(),
+        version: data["version"].as_str().unwrap_or_default().to_owned(),
         config: data["config"].to_string(),
         max_connections: data["max_connections"].as_u64().unwrap_or(0) as u32,
         max_lifetime: data["max_lifetime"].as_u64().unwrap_or(0) as u32,
