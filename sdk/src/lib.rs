@@ -42,7 +42,6 @@ mod error;
 mod field;
 pub mod http;
 pub mod mount;
-#[cfg(target_family = "wasm")]
 pub mod network;
 pub mod paging;
 mod request;

@@ -9,6 +9,26 @@
 //! host.advance(60);
 //! assert_eq!(storage::get("a").unwrap().unwrap(), b"1");
 //! ```
+//!
+//! A database backend is run against a real server, or one that the test plays, and the network fails when it is told to:
+//!
+//! ```
+//! use coffer_sdk::network::Stream;
+//! use coffer_sdk::testing::{Fault, Host};
+//! use std::io::Write;
+//!
+//! let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! let port = server.local_addr().unwrap().port();
+//! let host = Host::new().allow("127.0.0.1", port);
+//! assert!(Stream::connect("127.0.0.1", 1).is_err(), "not granted");
+//! let mut stream = Stream::connect("127.0.0.1", port).unwrap();
+//! host.fail_network(Fault::Write(2));
+//! stream.write_all(b"arrives").unwrap();
+//! stream.write_all(b"does not").unwrap_err();
+//! ```
+
+pub(crate) mod network;
+mod tls;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,6 +40,8 @@ use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
 use crate::effects::{LeaseGrant, LeaseRequest};
 use crate::{Error, Operation, Plugin, Response, Result, dispatch, http};
+
+pub use network::Fault;
 
 /// A database, as an engine sees it.
 pub trait Database {
@@ -51,6 +73,7 @@ pub struct State {
     pub(crate) log: Vec<String>,
     pub(crate) mount: crate::mount::Info,
     pub(crate) closed: Vec<String>,
+    network: network::Network,
     leases: Vec<LeaseRequest>,
     /// Whether the request under way has its lease.
     leased: bool,
@@ -102,6 +125,7 @@ impl Host {
             log: Vec::new(),
             mount,
             closed: Vec::new(),
+            network: network::Network::default(),
             leases: Vec::new(),
             leased: false,
             seed: 0,
@@ -186,6 +210,19 @@ impl Host {
     pub fn with_database(self, database: impl Database + 'static) -> Self {
         DATABASE.with(|slot| *slot.borrow_mut() = Some(Box::new(database)));
         self
+    }
+
+    /// With real sockets to this destination. Without it every connection is refused: a test that touches the network says
+    /// what of it.
+    #[must_use]
+    pub fn allow(self, host: &str, port: u16) -> Self {
+        Self::with(|state| state.network.allow(host, port));
+        self
+    }
+
+    /// Lets something go wrong on the network.
+    pub fn fail_network(&self, fault: Fault) {
+        Self::with(|state| state.network.fail(fault));
     }
 
     /// Moves the clock on, by seconds.

@@ -1,4 +1,5 @@
-//! The harness of the black-box suites: a real `coffer` process, a real PostgreSQL, a client that speaks the Vault API.
+//! The harness of the black-box suites: a real `coffer` process, a real PostgreSQL, a real Valkey or Redis, a client that
+//! speaks the Vault API.
 //!
 //! It knows nothing of Coffer's inside. What it starts ends with the process that started it, however that ends.
 //! With `COFFER_BIN` it drives another server of the same command line, OpenBao for one, which is how the suites
@@ -15,6 +16,7 @@ pub mod port;
 pub mod postgres;
 pub mod server;
 pub mod table;
+pub mod valkey;
 mod wait;
 
 pub use crate::cli::Cli;
@@ -22,4 +24,5 @@ pub use crate::client::{Client, Reply};
 pub use crate::postgres::{Database, Postgres};
 pub use crate::server::Server;
 pub use crate::table::includes;
+pub use crate::valkey::Valkey;
 pub use crate::wait::{until, within};

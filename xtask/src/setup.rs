@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use coffer_tests::postgres;
+use coffer_tests::{postgres, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -21,6 +21,21 @@ pub fn postgres(_: &Workspace) -> Result<()> {
         "PostgreSQL's server programs (`initdb`, `postgres`)",
     )?;
     postgres::binaries()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
+}
+
+/// A Valkey server's program, or a Redis server's.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn valkey(_: &Workspace) -> Result<()> {
+    if valkey::binary().is_ok() {
+        return Ok(());
+    }
+    // Every release of Debian and Ubuntu has this one.
+    install(&["redis-server"], "`valkey-server` or `redis-server`")?;
+    valkey::binary()
         .map(drop)
         .map_err(|error| Error::other(error.to_string()))
 }
