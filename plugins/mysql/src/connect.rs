@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use coffer_sdk::ErrorKind;
-use coffer_sdk::network::Stream;
+use coffer_sdk::network::{Stream, TlsOptions, Verification};
 use zeroize::Zeroizing;
 
 use crate::auth::{self, CACHING_SHA2, NATIVE};
@@ -18,7 +18,19 @@ use crate::settings::{Encryption, Settings};
 /// # Errors
 /// Lost, with the reason; denied, if the host does not let us connect there.
 pub fn connect(settings: &Settings) -> Result<Session<Stream>, Error> {
-    attempt(settings).map_err(|error| match error {
+    let session = match attempt(settings, settings.encryption, &settings.tls) {
+        // What nobody may read along is encrypted even if nothing else need be. Whoever could pass for the server without
+        // TLS can here, and no more than that.
+        Err(Error::Exposed(_)) => {
+            let tls = TlsOptions {
+                verification: Verification::None,
+                ..settings.tls.clone()
+            };
+            attempt(settings, Encryption::Required, &tls)
+        }
+        other => other,
+    };
+    session.map_err(|error| match error {
         Error::Denied(_) | Error::Invalid(_) => error,
         other => Error::lost(format!(
             "cannot connect to MySQL at {}:{}: {other}",
@@ -27,13 +39,17 @@ pub fn connect(settings: &Settings) -> Result<Session<Stream>, Error> {
     })
 }
 
-fn attempt(settings: &Settings) -> Result<Session<Stream>, Error> {
+fn attempt(
+    settings: &Settings,
+    encryption: Encryption,
+    tls: &TlsOptions,
+) -> Result<Session<Stream>, Error> {
     let stream = Stream::connect(&settings.host, settings.port).map_err(from_host)?;
     let mut wire = Wire::new(stream);
     let greeting = Greeting::parse(&wire.receive()?)?;
     let mut capabilities = settings.capabilities() & greeting.capabilities;
     let offered = greeting.capabilities & capability::SSL != 0;
-    let encrypted = match settings.encryption {
+    let encrypted = match encryption {
         Encryption::No => false,
         Encryption::Preferred => offered,
         Encryption::Required if offered => true,
@@ -53,7 +69,7 @@ fn attempt(settings: &Settings) -> Result<Session<Stream>, Error> {
             plugin: "",
         };
         wire.send(&request.head())?;
-        wire.stream().start_tls(&settings.tls).map_err(from_host)?;
+        wire.stream().start_tls(tls).map_err(from_host)?;
     }
     let status = log_in(&mut wire, settings, &greeting, capabilities, encrypted)?;
     let mut session = Session::new(wire, status);
@@ -107,7 +123,7 @@ pub fn log_in<S: Read + Write>(
             }
             Some((&tag::MORE, [3])) if plugin == CACHING_SHA2 => {}
             Some((&tag::MORE, [4])) if plugin == CACHING_SHA2 => {
-                wire.send(&in_clear(settings, encrypted)?)?;
+                wire.send(&itself(settings, greeting, encrypted)?)?;
             }
             _ => return Err(nonsense("a packet that has no place in a login")),
         }
@@ -124,17 +140,25 @@ fn answer(plugin: &str, settings: &Settings, seed: &[u8]) -> Result<Vec<u8>, Err
     })
 }
 
-/// A server that has not seen the user since it started wants the password itself.
-fn in_clear(settings: &Settings, encrypted: bool) -> Result<Zeroizing<Vec<u8>>, Error> {
-    if !encrypted {
-        return Err(Error::lost(format!(
-            "the server wants the password itself ({CACHING_SHA2}), which is not sent over a connection that is not \
-             encrypted: set tls_ca, or put tls=true, tls=skip-verify or tls=preferred into the connection_url"
-        )));
+/// A server that has not seen the user since it started wants the password itself. The other way to say it, encrypted with a
+/// key that the server sends, would be no better than TLS with whomever, and for servers without it.
+fn itself(
+    settings: &Settings,
+    greeting: &Greeting,
+    encrypted: bool,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    if encrypted {
+        let mut answer = Zeroizing::new(settings.password.as_bytes().to_vec());
+        answer.push(0);
+        return Ok(answer);
     }
-    let mut answer = Zeroizing::new(settings.password.as_bytes().to_vec());
-    answer.push(0);
-    Ok(answer)
+    let why = format!(
+        "the server wants the password itself ({CACHING_SHA2}), which is not sent over a connection that is not encrypted"
+    );
+    Err(match greeting.capabilities & capability::SSL {
+        0 => Error::lost(format!("{why}: let the server speak TLS")),
+        _ => Error::Exposed(why),
+    })
 }
 
 /// A name, and the seed behind it, which may end with a NUL that is not part of it.

@@ -16,6 +16,9 @@ pub enum Error {
     /// There is no connection, or it is of no use any more.
     #[error("{0}")]
     Lost(String),
+    /// The server wants the password itself, and the connection is not encrypted but could be.
+    #[error("{0}")]
+    Exposed(String),
     /// There is a user of that name already, and it is somebody else's.
     #[error("{0}")]
     Taken(String),
@@ -78,7 +81,7 @@ impl Error {
     /// The connection is of no use any more.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Lost(_) => true,
+            Self::Lost(_) | Self::Exposed(_) => true,
             Self::Server(error) => error.is_failover(),
             _ => false,
         }
@@ -87,7 +90,11 @@ impl Error {
     /// The same, with these texts blotted out of what it says.
     pub fn without(mut self, secrets: &[&str]) -> Self {
         let text = match &mut self {
-            Self::Invalid(text) | Self::Denied(text) | Self::Lost(text) | Self::Taken(text) => text,
+            Self::Invalid(text)
+            | Self::Denied(text)
+            | Self::Lost(text)
+            | Self::Exposed(text)
+            | Self::Taken(text) => text,
             Self::Server(error) => &mut error.message,
         };
         // A shorter one would be found in words that have nothing to do with it, and be told by the gaps.

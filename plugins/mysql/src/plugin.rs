@@ -125,7 +125,7 @@ fn contract(error: Error) -> ContractError {
     match &error {
         Error::Invalid(_) => ContractError::invalid(error),
         Error::Denied(_) => ContractError::denied(error),
-        Error::Lost(_) => ContractError::unavailable(error),
+        Error::Lost(_) | Error::Exposed(_) => ContractError::unavailable(error),
         Error::Taken(_) => ContractError::conflict(error),
         Error::Server(server) if server.is_failover() => ContractError::unavailable(error),
         Error::Server(_) => ContractError::invalid(error),
