@@ -44,6 +44,8 @@ pub mod code {
     pub const SYNTAX: u16 = 1064;
     /// There is no session of that number.
     pub const NO_SUCH_THREAD: u16 = 1094;
+    /// It is somebody else's, and we may not end it.
+    pub const NOT_OWNER_OF_THREAD: u16 = 1095;
     /// The connection's user may not read this table.
     pub const TABLE_ACCESS_DENIED: u16 = 1142;
     /// Or these columns of it.

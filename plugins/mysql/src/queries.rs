@@ -47,3 +47,8 @@ pub fn sessions(username: &str) -> String {
         "SELECT ID, USER FROM information_schema.PROCESSLIST WHERE USER IN ('{username}', '{LOGGING_IN}') AND ID <> CONNECTION_ID()"
     )
 }
+
+/// Ends a session of somebody else's, on Amazon's servers.
+pub fn rds_kill(session: u64) -> String {
+    format!("CALL mysql.rds_kill({session})")
+}

@@ -62,8 +62,8 @@ impl Users {
     /// If the server cannot say.
     pub fn exists(&mut self, username: &str) -> Result<bool, Error> {
         check_name(username)?;
-        self.client.begin("DO 0")?;
-        Ok(!self.hosts(username)?.is_empty())
+        let found = self.client.begin(&queries::accounts(username));
+        Ok(!self.hosts_of(username, found)?.is_empty())
     }
 
     /// Makes a user.
@@ -191,7 +191,16 @@ impl Users {
 
     /// The hosts from where somebody of that name may log in, quoted.
     pub(crate) fn hosts(&mut self, username: &str) -> Result<Vec<String>, Error> {
-        match self.client.query(&queries::accounts(username)) {
+        let found = self.client.query(&queries::accounts(username));
+        self.hosts_of(username, found)
+    }
+
+    fn hosts_of(
+        &mut self,
+        username: &str,
+        found: Result<Rows, Error>,
+    ) -> Result<Vec<String>, Error> {
+        match found {
             Ok(rows) => {
                 let pairs = rows.into_iter().filter_map(|row| {
                     let mut values = row.into_iter().flatten();
@@ -221,29 +230,29 @@ impl Users {
     ///
     /// Returns how many had run before that.
     pub(crate) fn transaction(&mut self, statements: &Statements) -> Result<(), (usize, Error)> {
-        if statements.is_empty() {
-            return Ok(());
+        match statements {
+            [] => return Ok(()),
+            [one] => return self.client.query(one).map(drop).map_err(|error| (0, error)),
+            _ => {}
         }
-        // A statement about users ends a transaction: this way the next begins by itself.
-        self.client
-            .query("SET autocommit = 0")
-            .map_err(|error| (0, error))?;
+        // A statement about users ends a transaction: this way the next begins by itself, and the last is committed when
+        // this ends.
+        const OPEN: &str = "SET autocommit = 0";
+        const CLOSE: &str = "SET autocommit = 1";
+        self.client.query(OPEN).map_err(|error| (0, error))?;
         for (done, statement) in statements.iter().enumerate() {
-            if let Err(error) = self.client.query(statement) {
-                if !error.is_fatal() {
-                    self.end_transaction("ROLLBACK")
-                        .map_err(|error| (done, error))?;
-                }
-                return Err((done, error));
+            let Err(error) = self.client.query(statement) else {
+                continue;
+            };
+            if !error.is_fatal() {
+                let undone = self.client.query("ROLLBACK");
+                let closed = self.client.query(CLOSE);
+                undone.and(closed).map_err(|error| (done, error))?;
             }
+            return Err((done, error));
         }
-        self.end_transaction("COMMIT")
-            .map_err(|error| (statements.len(), error))
-    }
-
-    fn end_transaction(&mut self, how: &str) -> Result<(), Error> {
-        let ended = self.client.query(how);
-        self.client.query("SET autocommit = 1").and(ended).map(drop)
+        let closed = self.client.query(CLOSE).map(drop);
+        closed.map_err(|error| (statements.len(), error))
     }
 
     /// That a user can be made whose end will be seen.
