@@ -24,6 +24,12 @@ const SERVER: &str = "mariadbd";
 const CLIENT: &str = "mariadb";
 const INSTALLER: &str = "mariadb-install-db";
 
+/// The least that there is to be written when a server is made and started.
+const SMALL: [&str; 3] = [
+    "--innodb-log-file-size=8M",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-flush-log-at-trx-commit=0",
+];
 const START: Duration = Duration::from_secs(60);
 
 /// A server, which stops when it is dropped.
@@ -84,6 +90,7 @@ impl MySql {
             "--skip-test-db",
             "--skip-name-resolve",
         ]);
+        command.args(SMALL);
         command.arg(format!("--datadir={}", self.data().display()));
         // Servers that start at once are in each other's way elsewhere.
         command.arg(format!("--tmpdir={}", self.folder.path().display()));
@@ -120,10 +127,9 @@ impl MySql {
             "--no-defaults",
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
-            "--innodb-flush-log-at-trx-commit=0",
-            "--innodb-buffer-pool-size=32M",
             "--character-set-server=utf8mb4",
         ]);
+        command.args(SMALL);
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         command.args([
             format!("--datadir={}", self.data().display()),
