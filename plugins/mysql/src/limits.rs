@@ -17,7 +17,7 @@ pub const USERNAME: usize = 32;
 /// How often a user's sessions are looked for after they were told to end, [`SESSION_WAIT`] apart.
 pub const SESSION_CHECKS: u32 = 100;
 /// Of these, how many pass before a login that began before its user was removed is ended too.
-pub const LOGIN_CHECKS: u32 = 20;
+pub const LOGIN_CHECKS: u32 = 40;
 /// Seconds between two looks.
 pub const SESSION_WAIT: &str = "0.05";
 /// Seconds that a removal waits for the end of a creation that was cut off.
