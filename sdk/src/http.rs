@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::bindings::plugin::coffer::plugin::http as contract;
 
-pub use crate::bindings::plugin::coffer::plugin::network::{TlsOptions, Verification};
+pub use crate::network::{TlsOptions, Verification};
 pub use contract::{Request, Response};
 
 impl Request {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::bindings::database::coffer::plugin::network as contract;
+use crate::bindings::plugin::coffer::plugin::network as contract;
 #[cfg(not(target_family = "wasm"))]
 use crate::testing::network::{Connection, connect};
 use crate::{Error, Result};

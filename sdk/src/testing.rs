@@ -101,9 +101,12 @@ impl Default for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        STATE.with(|state| state.borrow_mut().take());
-        DATABASE.with(|database| database.borrow_mut().take());
-        HTTP.with(|service| service.borrow_mut().take());
+        // Kept until the thread's end, it may outlive what it holds.
+        STATE.try_with(|state| state.borrow_mut().take()).ok();
+        DATABASE
+            .try_with(|database| database.borrow_mut().take())
+            .ok();
+        HTTP.try_with(|service| service.borrow_mut().take()).ok();
     }
 }
 

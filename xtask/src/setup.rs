@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use coffer_tests::{postgres, valkey};
+use coffer_tests::{mysql, postgres, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -38,6 +38,21 @@ pub fn valkey(_: &Workspace) -> Result<()> {
     valkey::binary()
         .map(drop)
         .map_err(|error| Error::other(error.to_string()))
+}
+
+/// A MariaDB server's programs.
+///
+/// # Errors
+/// If there are none and they cannot be installed.
+pub fn mysql(_: &Workspace) -> Result<()> {
+    if mysql::installed().is_ok() {
+        return Ok(());
+    }
+    install(
+        &["mariadb-server"],
+        "MariaDB's programs (`mariadbd`, `mariadb`, `mariadb-install-db`)",
+    )?;
+    mysql::installed().map_err(|error| Error::other(error.to_string()))
 }
 
 /// Node.js, and the TypeScript example built with its dependencies.
