@@ -7,6 +7,7 @@ mod lease;
 mod login;
 mod mount;
 mod operator;
+pub mod plugin;
 mod policy;
 mod policy_fmt;
 mod secrets;
@@ -69,6 +70,9 @@ pub enum Command {
     /// Work with key/value secrets, of either version
     #[command(subcommand)]
     Kv(kv::Kv),
+    /// Write, sign and share plugins, and register them with a server
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print what the client is set up with
     #[command(subcommand)]
     Print(Print),
@@ -224,6 +228,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Token(command) => command.run(&context),
         Command::Lease(command) => command.run(&context),
         Command::Kv(command) => command.run(&context),
+        Command::Plugin(command) => command.run(&context),
         Command::Print(Print::Token) => {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
