@@ -7,6 +7,7 @@ mod bench;
 mod binary;
 mod components;
 mod demo;
+mod docs;
 mod error;
 mod files;
 mod run;
@@ -55,6 +56,12 @@ enum Task {
         #[arg(long)]
         once: bool,
     },
+    /// Writes the reference of the contract, wit/REFERENCE.md.
+    Docs {
+        /// Only says whether it is up to date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Measures a server under load.
     Bench(bench::Arguments),
 }
@@ -76,6 +83,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { filter } => test::test(&workspace, filter.as_deref()),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
         Task::Demo { once } => demo::demo(&workspace, once),
+        Task::Docs { check } => docs::reference(&workspace, check),
         Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
 }

@@ -249,12 +249,19 @@ impl DatabasePools {
             name,
             version,
         };
-        self.catalog.resolve(wanted).map_err(|error| {
-            let kind = match error {
-                LoadError::Unknown(_) => ErrorKind::InvalidRequest,
-                _ => ErrorKind::Unavailable,
-            };
-            plugin_error(kind, error.to_string())
+        self.catalog.resolve(wanted).map_err(|error| match error {
+            LoadError::Unknown(_) => {
+                let elsewhere = [PluginKind::Secret, PluginKind::Auth];
+                let elsewhere =
+                    elsewhere.map(|kind| self.catalog.resolve(Wanted { kind, ..wanted }));
+                let message = if elsewhere.iter().any(Result::is_ok) {
+                    format!("plugin {name:?} is not a database plugin")
+                } else {
+                    error.to_string()
+                };
+                plugin_error(ErrorKind::InvalidRequest, message)
+            }
+            error => unavailable(error.to_string()),
         })
     }
 

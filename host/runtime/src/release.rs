@@ -184,10 +184,10 @@ mod tests {
             (&none, true, "1.0.0", Err("plugin not found in the catalog: kv 1.0.0")),
             (&none, false, "", Err("plugin not found in the catalog: kv")),
             (&of(None), true, "", Ok("v0.1.0+builtin")),
-            (&of(None), false, "", Err("kv v2.0.0 waits")),
+            (&of(None), false, "", Err("plugin kv v2.0.0 waits")),
             (&of(Some("1.0.0")), true, "", Ok("v1.0.0")),
             (&of(Some("1.0.0")), true, "v1.1.0", Ok("v1.1.0")),
-            (&of(Some("1.0.0")), true, "2.0.0", Err("kv v2.0.0 waits")),
+            (&of(Some("1.0.0")), true, "2.0.0", Err("plugin kv v2.0.0 waits")),
             (&of(Some("1.0.0")), true, "one", Err("plugin not found in the catalog: kv one: that is no version")),
         ];
         for (releases, has_builtin, version, expected) in table {
