@@ -13,6 +13,8 @@ const WITHOUT_FIELDS: &[&str] = &[
     "list",
     "operator seal",
     "path-help",
+    "plugin keygen",
+    "plugin sign",
     "policy delete",
     "policy fmt",
     "policy list",
@@ -66,6 +68,12 @@ login -method=approle role_id=... secret_id=...",
         "operator init -key-shares=5 -key-threshold=3
 operator unseal
 operator seal",
+    ),
+    (
+        "plugin",
+        "plugin keygen -out=author
+plugin sign -key=author.key tokens.wasm
+plugin verify -key=author.pub tokens.wasm",
     ),
     (
         "policy",

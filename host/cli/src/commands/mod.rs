@@ -7,6 +7,7 @@ mod lease;
 mod login;
 mod mount;
 mod operator;
+pub mod plugin;
 mod policy;
 mod policy_fmt;
 mod secrets;
@@ -69,6 +70,9 @@ pub enum Command {
     /// Work with key/value secrets, of either version
     #[command(subcommand)]
     Kv(kv::Kv),
+    /// Write, check and sign plugins
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print what the client is set up with
     #[command(subcommand)]
     Print(Print),
@@ -198,6 +202,9 @@ pub fn run(cli: Cli) -> CliResult {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Policy(policy::Policy::Fmt(command)) => return command.run(),
+        Command::Plugin(plugin::Plugin::Author(command)) => {
+            return command.run(&output_of(&cli.globals)?);
+        }
         _ => {}
     }
     let context = Context::new(&cli.globals).map_err(|error| match &cli.command {
@@ -228,7 +235,7 @@ pub fn run(cli: Cli) -> CliResult {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
+        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => Ok(ExitCode::SUCCESS),
     }
 }
 
