@@ -13,8 +13,11 @@ const WITHOUT_FIELDS: &[&str] = &[
     "list",
     "operator seal",
     "path-help",
+    "plugin build",
     "plugin keygen",
+    "plugin new",
     "plugin sign",
+    "plugin test",
     "policy delete",
     "policy fmt",
     "policy list",
@@ -71,7 +74,9 @@ operator seal",
     ),
     (
         "plugin",
-        "plugin keygen -out=author
+        "plugin new -kind=secret tokens
+plugin check tokens
+plugin keygen -out=author
 plugin sign -key=author.key tokens.wasm
 plugin verify -key=author.pub tokens.wasm",
     ),

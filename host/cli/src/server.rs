@@ -39,7 +39,8 @@ pub fn compile() -> ExitCode {
     }
 }
 
-fn compiler() -> Compiler {
+/// Who compiles components: a process of this executable.
+pub fn compiler() -> Compiler {
     match std::env::current_exe() {
         Ok(program) => Compiler::Process {
             program,

@@ -1,10 +1,19 @@
 //! `plugin`: the author's commands, which need no server.
 
+mod build;
+mod check;
 mod error;
 mod files;
+mod guest;
+mod inspect;
 mod keygen;
 mod keys;
+mod new;
+mod project;
+mod proof;
 mod sign;
+mod templates;
+mod test;
 mod verify;
 
 use clap::Subcommand;
@@ -24,6 +33,16 @@ pub enum Plugin {
 /// The commands that need no server.
 #[derive(Subcommand)]
 pub enum Author {
+    /// Make a project for a new plugin
+    New(new::New),
+    /// Build a project's component
+    Build(build::BuildArgs),
+    /// Build a component, and tell whether a server would take it
+    Check(check::Check),
+    /// Run a project's tests
+    Test(test::Test),
+    /// Show what a component says of itself
+    Inspect(inspect::Inspect),
     /// Make a pair of keys to sign plugins with
     Keygen(keygen::Keygen),
     /// Sign a plugin
@@ -35,6 +54,11 @@ pub enum Author {
 impl Author {
     pub(super) fn run(self, output: &Output) -> CliResult {
         match self {
+            Self::New(command) => command.run(),
+            Self::Build(command) => command.run(),
+            Self::Check(command) => command.run(output),
+            Self::Test(command) => command.run(),
+            Self::Inspect(command) => command.run(output),
             Self::Keygen(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Verify(command) => command.run(output),
