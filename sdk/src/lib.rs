@@ -21,7 +21,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`] and
+//! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`http`] and
 //! [`databases`]; a database backend (see [`Backend`]) has [`network`] instead of the last four. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
@@ -40,8 +40,8 @@ pub mod effects;
 mod environment;
 mod error;
 mod field;
+pub mod http;
 pub mod mount;
-#[cfg(target_family = "wasm")]
 pub mod network;
 pub mod paging;
 mod request;

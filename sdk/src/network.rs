@@ -1,15 +1,19 @@
-//! Byte streams to the destinations that the operator granted.
+//! Byte streams to the destinations that the operator granted; in `cargo test`, real sockets to those that the test did.
 
 use std::io::{self, Read, Write};
 
-use crate::Result;
-use crate::bindings::database::coffer::plugin::network as contract;
+use crate::bindings::plugin::coffer::plugin::network as contract;
+#[cfg(not(target_family = "wasm"))]
+use crate::testing::network::{Connection, connect};
+use crate::{Error, Result};
+#[cfg(target_family = "wasm")]
+use contract::{Connection, connect};
 
 pub use contract::{TlsOptions, Verification};
 
 /// A stream. The host connects, and speaks TLS.
 pub struct Stream {
-    connection: contract::Connection,
+    connection: Connection,
     // Read from the host but not by the caller yet.
     buffer: Vec<u8>,
     at: usize,
@@ -22,7 +26,7 @@ impl Stream {
     /// Permission denied if the operator has not granted the destination; unavailable if nobody answers there.
     pub fn connect(host: &str, port: u16) -> Result<Self> {
         Ok(Self {
-            connection: contract::connect(host, port)?,
+            connection: connect(host, port)?,
             buffer: Vec::new(),
             at: 0,
         })
@@ -31,8 +35,14 @@ impl Stream {
     /// From here on it is TLS. Can be called once.
     ///
     /// # Errors
-    /// Invalid for options that make no sense; unavailable if the handshake fails.
+    /// Invalid for options that make no sense; unavailable if the handshake fails, or if something came in the clear that
+    /// was not read: it would be taken for what the other side says within TLS.
     pub fn start_tls(&mut self, options: &TlsOptions) -> Result<()> {
+        if self.at != self.buffer.len() {
+            return Err(Error::unavailable(
+                "something came in the clear where TLS was to start",
+            ));
+        }
         self.connection.start_tls(options)
     }
 }

@@ -9,6 +9,26 @@
 //! host.advance(60);
 //! assert_eq!(storage::get("a").unwrap().unwrap(), b"1");
 //! ```
+//!
+//! A database backend is run against a real server, or one that the test plays, and the network fails when it is told to:
+//!
+//! ```
+//! use coffer_sdk::network::Stream;
+//! use coffer_sdk::testing::{Fault, Host};
+//! use std::io::Write;
+//!
+//! let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! let port = server.local_addr().unwrap().port();
+//! let host = Host::new().allow("127.0.0.1", port);
+//! assert!(Stream::connect("127.0.0.1", 1).is_err(), "not granted");
+//! let mut stream = Stream::connect("127.0.0.1", port).unwrap();
+//! host.fail_network(Fault::Write(2));
+//! stream.write_all(b"arrives").unwrap();
+//! stream.write_all(b"does not").unwrap_err();
+//! ```
+
+pub(crate) mod network;
+mod tls;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +39,9 @@ use sha2::{Digest, Sha256};
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
 use crate::effects::{LeaseGrant, LeaseRequest};
-use crate::{Error, Operation, Plugin, Response, Result, dispatch};
+use crate::{Error, Operation, Plugin, Response, Result, dispatch, http};
+
+pub use network::Fault;
 
 /// A database, as an engine sees it.
 pub trait Database {
@@ -51,6 +73,7 @@ pub struct State {
     pub(crate) log: Vec<String>,
     pub(crate) mount: crate::mount::Info,
     pub(crate) closed: Vec<String>,
+    network: network::Network,
     leases: Vec<LeaseRequest>,
     /// Whether the request under way has its lease.
     leased: bool,
@@ -58,8 +81,12 @@ pub struct State {
     rolls: u64,
 }
 
+/// What answers a plugin's HTTP requests.
+type HttpService = dyn FnMut(&http::Request) -> Result<http::Response>;
+
 thread_local! {
     static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static HTTP: RefCell<Option<Box<HttpService>>> = const { RefCell::new(None) };
     static DATABASE: RefCell<Option<Box<dyn Database>>> = const { RefCell::new(None) };
 }
 
@@ -74,8 +101,12 @@ impl Default for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        STATE.with(|state| state.borrow_mut().take());
-        DATABASE.with(|database| database.borrow_mut().take());
+        // Kept until the thread's end, it may outlive what it holds.
+        STATE.try_with(|state| state.borrow_mut().take()).ok();
+        DATABASE
+            .try_with(|database| database.borrow_mut().take())
+            .ok();
+        HTTP.try_with(|service| service.borrow_mut().take()).ok();
     }
 }
 
@@ -97,6 +128,7 @@ impl Host {
             log: Vec::new(),
             mount,
             closed: Vec::new(),
+            network: network::Network::default(),
             leases: Vec::new(),
             leased: false,
             seed: 0,
@@ -104,6 +136,32 @@ impl Host {
         };
         STATE.with(|slot| *slot.borrow_mut() = Some(state));
         Self(())
+    }
+
+    /// Answers HTTP requests from now on: with a status and a body in JSON, or an error as if there were no answer.
+    pub fn serve_http(
+        &self,
+        mut service: impl FnMut(&http::Request) -> Result<(u16, Value)> + 'static,
+    ) {
+        let service = move |request: &http::Request| {
+            let (status, body) = service(request)?;
+            Ok(http::Response {
+                status,
+                headers: Vec::new(),
+                body: body.to_string().into_bytes(),
+            })
+        };
+        HTTP.with(|slot| *slot.borrow_mut() = Some(Box::new(service)));
+    }
+
+    pub(crate) fn http(request: &http::Request) -> Result<http::Response> {
+        HTTP.with(|slot| match slot.borrow_mut().as_mut() {
+            Some(service) => service(request),
+            None => Err(Error::denied(format!(
+                "destination {:?} is not granted: the test's Host serves no HTTP",
+                request.url
+            ))),
+        })
     }
 
     /// # Panics
@@ -155,6 +213,19 @@ impl Host {
     pub fn with_database(self, database: impl Database + 'static) -> Self {
         DATABASE.with(|slot| *slot.borrow_mut() = Some(Box::new(database)));
         self
+    }
+
+    /// With real sockets to this destination. Without it every connection is refused: a test that touches the network says
+    /// what of it.
+    #[must_use]
+    pub fn allow(self, host: &str, port: u16) -> Self {
+        Self::with(|state| state.network.allow(host, port));
+        self
+    }
+
+    /// Lets something go wrong on the network.
+    pub fn fail_network(&self, fault: Fault) {
+        Self::with(|state| state.network.fail(fault));
     }
 
     /// Moves the clock on, by seconds.
@@ -230,6 +301,14 @@ impl Host {
                 request(Operation::Write, path, &data.to_string(), "127.0.0.1"),
             )
         })
+    }
+
+    /// Ends a lease, as the host does when its time has come.
+    pub fn revoke(&self, plugin: &'static Plugin, lease: &LeaseRequest) -> Result<()> {
+        let internal = serde_json::from_str(&lease.internal)?;
+        let now = Self::with(|host| host.now);
+        let lease = crate::Lease::of("", &internal, now, now);
+        self.transaction(|| plugin.revoke.map_or(Ok(()), |revoke| revoke(&lease)))
     }
 
     /// Runs a function as the host runs a request: what it has put is dropped if it fails, unless it was committed by

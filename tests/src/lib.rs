@@ -1,4 +1,5 @@
-//! The harness of the black-box suites: a real `coffer` process, a real PostgreSQL, a client that speaks the Vault API.
+//! The harness of the black-box suites: a real `coffer` process, a real PostgreSQL, MariaDB, and Valkey or Redis, a client
+//! that speaks the Vault API.
 //!
 //! It knows nothing of Coffer's inside. What it starts ends with the process that started it, however that ends.
 //! With `COFFER_BIN` it drives another server of the same command line, OpenBao for one, which is how the suites
@@ -10,15 +11,20 @@
 pub mod cli;
 pub mod client;
 pub mod leash;
+pub mod mysql;
+pub mod plugin;
 pub mod port;
 pub mod postgres;
 pub mod server;
 pub mod table;
+pub mod valkey;
 mod wait;
 
 pub use crate::cli::Cli;
 pub use crate::client::{Client, Reply};
+pub use crate::mysql::MySql;
 pub use crate::postgres::{Database, Postgres};
 pub use crate::server::Server;
 pub use crate::table::includes;
+pub use crate::valkey::Valkey;
 pub use crate::wait::{until, within};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use coffer_tests::postgres;
+use coffer_tests::{mysql, postgres, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -23,6 +23,36 @@ pub fn postgres(_: &Workspace) -> Result<()> {
     postgres::binaries()
         .map(drop)
         .map_err(|error| Error::other(error.to_string()))
+}
+
+/// A Valkey server's program, or a Redis server's.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn valkey(_: &Workspace) -> Result<()> {
+    if valkey::binary().is_ok() {
+        return Ok(());
+    }
+    // Every release of Debian and Ubuntu has this one.
+    install(&["redis-server"], "`valkey-server` or `redis-server`")?;
+    valkey::binary()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
+}
+
+/// A MariaDB server's programs.
+///
+/// # Errors
+/// If there are none and they cannot be installed.
+pub fn mysql(_: &Workspace) -> Result<()> {
+    if mysql::installed().is_ok() {
+        return Ok(());
+    }
+    install(
+        &["mariadb-server"],
+        "MariaDB's programs (`mariadbd`, `mariadb`, `mariadb-install-db`)",
+    )?;
+    mysql::installed().map_err(|error| Error::other(error.to_string()))
 }
 
 /// Node.js, and the TypeScript example built with its dependencies.

@@ -14,6 +14,8 @@ use crate::workspace::{Profile, Workspace};
 /// If anything does not build or a test fails.
 pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::postgres(workspace)?;
+    setup::valkey(workspace)?;
+    setup::mysql(workspace)?;
     setup::typescript_app(workspace)?;
     let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();

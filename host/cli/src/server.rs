@@ -11,7 +11,7 @@ use clap::Args;
 use coffer_api::{Certificates, Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
-use coffer_core::{Core, CoreConfig};
+use coffer_core::{CatalogConfig, Core, CoreConfig, SignaturePolicy};
 use coffer_runtime::{Catalog, Compiler, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +37,17 @@ pub fn compile() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The keys in these files, checked: a key that could sign nothing is a mistake that is better found now.
+fn plugin_keys(files: &[PathBuf]) -> Result<Vec<String>, ServerError> {
+    let read = |file: &PathBuf| {
+        let refuse = |reason: String| ServerError::Plugins(format!("{}: {reason}", file.display()));
+        let pem = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
+        coffer_core::fingerprint(&pem).map_err(refuse)?;
+        Ok(pem)
+    };
+    files.iter().map(read).collect()
 }
 
 /// Who compiles components: a process of this executable.
@@ -101,6 +112,8 @@ pub enum ServerError {
     NoConfig,
     #[error("storage: {0}")]
     Storage(String),
+    #[error("plugin_keys: {0}")]
+    Plugins(String),
     #[error("runtime: {0}")]
     Runtime(String),
     #[error(transparent)]
@@ -221,6 +234,14 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
             .min(max_lease_ttl),
         max_lease_ttl,
         api_addr: api_addr.clone(),
+        catalog: CatalogConfig {
+            development: args.dev,
+            directory: config.plugin_directory.clone(),
+            signatures: SignaturePolicy {
+                policy: config.plugin_signatures.unwrap_or_default(),
+                keys: plugin_keys(&config.plugin_keys)?,
+            },
+        },
         ..defaults
     };
     let core = Core::new(

@@ -17,6 +17,7 @@
 //! | `plugin/bytes/<sha256>/<n>` | a component, in pieces |
 //! | `plugin/code/<sha256>/<engine>/<n>` | what the compiler made of it, in pieces |
 //! | `ns/<ns>/destination/<mount uuid>/<path>` | servers that a configuration of the mount names |
+//! | `ns/<ns>/connection/<mount uuid>/<name>` | which plugin a database connection of the mount uses |
 //! | `due/<group>/<time>/<ns>/<kind>/<id>` | something that ends at that time |
 //!
 //! Times are in 16 hexadecimal digits of milliseconds, so that byte order is time order.
@@ -57,6 +58,9 @@ impl Ns<'_> {
     }
     pub fn destinations(self, mount: &str, path: &str) -> String {
         format!("ns/{}/destination/{mount}/{path}", self.0)
+    }
+    pub fn connections(self, mount: &str) -> String {
+        format!("ns/{}/connection/{mount}/", self.0)
     }
     pub fn count(self, mount: &str) -> String {
         format!("ns/{}/count/{mount}", self.0)

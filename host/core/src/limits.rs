@@ -23,6 +23,8 @@ pub const CACHED_ACLS: usize = 4_096;
 pub const MAX_MOUNT_PATH: usize = 256;
 /// Registered plugin versions.
 pub const MAX_PLUGINS: usize = 10_000;
+/// Database connections of one mount.
+pub const MAX_CONNECTIONS: usize = 4096;
 /// Configurations of one mount that name servers.
 pub const MAX_DESTINATIONS: usize = 1000;
 /// What requests wait for components that were not compiled yet; they go on without them then.

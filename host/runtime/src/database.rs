@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use coffer_manifest::Kind as PluginKind;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
@@ -51,6 +53,17 @@ pub(crate) fn call<R>(
 /// A mount and the name of one of its connections.
 type Key = (Arc<str>, String);
 
+/// Which plugin a connection uses, as it is stored under [`MountContext::connections_prefix`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseUse {
+    /// The connection's name.
+    pub connection: String,
+    /// The plugin's name in the catalog.
+    pub plugin: String,
+    /// Its version; empty for the one in force.
+    pub version: String,
+}
+
 /// The pools of all mounts.
 pub struct DatabasePools {
     catalog: Arc<Catalog>,
@@ -66,6 +79,8 @@ struct Pools {
 }
 
 struct Pool {
+    /// The mount that it is for.
+    mount: Arc<MountContext>,
     target: Target,
     release: Release,
     component: Arc<Component>,
@@ -127,7 +142,7 @@ impl DatabasePools {
     /// plugin can say that the database is at fault.
     pub(crate) async fn call<R>(
         &self,
-        mount: &MountContext,
+        mount: &Arc<MountContext>,
         deadline: Instant,
         target: Target,
         call: DatabaseCall<R>,
@@ -147,7 +162,7 @@ impl DatabasePools {
 
     async fn run<R>(
         &self,
-        mount: &MountContext,
+        mount: &Arc<MountContext>,
         until: Instant,
         target: Target,
         call: DatabaseCall<R>,
@@ -184,7 +199,11 @@ impl DatabasePools {
         }
     }
 
-    async fn pool(&self, mount: &MountContext, target: Target) -> Result<Arc<Pool>, PluginError> {
+    async fn pool(
+        &self,
+        mount: &Arc<MountContext>,
+        target: Target,
+    ) -> Result<Arc<Pool>, PluginError> {
         let key = (mount.id.clone(), target.name.clone());
         let release = self.release(&target.plugin, &target.version)?;
         let era = {
@@ -194,7 +213,7 @@ impl DatabasePools {
             }
             pools.era
         };
-        let made = Arc::new(self.make(target, release).await?);
+        let made = Arc::new(self.make(mount.clone(), target, release).await?);
         let replaced = {
             let mut pools = lock(&self.pools);
             // Somebody may have made it meanwhile.
@@ -246,7 +265,12 @@ impl DatabasePools {
             .map_err(|error| unavailable(format!("database plugin {:?}: {error}", release.name)))
     }
 
-    async fn make(&self, target: Target, release: Release) -> Result<Pool, PluginError> {
+    async fn make(
+        &self,
+        mount: Arc<MountContext>,
+        target: Target,
+        release: Release,
+    ) -> Result<Pool, PluginError> {
         let invalid = |message| plugin_error(ErrorKind::InvalidRequest, message);
         let component = self.component(&release).await?;
         let description = described(&component)?;
@@ -268,6 +292,7 @@ impl DatabasePools {
             n => n.min(limits::MAX_CONNECTIONS),
         };
         Ok(Pool {
+            mount,
             target,
             release,
             component,
@@ -278,6 +303,63 @@ impl DatabasePools {
             queue: Semaphore::new(limits::POOL_QUEUE),
             moved: Mutex::new(Instant::now()),
         })
+    }
+
+    /// Tries a release with the configuration of every pool that it would serve. What does not work with what runs now
+    /// either is no reason against it: one database that is down holds up nothing.
+    pub(crate) async fn probe(&self, release: &Release) -> Result<(), String> {
+        let pools: Vec<_> = lock(&self.pools)
+            .by_key
+            .iter()
+            .filter(|(_, pool)| {
+                *pool.target.plugin == *release.name
+                    && pool.target.version.is_empty()
+                    && pool.release != *release
+            })
+            .map(|((_, name), pool)| (name.clone(), pool.clone()))
+            .collect();
+        let probes = pools.into_iter().map(|(name, old)| async move {
+            let new = match self
+                .make(old.mount.clone(), old.target.clone(), release.clone())
+                .await
+            {
+                Ok(new) => self.ping(&old.mount, &new).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = new else { return Ok(()) };
+            match self.ping(&old.mount, &old).await {
+                Ok(()) => Err(format!(
+                    "database {name:?} works, but not with it: {}",
+                    error.message
+                )),
+                Err(_) => Ok(()),
+            }
+        });
+        for probe in join_all(probes).await {
+            probe?;
+        }
+        Ok(())
+    }
+
+    /// Whether a fresh connection works.
+    async fn ping(&self, mount: &MountContext, pool: &Pool) -> Result<(), PluginError> {
+        let ping = async {
+            let mut connection = self.open(mount, pool).await?;
+            let Connection {
+                store, database, ..
+            } = &mut connection;
+            store.set_epoch_deadline(1);
+            store.data_mut().begin();
+            let answer = database
+                .coffer_plugin_backend()
+                .call_ping(&mut *store)
+                .await;
+            answer.unwrap_or_else(|error| Err(pool.failed(store.data_mut(), &error)))
+        };
+        match tokio::time::timeout(limits::PROBE, ping).await {
+            Ok(answer) => answer,
+            Err(_) => Err(unavailable(format!("no answer within {:?}", limits::PROBE))),
+        }
     }
 
     async fn open(&self, mount: &MountContext, pool: &Pool) -> Result<Connection, PluginError> {

@@ -38,7 +38,7 @@ pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
 pub use crate::catalog::{Builtin, Catalog, ComponentStore, Version3, digest};
 pub use crate::compiler::{Compiler, compile_stdin};
 pub use crate::component::{BackendDescription, Component, PluginDescription};
-pub use crate::database::DatabasePools;
+pub use crate::database::{DatabasePools, DatabaseUse};
 pub use crate::egress::Grants;
 pub use crate::engine::Engine;
 pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};

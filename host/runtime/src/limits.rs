@@ -119,6 +119,8 @@ pub const POOL_STALLED: Duration = Duration::from_secs(1);
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
 /// What is left of a call's deadline after a database did not answer, so that the plugin can still say so.
 pub const DATABASE_MARGIN: Duration = Duration::from_millis(500);
+/// Trying a connection with another version of its plugin.
+pub const PROBE: Duration = Duration::from_secs(5);
 /// Streams that one database backend may have open.
 pub const STREAMS: usize = 8;
 /// Connecting to an address, and a TLS handshake.

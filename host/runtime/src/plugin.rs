@@ -17,6 +17,7 @@ use crate::component::Component;
 use crate::database::DatabasePools;
 use crate::egress::Grants;
 use crate::instances::{Instance, Instances};
+use crate::release::Release;
 use crate::response::Response;
 use crate::state::{Call, State};
 use crate::{CallError, PluginError, limits};
@@ -24,11 +25,14 @@ use crate::{CallError, PluginError, limits};
 pub use contract::{Auth, Lease, Operation, Renewal, Request};
 
 /// A mount, as far as its plugin is concerned.
+#[derive(Clone)]
 pub struct MountContext {
     /// Names the mount for good, whatever its path: instances and database pools are kept under it.
     pub id: Arc<str>,
     /// What its storage keys start with, with the trailing slash.
     pub storage_prefix: String,
+    /// What the keys start with under which its database connections are noted, with the trailing slash.
+    pub connections_prefix: String,
     /// What the plugin may know of it.
     pub info: mount::Info,
     /// How long one call may take.
@@ -297,6 +301,18 @@ impl Plugins {
             },
         )
         .await
+    }
+
+    /// Whether a component could take over from what runs: every connection that it would serve must work with it, unless
+    /// it does not work as it is either.
+    ///
+    /// # Errors
+    /// With what does not work.
+    pub async fn probe(&self, release: &Release, component: &Arc<Component>) -> Result<(), String> {
+        match component.backend() {
+            Some(_) => self.databases.probe(release).await,
+            None => Ok(()),
+        }
     }
 
     /// Drops the idle instances and connections of one mount.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use coffer_runtime::{CallError, Caller, MountContext};
 use serde_json::json;
-use support::{Granting, fixture, guest, mount, request, token};
+use support::{Granting, Kind, builtin, fixture, guest, mount, request, token, wanted};
 
 #[tokio::test]
 async fn nobody_reads_what_another_left_in_memory() {

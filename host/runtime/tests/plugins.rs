@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use coffer_runtime::{Builtin, CallError, ErrorKind, Lease, LeaseKind, LoadError, MountContext};
 use serde_json::json;
-use support::{Granting, fixture, guest, mount, request, token};
+use support::{Granting, Kind, builtin, fixture, guest, mount, request, token, wanted};
 
 #[tokio::test]
 async fn a_plugin_sees_its_request_its_mount_and_its_storage() {

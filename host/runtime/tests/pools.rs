@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use coffer_runtime::{Caller, MountContext};
 use serde_json::json;
 use support::database::{Server, ask, db, with};
-use support::{fixture, guest, mount, token};
+use support::{Kind, builtin, fixture, fixture_with, guest, mount, token};
 
 #[tokio::test]
 async fn a_connection_is_kept_and_shared_by_the_mounts_callers() {

@@ -1,26 +1,25 @@
 //! A connection that heals: made when it is needed, kept, and made again when it turns out to be dead.
 
+use coffer_sdk::network::Stream;
+
 use crate::connect::connect;
 use crate::error::{Error, Fate};
 use crate::session::{Answer, Session};
 use crate::settings::Settings;
-use crate::transport::Dial;
 
 /// A connection to one database.
-pub struct Client<D: Dial> {
+pub struct Client {
     settings: Settings,
-    dial: D,
-    session: Option<Session<D::Stream>>,
+    session: Option<Session<Stream>>,
     /// Which host the next connection tries first.
     host: usize,
 }
 
-impl<D: Dial> Client<D> {
+impl Client {
     /// Not connected yet.
-    pub fn new(settings: Settings, dial: D) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            dial,
             session: None,
             host: 0,
         }
@@ -76,7 +75,7 @@ impl<D: Dial> Client<D> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => {
-                let (session, host) = connect(&self.settings, &mut self.dial, self.host)?;
+                let (session, host) = connect(&self.settings, self.host)?;
                 self.host = host;
                 session
             }

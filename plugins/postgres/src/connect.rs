@@ -6,12 +6,14 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
-use std::io;
+use std::io::{self, Read, Write};
+
+use coffer_sdk::ErrorKind;
+use coffer_sdk::network::{Stream, TlsOptions, Verification};
 
 use crate::error::{Error, ServerError, code};
 use crate::session::Session;
 use crate::settings::{Host, Settings, SslMode};
-use crate::transport::{Dial, Transport, Verification};
 use crate::wire::{Wire, nonsense};
 
 /// A session with the first host that will do, `first` being tried before the others.
@@ -20,11 +22,7 @@ use crate::wire::{Wire, nonsense};
 ///
 /// # Errors
 /// What every host said.
-pub fn connect<D: Dial>(
-    settings: &Settings,
-    dial: &mut D,
-    first: usize,
-) -> Result<(Session<D::Stream>, usize), Error> {
+pub fn connect(settings: &Settings, first: usize) -> Result<(Session<Stream>, usize), Error> {
     let count = settings.hosts.len();
     let mut reasons: Vec<String> = Vec::new();
     for turn in 0..count {
@@ -32,7 +30,7 @@ pub fn connect<D: Dial>(
         let Some(host) = settings.hosts.get(at) else {
             continue;
         };
-        match to_host(settings, dial, host) {
+        match to_host(settings, host) {
             Ok(session) => return Ok((session, at)),
             Err(error @ (Error::Denied(_) | Error::Invalid(_))) if count == 1 => return Err(error),
             Err(error) => reasons.push(format!("{}:{}: {error}", host.name, host.port)),
@@ -50,11 +48,7 @@ enum Encryption {
     Yes,
 }
 
-fn to_host<D: Dial>(
-    settings: &Settings,
-    dial: &mut D,
-    host: &Host,
-) -> Result<Session<D::Stream>, Error> {
+fn to_host(settings: &Settings, host: &Host) -> Result<Session<Stream>, Error> {
     use Encryption::{No, Yes};
     let attempts: &[Encryption] = match settings.ssl {
         SslMode::Disable => &[No],
@@ -64,7 +58,7 @@ fn to_host<D: Dial>(
     };
     let mut last = Error::lost("no attempt was made");
     for encryption in attempts {
-        match attempt(settings, dial, host, *encryption) {
+        match attempt(settings, host, *encryption) {
             Ok(session) => return Ok(session),
             Err(Attempt::Other(error)) => last = error,
             Err(Attempt::Final(error)) => return Err(error),
@@ -79,20 +73,18 @@ enum Attempt {
     Final(Error),
 }
 
-fn attempt<D: Dial>(
+fn attempt(
     settings: &Settings,
-    dial: &mut D,
     host: &Host,
     encryption: Encryption,
-) -> Result<Session<D::Stream>, Attempt> {
-    let stream = dial
-        .dial(host.address.as_deref().unwrap_or(&host.name), host.port)
-        .map_err(|error| {
-            Attempt::Final(match error.kind() {
-                io::ErrorKind::PermissionDenied => Error::Denied(error.to_string()),
-                _ => Error::lost(error.to_string()),
-            })
-        })?;
+) -> Result<Session<Stream>, Attempt> {
+    let address = host.address.as_deref().unwrap_or(&host.name);
+    let stream = Stream::connect(address, host.port).map_err(|error| {
+        Attempt::Final(match error.kind {
+            ErrorKind::PermissionDenied => Error::Denied(error.message),
+            _ => Error::lost(error.message),
+        })
+    })?;
     let mut login = Login {
         wire: Wire::new(stream),
         settings,
@@ -113,7 +105,7 @@ fn attempt<D: Dial>(
     Ok(session)
 }
 
-fn require_writable<S: Transport>(session: &mut Session<S>) -> Result<(), Error> {
+fn require_writable(session: &mut Session<Stream>) -> Result<(), Error> {
     let answers = session.run(&["SHOW transaction_read_only"])?;
     let rows = answers.into_iter().next().unwrap_or_default().rows()?;
     match rows.first().and_then(|row| row.first()) {
@@ -122,13 +114,13 @@ fn require_writable<S: Transport>(session: &mut Session<S>) -> Result<(), Error>
     }
 }
 
-struct Login<'a, S> {
-    wire: Wire<S>,
+struct Login<'a> {
+    wire: Wire<Stream>,
     settings: &'a Settings,
     encrypted: bool,
 }
 
-impl<'a, S: Transport> Login<'a, S> {
+impl<'a> Login<'a> {
     /// Whether the stream is encrypted now.
     fn start_tls(&mut self, host: &Host) -> Result<bool, Error> {
         let broken = |error: io::Error| Error::lost(error.to_string());
@@ -139,7 +131,7 @@ impl<'a, S: Transport> Login<'a, S> {
             .write_all(&request)
             .and_then(|()| stream.flush())
             .map_err(broken)?;
-        // One byte and not one more: whatever came with it in the clear, TLS will choke on.
+        // One byte and not one more: TLS does not start if something came with it.
         let mut answer = [0];
         stream.read_exact(&mut answer).map_err(broken)?;
         match answer {
@@ -157,9 +149,17 @@ impl<'a, S: Transport> Login<'a, S> {
             SslMode::VerifyFull => Verification::Full,
             _ => Verification::None,
         };
+        let certificates = &self.settings.certificates;
+        let options = TlsOptions {
+            server_name: host.name.clone(),
+            verification,
+            root_certificates: certificates.roots.clone(),
+            client_certificate: certificates.certificate.clone(),
+            client_key: certificates.key.to_string(),
+        };
         stream
-            .start_tls(&host.name, verification, &self.settings.certificates)
-            .map_err(broken)?;
+            .start_tls(&options)
+            .map_err(|error| Error::lost(error.message))?;
         Ok(true)
     }
 

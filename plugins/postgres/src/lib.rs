@@ -14,15 +14,12 @@ pub mod connect;
 mod entropy;
 pub mod error;
 pub mod limits;
-#[cfg(target_family = "wasm")]
-mod network;
 mod plugin;
 mod queries;
 pub mod session;
 pub mod settings;
 mod sql;
-pub mod transport;
 pub mod users;
 pub mod wire;
 
-pub use plugin::{Postgres, description};
+pub use plugin::Postgres;

@@ -1,42 +1,36 @@
 //! The contract's view of it.
 
 use coffer_sdk::backend::{Description, UserChange, UserNaming, UserRemoval, UserRequest};
-use coffer_sdk::{Error as ContractError, Result, template};
+use coffer_sdk::{Backend, Error as ContractError, Result, template};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::settings::Config;
-use crate::transport::Dial;
 use crate::users::{self, Change, NewUser, PasswordAuthentication, Users};
 
-/// One connection, over whatever `D` connects with.
-pub struct Postgres<D: Dial> {
-    users: Users<D>,
+/// One connection.
+pub struct Postgres {
+    users: Users,
     username_template: String,
     /// The connection's own password: in no message.
     password: Zeroizing<String>,
 }
 
-/// What the component says of itself.
-pub fn description() -> Description {
-    Description {
-        name: "postgresql-database-plugin".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        help: "Users of PostgreSQL servers.".to_owned(),
-        destination_fields: vec!["connection_url".to_owned()],
-        default_port: 5432,
-        secret_fields: vec!["private_key".to_owned()],
+impl Backend for Postgres {
+    fn describe() -> Description {
+        Description {
+            name: "postgresql-database-plugin".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            help: "Users of PostgreSQL servers.".to_owned(),
+            destination_fields: vec!["connection_url".to_owned()],
+            default_port: 5432,
+            secret_fields: vec!["private_key".to_owned()],
+        }
     }
-}
 
-impl<D: Dial> Postgres<D> {
-    /// Checks a configuration, without touching the network.
-    ///
-    /// # Errors
-    /// Invalid, with what is wrong.
-    pub fn open(config: &Map<String, Value>, dial: D) -> Result<Self> {
+    fn open(config: &Map<String, Value>) -> Result<Self> {
         let config = Config::read(config).map_err(contract)?;
         let settings = config
             .settings()
@@ -53,17 +47,13 @@ impl<D: Dial> Postgres<D> {
         )?;
         let password = settings.password.clone();
         Ok(Self {
-            users: Users::new(Client::new(settings, dial), authentication),
+            users: Users::new(Client::new(settings), authentication),
             username_template,
             password,
         })
     }
 
-    /// A name for a user to come.
-    ///
-    /// # Errors
-    /// If the template makes none.
-    pub fn username(&mut self, naming: &UserNaming) -> Result<String> {
+    fn username(&mut self, naming: &UserNaming) -> Result<String> {
         let own = if naming.template.is_empty() {
             &self.username_template
         } else {
@@ -83,19 +73,11 @@ impl<D: Dial> Postgres<D> {
         }
     }
 
-    /// Whether there is a user of that name.
-    ///
-    /// # Errors
-    /// Unavailable, if the server cannot say.
-    pub fn exists(&mut self, username: &str) -> Result<bool> {
+    fn exists(&mut self, username: &str) -> Result<bool> {
         self.call(|users| users.exists(username))
     }
 
-    /// Makes a user.
-    ///
-    /// # Errors
-    /// Unavailable, if the server cannot do so now; conflict, if the name is taken; invalid, if it will not.
-    pub fn create_user(&mut self, user: &UserRequest) -> Result<()> {
+    fn create_user(&mut self, user: &UserRequest) -> Result<()> {
         self.call(|users| {
             users.create(&NewUser {
                 username: &user.username,
@@ -107,11 +89,7 @@ impl<D: Dial> Postgres<D> {
         })
     }
 
-    /// Changes a user.
-    ///
-    /// # Errors
-    /// As for [`create_user`](Self::create_user).
-    pub fn update_user(&mut self, change: &UserChange) -> Result<()> {
+    fn update_user(&mut self, change: &UserChange) -> Result<()> {
         self.call(|users| {
             users.update(&Change {
                 username: &change.username,
@@ -122,23 +100,17 @@ impl<D: Dial> Postgres<D> {
         })
     }
 
-    /// Removes a user.
-    ///
-    /// # Errors
-    /// As for [`create_user`](Self::create_user), and if something of the user is left.
-    pub fn delete_user(&mut self, removal: &UserRemoval) -> Result<()> {
+    fn delete_user(&mut self, removal: &UserRemoval) -> Result<()> {
         self.call(|users| users.delete(&removal.username, &removal.statements))
     }
 
-    /// Proves that the connection works.
-    ///
-    /// # Errors
-    /// Unavailable, with the reason.
-    pub fn ping(&mut self) -> Result<()> {
+    fn ping(&mut self) -> Result<()> {
         self.call(Users::ping)
     }
+}
 
-    fn call<R>(&mut self, call: impl FnOnce(&mut Users<D>) -> Result<R, Error>) -> Result<R> {
+impl Postgres {
+    fn call<R>(&mut self, call: impl FnOnce(&mut Users) -> Result<R, Error>) -> Result<R> {
         call(&mut self.users).map_err(|error| contract(error.without(&[&self.password])))
     }
 }
@@ -162,50 +134,4 @@ fn contract(error: Error) -> ContractError {
     }
 }
 
-#[cfg(target_family = "wasm")]
-mod component {
-    use coffer_sdk::Backend;
-
-    use super::{
-        Description, Map, Result, UserChange, UserNaming, UserRemoval, UserRequest, Value,
-    };
-    use crate::network::Network;
-
-    type Postgres = super::Postgres<Network>;
-
-    impl Backend for Postgres {
-        fn describe() -> Description {
-            super::description()
-        }
-
-        fn open(config: &Map<String, Value>) -> Result<Self> {
-            Postgres::open(config, Network)
-        }
-
-        fn username(&mut self, naming: &UserNaming) -> Result<String> {
-            self.username(naming)
-        }
-
-        fn exists(&mut self, username: &str) -> Result<bool> {
-            self.exists(username)
-        }
-
-        fn create_user(&mut self, user: &UserRequest) -> Result<()> {
-            self.create_user(user)
-        }
-
-        fn update_user(&mut self, change: &UserChange) -> Result<()> {
-            self.update_user(change)
-        }
-
-        fn delete_user(&mut self, removal: &UserRemoval) -> Result<()> {
-            self.delete_user(removal)
-        }
-
-        fn ping(&mut self) -> Result<()> {
-            self.ping()
-        }
-    }
-
-    coffer_sdk::export_database!(Postgres);
-}
+coffer_sdk::export_database!(Postgres);

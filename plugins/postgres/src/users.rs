@@ -10,7 +10,6 @@ use crate::limits;
 use crate::queries::{self, ROLE, find, grants};
 use crate::session::Answer;
 use crate::sql::{Values, identifier, literal, timestamp, transaction};
-use crate::transport::Dial;
 
 /// Vault's.
 pub const USERNAME_TEMPLATE: &str = r#"{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}"#;
@@ -78,14 +77,14 @@ pub struct Change<'a> {
 }
 
 /// The users of one server.
-pub struct Users<D: Dial> {
-    client: Client<D>,
+pub struct Users {
+    client: Client,
     authentication: PasswordAuthentication,
 }
 
-impl<D: Dial> Users<D> {
+impl Users {
     /// Over this connection.
-    pub fn new(client: Client<D>, authentication: PasswordAuthentication) -> Self {
+    pub fn new(client: Client, authentication: PasswordAuthentication) -> Self {
         Self {
             client,
             authentication,

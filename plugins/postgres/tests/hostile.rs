@@ -1,15 +1,15 @@
 //! Servers that are none: each ends in a clear error, soon, and in bounded memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod tcp;
+mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use coffer_sdk::ErrorKind;
+use coffer_sdk::{Backend, ErrorKind};
+use common::{open, user};
 use serde_json::json;
-use tcp::{open, user};
 
 fn serve(script: impl Fn(&mut TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

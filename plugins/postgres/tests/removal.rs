@@ -1,16 +1,16 @@
 //! Users that are removed while somebody is at them, or that are not ours to remove.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod tcp;
+mod common;
 
 use std::time::Duration;
 
-use coffer_sdk::ErrorKind;
 use coffer_sdk::backend::{UserNaming, UserRequest};
+use coffer_sdk::{Backend, ErrorKind};
 use coffer_tests::postgres::Postgres;
 use coffer_tests::until;
+use common::{open, removal, superuser, user};
 use serde_json::json;
-use tcp::{open, removal, superuser, user};
 
 const CREATE: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
 

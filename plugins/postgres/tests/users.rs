@@ -1,15 +1,15 @@
 //! Users of a real PostgreSQL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod tcp;
+mod common;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coffer_sdk::ErrorKind;
 use coffer_sdk::backend::UserRequest;
+use coffer_sdk::{Backend, ErrorKind};
 use coffer_tests::postgres::{Database, PASSWORD, Postgres, SUPERUSER};
+use common::{change, open, removal, superuser, user};
 use serde_json::json;
-use tcp::{change, open, removal, superuser, user};
 
 const CREATE: &str =
     "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";

@@ -5,6 +5,8 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+use coffer_core::SignatureRule;
+
 pub use parse::{address, parse};
 
 /// A server to be.
@@ -23,6 +25,12 @@ pub struct ServerConfig {
     /// Seconds.
     pub max_lease_ttl: Option<u64>,
     pub pid_file: Option<PathBuf>,
+    /// Where the files are that registering a plugin by `command` names.
+    pub plugin_directory: Option<PathBuf>,
+    /// Whether plugins must be signed.
+    pub plugin_signatures: Option<SignatureRule>,
+    /// Files with the public keys that may sign plugins, in PEM.
+    pub plugin_keys: Vec<PathBuf>,
     /// What was accepted and does nothing.
     pub warnings: Vec<String>,
 }
@@ -173,6 +181,9 @@ impl ServerConfig {
         self.default_lease_ttl = other.default_lease_ttl.or(self.default_lease_ttl);
         self.max_lease_ttl = other.max_lease_ttl.or(self.max_lease_ttl);
         self.pid_file = other.pid_file.or(self.pid_file.take());
+        self.plugin_directory = other.plugin_directory.or(self.plugin_directory.take());
+        self.plugin_signatures = other.plugin_signatures.or(self.plugin_signatures);
+        self.plugin_keys.extend(other.plugin_keys);
     }
 
     /// Whether a server can be made of it.

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use coffer_core::SignatureRule;
+
 use super::tree::{self, Fault, Node, Value};
 use super::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
 
@@ -65,6 +67,9 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "default_lease_ttl" => config.default_lease_ttl = Some(seconds(node)?),
         "max_lease_ttl" => config.max_lease_ttl = Some(seconds(node)?),
         "pid_file" => config.pid_file = Some(text(node)?.into()),
+        "plugin_directory" => config.plugin_directory = Some(text(node)?.into()),
+        "plugin_signatures" => config.plugin_signatures = Some(word(node, signature_rule)?),
+        "plugin_keys" => config.plugin_keys = texts(node)?.into_iter().map(Into::into).collect(),
         // There is nothing to switch off: memory is locked, and caches are small, whatever these say.
         "disable_mlock" | "disable_cache" | "cluster_name" => {}
         "ui" | "cluster_addr" | "disable_clustering" | "raw_storage_endpoint" | "telemetry" => {
@@ -73,7 +78,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
                 node.place.line
             ));
         }
-        "seal" | "ha_storage" | "service_registration" | "plugin_directory" | "user_lockout" => {
+        "seal" | "ha_storage" | "service_registration" | "user_lockout" => {
             return Err(Fault::new(node.place, "is not supported yet; remove it"));
         }
         _ => return Err(Fault::new(node.place, UNKNOWN)),
@@ -178,6 +183,15 @@ fn only_tls13(version: &str) -> Result<bool, String> {
     }
 }
 
+fn signature_rule(rule: &str) -> Result<SignatureRule, String> {
+    match rule {
+        "require" => Ok(SignatureRule::Require),
+        "warn" => Ok(SignatureRule::Warn),
+        "off" => Ok(SignatureRule::Off),
+        other => Err(format!("{other:?} is not \"require\", \"warn\" or \"off\"")),
+    }
+}
+
 fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
     let allowed: &[&str] = match kind {
         "redb" => &["path"],
@@ -251,6 +265,13 @@ fn text(node: &Node) -> Result<String, Fault> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
         _ => Err(Fault::new(node.place, "expected a text in quotes")),
+    }
+}
+
+fn texts(node: &Node) -> Result<Vec<String>, Fault> {
+    match &node.value {
+        Value::List(all) => all.iter().map(text).collect(),
+        _ => Err(Fault::new(node.place, "expected a list of texts in quotes")),
     }
 }
 

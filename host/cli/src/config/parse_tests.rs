@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use coffer_core::SignatureRule;
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -28,6 +30,9 @@ const GOOD: &str = r#"
     log_level         = "warn"
     log_format        = "json"
     pid_file          = "/run/coffer.pid"
+    plugin_directory  = "/opt/plugins"
+    plugin_signatures = "require"
+    plugin_keys       = ["/etc/a.pub", "/etc/b.pub"]
 "#;
 
 #[test]
@@ -58,6 +63,9 @@ fn a_whole_file() {
         default_lease_ttl: Some(3600),
         max_lease_ttl: Some(768 * 3600),
         pid_file: Some("/run/coffer.pid".into()),
+        plugin_directory: Some("/opt/plugins".into()),
+        plugin_signatures: Some(SignatureRule::Require),
+        plugin_keys: vec!["/etc/a.pub".into(), "/etc/b.pub".into()],
         warnings: vec![
             "line 19: cluster_addr is accepted, and does nothing".to_owned(),
             "line 20: ui is accepted, and does nothing".to_owned(),

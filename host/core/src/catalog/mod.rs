@@ -30,6 +30,8 @@ use crate::{Error, keys, limits};
 pub struct CatalogConfig {
     /// Whether registered components must be signed.
     pub signatures: SignaturePolicy,
+    /// Whether this is a development server, where a version can be replaced.
+    pub development: bool,
     /// Where the files are that Vault's `command` names.
     pub directory: Option<std::path::PathBuf>,
 }

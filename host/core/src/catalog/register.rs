@@ -29,6 +29,8 @@ pub struct Registration {
     pub key: Option<String>,
     /// Whether all that it asks for is granted.
     pub grant: bool,
+    /// Whether it takes the place of another component of the same version.
+    pub replace: bool,
     /// Who registers.
     pub by: String,
 }
@@ -67,7 +69,7 @@ pub async fn register(
         .ok_or_else(|| refused(&"it has no manifest; `coffer plugin build` writes one into it"))?;
     if manifest.kind != wanted.kind {
         return Err(refused(&format_args!(
-            "it is a {} plugin, not a {} plugin",
+            "it is for {}, not for {}",
             manifest.kind, wanted.kind
         )));
     }
@@ -80,6 +82,7 @@ pub async fn register(
     if before
         .as_ref()
         .is_some_and(|before| before.sha256 != sha256)
+        && !wanted.replace
     {
         return Err(refused(&format_args!(
             "version {version} is registered with another component; register it under another version, or deregister that one first"

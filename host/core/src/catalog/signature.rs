@@ -28,6 +28,7 @@ pub enum Policy {
 /// The server's say on signatures.
 #[derive(Clone, Debug, Default)]
 pub struct SignaturePolicy {
+    /// Whether they are needed.
     pub policy: Policy,
     /// Public keys in PEM. If there are any, no other key counts, whoever registers.
     pub keys: Vec<String>,

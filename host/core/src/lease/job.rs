@@ -219,13 +219,20 @@ async fn unmount(
     if !txn.list(&prefix, None, 1).await?.is_empty() {
         return Ok(Progress::Waiting);
     }
-    let data = txn.list(&Ns(ns).data(uuid), None, limits::JOB_PAGE).await?;
-    let full = data.len() == limits::JOB_PAGE;
-    for key in data {
-        txn.delete(key);
-    }
-    if full {
-        return Ok(Progress::More(None));
+    let ns_keys = Ns(ns);
+    for prefix in [
+        ns_keys.data(uuid),
+        ns_keys.connections(uuid),
+        ns_keys.destinations(uuid, ""),
+    ] {
+        let page = txn.list(&prefix, None, limits::JOB_PAGE).await?;
+        let full = page.len() == limits::JOB_PAGE;
+        for key in page {
+            txn.delete(key);
+        }
+        if full {
+            return Ok(Progress::More(None));
+        }
     }
     txn.delete(Ns(ns).unmounted(uuid));
     txn.delete(Ns(ns).count(uuid));

@@ -6,6 +6,7 @@ mod router;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coffer_manifest::Destination;
 use coffer_runtime::{
     Catalog, Component, Grants, LoadError, MountContext, MountInfo, PathDescription, Release,
 };
@@ -52,16 +53,30 @@ pub struct PluginMount {
 }
 
 impl PluginMount {
-    /// What the component says of a path, if anything is special about it.
-    pub fn special(&self, path: &str) -> Special {
-        let paths = self
-            .component
-            .plugin()
-            .map_or(&[][..], |description| &description.paths);
+    fn declared(&self, path: &str) -> Option<&PathDescription> {
+        let paths = &self.component.plugin()?.paths;
         paths
             .iter()
             .find(|declared| matches(&declared.pattern, path))
+    }
+
+    /// What the component says of a path, if anything is special about it.
+    pub fn special(&self, path: &str) -> Special {
+        self.declared(path)
             .map_or_else(Special::default, Special::from)
+    }
+
+    /// The fields of a path that name servers to connect to.
+    pub fn server_fields(&self, path: &str) -> Vec<&str> {
+        let fields = self.declared(path).map_or(&[][..], |path| &path.fields);
+        let named = fields.iter().filter(|field| field.destination);
+        named.map(|field| field.name.as_str()).collect()
+    }
+
+    /// Whether it asked to connect to what its configuration names.
+    pub fn takes_servers(&self) -> bool {
+        let network = &self.release.granted.network;
+        network.contains(&Destination::Configuration)
     }
 }
 
@@ -71,6 +86,8 @@ pub struct Special {
     pub unauthenticated: bool,
     pub sudo: bool,
     pub checks_existence: bool,
+    /// Whether some field names servers to connect to.
+    pub names_servers: bool,
 }
 
 impl From<&PathDescription> for Special {
@@ -79,6 +96,7 @@ impl From<&PathDescription> for Special {
             unauthenticated: path.unauthenticated,
             sudo: path.sudo,
             checks_existence: path.checks_existence,
+            names_servers: path.fields.iter().any(|field| field.destination),
         }
     }
 }
@@ -227,6 +245,7 @@ fn context(entry: &MountEntry, info: MountInfo, release: &Release, named: Grants
     MountContext {
         id: entry.uuid.as_str().into(),
         storage_prefix: Ns(&entry.ns).data(&entry.uuid),
+        connections_prefix: Ns(&entry.ns).connections(&entry.uuid),
         info,
         deadline: granted
             .deadline

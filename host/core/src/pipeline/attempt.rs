@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 use coffer_runtime as runtime;
-use coffer_runtime::{Caller, RequestCaller};
+use coffer_runtime::{Caller, MountContext, RequestCaller};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{authorize, capability};
 use crate::effects::RequestEffects;
-use crate::mount::{Backend, Mount, Special};
+use crate::keys::Ns;
+use crate::mount::{Backend, Mount, PluginMount, Special};
 use crate::params::Params;
 use crate::policy::Capability;
 use crate::reply::Reply;
@@ -114,6 +115,10 @@ impl Attempt<'_> {
             Some(caller)
         };
         let plugin = self.mount.plugin()?;
+        let context = match special.names_servers && plugin.takes_servers() {
+            true => self.grant_named(plugin, &data, &mut txn).await?,
+            false => plugin.context.clone(),
+        };
         let effects = Arc::new(RequestEffects {
             mount: self.mount.clone(),
             path: self.path.to_owned(),
@@ -130,7 +135,7 @@ impl Attempt<'_> {
             .plugins
             .handle(
                 &plugin.component,
-                &plugin.context,
+                &context,
                 instance,
                 txn,
                 effects.clone(),
@@ -140,6 +145,36 @@ impl Attempt<'_> {
         // What it committed before it touched anything has counted the use.
         self.uses_token &= !outcome.touched;
         self.finish(outcome, &effects).await
+    }
+
+    /// Who writes a configuration grants the mount what it names: for this request already, and with its commit for good.
+    /// Who deletes it takes that back.
+    async fn grant_named(
+        &self,
+        plugin: &PluginMount,
+        data: &str,
+        txn: &mut Transaction,
+    ) -> Result<Arc<MountContext>, Error> {
+        let entry = &self.mount.entry;
+        let parse = |error: serde_json::Error| Error::invalid(error.to_string());
+        let data: Value = serde_json::from_str(data).map_err(parse)?;
+        let mut grants = coffer_runtime::Grants::clone(&plugin.context.grants);
+        for field in plugin.server_fields(self.path) {
+            let path = format!("{}#{field}", self.path.trim_end_matches('/'));
+            let key = Ns(&entry.ns).destinations(&entry.uuid, &hex::encode(path));
+            match (self.request.method, data.get(field)) {
+                (Method::Delete, _) if txn.get(&key).await?.is_some() => txn.delete(key),
+                (Method::Post | Method::Patch, Some(value)) => {
+                    grants.name(value);
+                    txn.put(key, value.to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(Arc::new(MountContext {
+            grants: Arc::new(grants),
+            ..MountContext::clone(&plugin.context)
+        }))
     }
 
     /// Whether a write creates or updates matters only to policies that tell them apart: only then is the plugin asked.

@@ -6,6 +6,7 @@ mod leases;
 mod lifecycle;
 mod mounts;
 mod openapi;
+mod plugins;
 mod policies;
 mod ui;
 
@@ -29,6 +30,27 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "auth/{path*}", help: "Enables, describes or disables an auth method; with /tune at the end, its settings.", needs: Needs::Sudo, operations: &[
         (Get, |c| Box::pin(mounts::read(c, "auth/"))), (Post, |c| Box::pin(mounts::write(c, "auth/"))), (Delete, |c| Box::pin(mounts::disable(c, "auth/"))),
     ] },
+
+    Route { pattern: "plugins/catalog", help: "All plugins, by kind and in detail.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(plugins::list(c)))] },
+    Route { pattern: "plugins/catalog/{type}", help: "The plugins of one kind: auth, database or secret.", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(plugins::list_kind(c)))] },
+    // The paths without a kind that these had before.
+    Route { pattern: "plugins/catalog/{name}", help: "Describes, registers or removes a plugin, its kind in the body.", needs: Needs::Sudo, operations: &[
+        (Get, |c| Box::pin(plugins::read(c))), (Post, |c| Box::pin(plugins::register(c))), (Delete, |c| Box::pin(plugins::remove(c))),
+    ] },
+    Route { pattern: "plugins/catalog/{type}/{name}", help: "Describes, registers or removes a version of a plugin.", needs: Needs::Sudo, operations: &[
+        (Get, |c| Box::pin(plugins::read(c))), (Post, |c| Box::pin(plugins::register(c))), (Delete, |c| Box::pin(plugins::remove(c))),
+    ] },
+    Route { pattern: "plugins/reload/backend", help: "Has the newest version of a plugin, or the pinned one, take over; or restarts the plugins of some mounts.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(plugins::reload_any(c)))] },
+    Route { pattern: "plugins/reload/{type}/{name}", help: "Has the newest version of a plugin, or the pinned one, take over.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(plugins::reload(c)))] },
+    Route { pattern: "plugins/pins", help: "The versions that are pinned.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(plugins::list_pins(c)))] },
+    Route { pattern: "plugins/pins/{type}/{name}", help: "The version of a plugin that is to run, whatever is registered after it.", needs: Needs::Sudo, operations: &[
+        (Get, |c| Box::pin(plugins::read_pin(c))), (Post, |c| Box::pin(plugins::pin(c))), (Delete, |c| Box::pin(plugins::unpin(c))),
+    ] },
+    Route { pattern: "plugins/grants/{type}/{name}", help: "What a plugin asks for, and what it was granted by whom.", needs: Needs::Sudo, operations: &[
+        (Get, |c| Box::pin(plugins::read_grants(c))), (Post, |c| Box::pin(plugins::grant(c))), (Delete, |c| Box::pin(plugins::withdraw(c))),
+    ] },
+    Route { pattern: "plugins/runtimes/catalog", help: "What plugins run in.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(plugins::runtimes(c))), (List, |c| Box::pin(plugins::runtimes(c)))] },
+    Route { pattern: "plugins/runtimes/catalog/{type}/{name}", help: "Plugins run in the server's own sandbox, and in nothing else.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(plugins::no_runtime(c)))] },
 
     Route { pattern: "policies/acl", help: "The names of the policies.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(policies::list(c, false))), (List, |c| Box::pin(policies::list(c, false)))] },
     Route { pattern: "policies/acl/{name*}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[

@@ -202,11 +202,11 @@ async fn require_plugin(
                 .into_iter()
                 .find(|kind| catalog.resolve(wanted(*kind)).is_ok());
             let asked = match table {
-                Table::Auth => "auth method",
-                Table::Secret => "secret engine",
+                Table::Auth => "an auth method",
+                Table::Secret => "a secret engine",
             };
             match elsewhere {
-                Some(_) => return Err(Error::invalid(format!("plugin {name:?} is not a {asked}"))),
+                Some(_) => return Err(Error::invalid(format!("plugin {name:?} is not {asked}"))),
                 None => Err(LoadError::Unknown(what)),
             }
         }

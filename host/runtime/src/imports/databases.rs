@@ -1,9 +1,10 @@
 //! `databases`: an engine's way to its database backends.
 
-use crate::PluginError;
 use crate::bindings::plugin::coffer::plugin::{databases, users};
-use crate::database::{self, DatabaseCall};
-use crate::state::State;
+use crate::database::{self, DatabaseCall, DatabaseUse};
+use crate::plugin::MountContext;
+use crate::state::{Call, State};
+use crate::{CallError, PluginError};
 
 type Answer<T> = wasmtime::Result<Result<T, PluginError>>;
 
@@ -29,10 +30,37 @@ impl State {
     }
 }
 
+fn noted_at(mount: &MountContext, connection: &str) -> String {
+    format!("{}{}", mount.connections_prefix, hex::encode(connection))
+}
+
+/// Notes which plugin a connection uses: that is not removed from the catalog while somebody does.
+async fn note(call: &mut Call, on: &databases::Target) -> Result<(), CallError> {
+    let key = noted_at(&call.mount, &on.name);
+    let used = DatabaseUse {
+        connection: on.name.clone(),
+        plugin: on.plugin.clone(),
+        version: on.version.clone(),
+    };
+    let value = serde_json::to_vec(&used).unwrap_or_default();
+    let before = call.txn.get(&key).await.map_err(CallError::Barrier)?;
+    if before.is_none_or(|before| **before != *value) {
+        call.txn.put(key, value);
+    }
+    Ok(())
+}
+
 impl databases::Host for State {
     async fn secret_fields(&mut self, on: databases::Target) -> Answer<Vec<String>> {
-        let pools = self.call()?.databases.clone();
-        Ok(pools.secret_fields(&on).await)
+        let call = self.call()?;
+        let pools = call.databases.clone();
+        let fields = pools.secret_fields(&on).await;
+        if fields.is_ok() {
+            note(call, &on)
+                .await
+                .map_err(|failure| self.fail(failure))?;
+        }
+        Ok(fields)
     }
 
     async fn username(
@@ -100,6 +128,7 @@ impl databases::Host for State {
     async fn close(&mut self, name: String) -> wasmtime::Result<()> {
         let call = self.call()?;
         call.databases.close(&call.mount.id, &name);
+        call.txn.delete(noted_at(&call.mount, &name));
         Ok(())
     }
 }

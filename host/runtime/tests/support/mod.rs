@@ -146,6 +146,7 @@ pub fn mount(id: &str) -> MountContext {
     MountContext {
         id: id.into(),
         storage_prefix: format!("ns/root/mount/{id}/"),
+        connections_prefix: format!("ns/root/connection/{id}/"),
         info: MountInfo {
             path: format!("{id}/"),
             accessor: format!("guest_{id}"),

@@ -1,0 +1,135 @@
+//! The contract's view of it.
+
+use coffer_sdk::backend::{Description, UserChange, UserNaming, UserRemoval, UserRequest};
+use coffer_sdk::{Backend, Error as ContractError, Result, template};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::settings::Config;
+use crate::users::{self, NewUser, Users};
+
+/// One connection.
+pub struct MySql {
+    users: Users,
+    username_template: String,
+    /// The connection's own password: in no message.
+    password: Zeroizing<String>,
+}
+
+impl Backend for MySql {
+    fn describe() -> Description {
+        Description {
+            name: "mysql-database-plugin".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            help: "Users of MySQL and MariaDB servers.".to_owned(),
+            destination_fields: vec!["connection_url".to_owned()],
+            default_port: crate::settings::PORT,
+            secret_fields: vec!["tls_certificate_key".to_owned()],
+        }
+    }
+
+    fn open(config: &Map<String, Value>) -> Result<Self> {
+        let config = Config::read(config).map_err(contract)?;
+        let settings = config
+            .settings()
+            .map_err(|error| contract(error.without(&[&config.password])))?;
+        let username_template = match config.username_template.as_str() {
+            "" => users::USERNAME_TEMPLATE.to_owned(),
+            own => own.to_owned(),
+        };
+        template::render(
+            &username_template,
+            &[("DisplayName", "name"), ("RoleName", "name")],
+        )?;
+        let password = settings.password.clone();
+        Ok(Self {
+            users: Users::new(Client::new(settings)),
+            username_template,
+            password,
+        })
+    }
+
+    fn username(&mut self, naming: &UserNaming) -> Result<String> {
+        let own = if naming.template.is_empty() {
+            &self.username_template
+        } else {
+            &naming.template
+        };
+        // Who logs in by a name of their own choice has a say in these.
+        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
+        let fields = [
+            ("DisplayName", display.as_str()),
+            ("RoleName", role.as_str()),
+        ];
+        match users::tame(&template::render(own, &fields)?).as_str() {
+            "" => Err(ContractError::invalid(
+                "the username template makes an empty name",
+            )),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    fn exists(&mut self, username: &str) -> Result<bool> {
+        self.call(|users| users.exists(username))
+    }
+
+    fn create_user(&mut self, user: &UserRequest) -> Result<()> {
+        self.call(|users| {
+            users.create(&NewUser {
+                username: &user.username,
+                password: &user.password,
+                expires: user.expires,
+                statements: &user.statements,
+                rollback: &user.rollback_statements,
+            })
+        })
+    }
+
+    fn update_user(&mut self, change: &UserChange) -> Result<()> {
+        self.call(|users| {
+            users.update(
+                &change.username,
+                change.password.as_deref(),
+                change.expires,
+                &change.statements,
+            )
+        })
+    }
+
+    fn delete_user(&mut self, removal: &UserRemoval) -> Result<()> {
+        self.call(|users| users.delete(&removal.username, &removal.statements))
+    }
+
+    fn ping(&mut self) -> Result<()> {
+        self.call(Users::ping)
+    }
+}
+
+impl MySql {
+    fn call<R>(&mut self, call: impl FnOnce(&mut Users) -> Result<R, Error>) -> Result<R> {
+        call(&mut self.users).map_err(|error| contract(error.without(&[&self.password])))
+    }
+}
+
+/// With nothing in it but letters, digits and `_.@+-`.
+fn plain(name: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
+    name.chars()
+        .map(|c| if kept(c) { c } else { '-' })
+        .collect()
+}
+
+fn contract(error: Error) -> ContractError {
+    match &error {
+        Error::Invalid(_) => ContractError::invalid(error),
+        Error::Denied(_) => ContractError::denied(error),
+        Error::Lost(_) | Error::Exposed(_) => ContractError::unavailable(error),
+        Error::Taken(_) => ContractError::conflict(error),
+        Error::Server(server) if server.is_failover() => ContractError::unavailable(error),
+        Error::Server(_) => ContractError::invalid(error),
+    }
+}
+
+coffer_sdk::export_database!(MySql);

@@ -1,0 +1,89 @@
+//! Components for the suites: built from source, with a manifest, under any version.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use coffer_manifest::Manifest;
+use serde_json::Value;
+
+/// The version that `tests/guests/echo` has in its binary.
+const ECHO: &str = "7.7.7-echo";
+
+/// The component of a crate that is no part of the workspace: `examples/api-tokens`, `tests/guests/echo`.
+///
+/// # Panics
+/// If it does not build.
+pub fn build(folder: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = root.join("target/guests-of-tests");
+    let done = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--release", "--lib"])
+        .args(["--target", "wasm32-unknown-unknown"])
+        .current_dir(root.join(folder))
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", r#"--cfg=getrandom_backend="custom""#)
+        .status()
+        .expect("cargo runs");
+    assert!(done.success(), "{folder} does not build");
+    let name = folder
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .replace('-', "_");
+    let module = target.join(format!("wasm32-unknown-unknown/release/{name}.wasm"));
+    component(&std::fs::read(module).expect("the module"))
+}
+
+/// What `cargo xtask build` made of a plugin of ours that is not part of the executable.
+///
+/// # Panics
+/// If it was not built.
+pub fn ours(name: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/plugins/{name}.wasm"));
+    assert!(
+        file.is_file(),
+        "{} was not built: cargo xtask build",
+        file.display()
+    );
+    file
+}
+
+/// A component out of a core module that says which world it is for.
+///
+/// # Panics
+/// If it says none.
+pub fn component(module: &[u8]) -> Vec<u8> {
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .and_then(|encoder| encoder.validate(true).encode())
+        .expect("a component")
+}
+
+/// A component with a manifest.
+///
+/// # Panics
+/// If it cannot have this one.
+pub fn with_manifest(component: &[u8], manifest: &Value) -> Vec<u8> {
+    let manifest = Manifest::parse(manifest.to_string().as_bytes()).expect("a manifest");
+    manifest.embed(component).expect("a component")
+}
+
+/// The guest `echo` as this version of itself, asking for this. The version is as long as its own: `1.0.0-aaaa`.
+///
+/// # Panics
+/// If it is not.
+pub fn echo(component: &[u8], version: &str, needs: Value) -> Vec<u8> {
+    assert_eq!(version.len(), ECHO.len(), "{version}");
+    let mut bytes = component.to_vec();
+    while let Some(at) = bytes
+        .windows(ECHO.len())
+        .position(|found| found == ECHO.as_bytes())
+    {
+        bytes[at..at + ECHO.len()].copy_from_slice(version.as_bytes());
+    }
+    let manifest = serde_json::json!({
+        "kind": "secret", "name": "echo", "version": version, "contract": "0.1.0", "needs": needs,
+    });
+    with_manifest(&bytes, &manifest)
+}
