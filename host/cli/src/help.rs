@@ -16,6 +16,7 @@ const WITHOUT_FIELDS: &[&str] = &[
     "plugin build",
     "plugin keygen",
     "plugin new",
+    "plugin run",
     "plugin sign",
     "plugin test",
     "policy delete",

@@ -235,7 +235,9 @@ pub fn run(cli: Cli) -> CliResult {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => Ok(ExitCode::SUCCESS),
+        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -80,18 +80,11 @@ pub(super) fn compile(
         Effort::Release => {
             cargo.arg("--release");
         }
+        // In the profile of `cargo test`, which has built what builds (the macros and all behind them) already.
         Effort::Quick => {
-            // A profile of its own, so that a release build finds its own work again.
-            for setting in [
-                "inherits=\"release\"",
-                "opt-level=1",
-                "lto=false",
-                "codegen-units=16",
-                "incremental=true",
-            ] {
-                cargo.args(["--config", &format!("profile.coffer-run.{setting}")]);
+            for setting in ["opt-level=1", "debug=false"] {
+                cargo.args(["--config", &format!("profile.dev.{setting}")]);
             }
-            cargo.args(["--profile", "coffer-run"]);
         }
     }
     cargo
@@ -113,7 +106,12 @@ pub(super) fn compile(
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
         .filter(|message| message.manifest_path == project.manifest)
-        .filter_map(|message| message.target.is_some_and(cdylib).then_some(message.filenames))
+        .filter_map(|message| {
+            message
+                .target
+                .is_some_and(cdylib)
+                .then_some(message.filenames)
+        })
         .flatten()
         .find(is_wasm)
         .ok_or_else(|| {

@@ -142,7 +142,13 @@ fn for_people(about: &Map<String, Value>) -> String {
         .filter_map(|key| Some(((*key).to_owned(), shown(about.get(*key)?))))
         .collect();
     let mut text = pairs(&rows);
-    let each = |key: &str| about.get(key).and_then(Value::as_array).into_iter().flatten();
+    let each = |key: &str| {
+        about
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
     let imports: Vec<_> = each("imports").map(|import| vec![plain(import)]).collect();
     text.push('\n');
     text.push_str(&table(&["Imports"], &imports));

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod dev_server;
 mod error;
 mod files;
 mod guest;
@@ -11,10 +12,12 @@ mod keys;
 mod new;
 mod project;
 mod proof;
+mod run;
 mod sign;
 mod templates;
 mod test;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 
@@ -41,6 +44,8 @@ pub enum Author {
     Check(check::Check),
     /// Run a project's tests
     Test(test::Test),
+    /// Run a development server with a project's plugin, anew at every save
+    Run(run::Run),
     /// Show what a component says of itself
     Inspect(inspect::Inspect),
     /// Make a pair of keys to sign plugins with
@@ -58,6 +63,7 @@ impl Author {
             Self::Build(command) => command.run(),
             Self::Check(command) => command.run(output),
             Self::Test(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Inspect(command) => command.run(output),
             Self::Keygen(command) => command.run(),
             Self::Sign(command) => command.run(),

@@ -79,11 +79,6 @@ impl Project {
         })
     }
 
-    /// Whether there is one.
-    pub(super) fn is_at(folder: &Path) -> bool {
-        folder.join(FILE).exists()
-    }
-
     /// What it is for.
     pub(super) fn kind(&self) -> Kind {
         self.config.kind

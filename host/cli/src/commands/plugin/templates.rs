@@ -133,7 +133,15 @@ mod tests {
             let files = project(Language::Rust, kind, "My.Plugin-1", None).unwrap();
             for (path, text) in &files {
                 let open = text.split('@').skip(1).step_by(2);
-                let names = ["name", "kind", "crate", "sdk", "usage", "needs", "description"];
+                let names = [
+                    "name",
+                    "kind",
+                    "crate",
+                    "sdk",
+                    "usage",
+                    "needs",
+                    "description",
+                ];
                 assert!(open.clone().all(|word| !names.contains(&word)), "{path}");
                 assert!(text.ends_with('\n'), "{path}");
             }
