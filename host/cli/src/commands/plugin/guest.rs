@@ -76,15 +76,16 @@ pub(super) fn compile(
         TARGET,
         "--message-format=json-render-diagnostics",
     ]);
-    match effort {
-        Effort::Release => {
-            cargo.arg("--release");
-        }
-        // In the profile of `cargo test`, which has built what builds (the macros and all behind them) already.
-        Effort::Quick => {
-            for setting in ["opt-level=1", "debug=false"] {
-                cargo.args(["--config", &format!("profile.dev.{setting}")]);
-            }
+    cargo.arg("--release");
+    if effort == Effort::Quick {
+        // Not another profile: what builds (the macros and all behind them) is shared with a release build like this.
+        for setting in [
+            "opt-level=1",
+            "lto=false",
+            "codegen-units=16",
+            "incremental=true",
+        ] {
+            cargo.args(["--config", &format!("profile.release.{setting}")]);
         }
     }
     cargo
