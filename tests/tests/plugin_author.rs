@@ -210,19 +210,17 @@ fn what_no_server_would_take() {
     let whole = component(&[], &[engine]);
     let cut = &whole[..whole.len() - 3];
     let module = wat::parse_str("(module)").unwrap();
-    let browser = component(&["__wbindgen_placeholder__"], &[engine]);
     let http = component(&["wasi:http/outgoing-handler@0.2.0"], &[engine]);
     let unknown = component(&["acme:tools/hammer"], &[engine]);
     let later = component(&[], &["coffer:plugin/engine@0.2.0"]);
     #[rustfmt::skip]
-    let table: [(&[u8], &str); 9] = [
+    let table: [(&[u8], &str); 8] = [
         (b"#!/bin/sh\n", "not a WebAssembly component: it does not start as WebAssembly does"),
         (&module, "it is a core module: encode it with `coffer plugin build`"),
         (cut, "truncated"),
         (&empty, "it is for another world: it exports nothing"),
         (&later, "it was built against version 0.2.0 of the contract; this host has 0.1.0"),
         (&unknown, "it imports \"acme:tools/hammer\", which the contract does not have"),
-        (&browser, "turn these features off"),
         (&http, "use `coffer:plugin/http`"),
         // It exports the engine, but no function of it.
         (&whole, "does not fit the contract"),
@@ -352,6 +350,23 @@ fn other_toolchains_and_what_disagrees() {
     for (more, code, expected) in table {
         config(more);
         refused(author.run("plugin build other"), code, expected);
+    }
+    config("version = \"1.0.0\"\n[build]\ncommand = \":\"\noutput = \"../module.wasm\"\n");
+    for (import, expected) in [
+        ("__wbindgen_placeholder__", "turn these features off"),
+        (
+            "wasi_snapshot_preview1",
+            "build for wasm32-unknown-unknown or wasm32-wasip2",
+        ),
+        ("env", "a C library or a missing symbol"),
+    ] {
+        let module = format!("(module (import {import:?} \"f\" (func)))");
+        std::fs::write(
+            author.home().join("module.wasm"),
+            wat::parse_str(module).unwrap(),
+        )
+        .unwrap();
+        refused(author.run("plugin build other"), 2, expected);
     }
     let wasm = folder.join("origin.wasm");
     std::fs::remove_file(&wasm).unwrap();
