@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use crate::client::ClientError;
+use crate::commands::plugin::AuthorError;
 use crate::server::ServerError;
 
 /// A command's failure, worded for whoever typed it.
@@ -26,6 +27,9 @@ pub enum CliError {
     /// The server could not start, or stopped with an error.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// A plugin's author is told what is wrong.
+    #[error(transparent)]
+    Author(#[from] AuthorError),
 }
 
 fn prefix(context: &str) -> String {
@@ -46,6 +50,7 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Server(_) => 1,
+            Self::Author(error) => error.code(),
             Self::Request { .. } | Self::Refused(_) => 2,
         })
     }

@@ -13,6 +13,12 @@ const WITHOUT_FIELDS: &[&str] = &[
     "list",
     "operator seal",
     "path-help",
+    "plugin build",
+    "plugin keygen",
+    "plugin new",
+    "plugin run",
+    "plugin sign",
+    "plugin test",
     "policy delete",
     "policy fmt",
     "policy list",
@@ -66,6 +72,14 @@ login -method=approle role_id=... secret_id=...",
         "operator init -key-shares=5 -key-threshold=3
 operator unseal
 operator seal",
+    ),
+    (
+        "plugin",
+        "plugin new -kind=secret tokens
+plugin check tokens
+plugin keygen -out=author
+plugin sign -key=author.key tokens.wasm
+plugin verify -key=author.pub tokens.wasm",
     ),
     (
         "policy",

@@ -50,7 +50,8 @@ fn plugin_keys(files: &[PathBuf]) -> Result<Vec<String>, ServerError> {
     files.iter().map(read).collect()
 }
 
-fn compiler() -> Compiler {
+/// Who compiles components: a process of this executable.
+pub fn compiler() -> Compiler {
     match std::env::current_exe() {
         Ok(program) => Compiler::Process {
             program,

@@ -30,7 +30,9 @@ mod time;
 mod token;
 mod ttl;
 
-pub use crate::catalog::{CatalogConfig, Policy as SignatureRule, SignaturePolicy, fingerprint};
+pub use crate::catalog::{
+    CatalogConfig, Policy as SignatureRule, Signature, SignaturePolicy, fingerprint, signer,
+};
 pub use crate::core::{Core, CoreConfig, Initialized};
 pub use crate::error::Error;
 pub use crate::params::object_of;

@@ -202,6 +202,9 @@ pub fn run(cli: Cli) -> CliResult {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Policy(policy::Policy::Fmt(command)) => return command.run(),
+        Command::Plugin(plugin::Plugin::Author(command)) => {
+            return command.run(&output_of(&cli.globals)?);
+        }
         _ => {}
     }
     let context = Context::new(&cli.globals).map_err(|error| match &cli.command {
@@ -228,12 +231,14 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Token(command) => command.run(&context),
         Command::Lease(command) => command.run(&context),
         Command::Kv(command) => command.run(&context),
-        Command::Plugin(command) => command.run(&context),
+        Command::Plugin(plugin::Plugin::Catalog(command)) => command.run(&context),
         Command::Print(Print::Token) => {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
+        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

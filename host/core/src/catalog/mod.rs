@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub use entry::{Entry, Grant, Plugin, missing_grants};
 pub use register::{Registration, register, remove, sweep};
-pub use signature::{Policy, SignaturePolicy, fingerprint};
+pub use signature::{Policy, Signature, SignaturePolicy, fingerprint, signer};
 pub use store::Pieces;
 
 use crate::{Error, keys, limits};

@@ -95,7 +95,7 @@ pub fn fingerprint(pem: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// If a key or a signature is malformed.
-pub(super) fn signer(
+pub fn signer(
     component: &[u8],
     signatures: &[Signature],
     keys: &[String],

@@ -45,7 +45,7 @@ pub enum Catalog {
 }
 
 impl Catalog {
-    pub(super) fn run(self, context: &Context) -> CliResult {
+    pub(crate) fn run(self, context: &Context) -> CliResult {
         match self {
             Self::List(command) => command.run(context),
             Self::Info(command) => command.run(context),

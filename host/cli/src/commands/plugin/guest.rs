@@ -1,0 +1,169 @@
+//! A Rust crate as a component: compiled for WebAssembly, and encoded.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use wit_component::ComponentEncoder;
+
+use super::AuthorError;
+use super::build::Effort;
+use super::project::{CargoProject, cargo, no_cargo};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Bytes: what a usual request needs, stack and heap. Growing costs every fresh instance a system call.
+const INITIAL_MEMORY: usize = 2 << 20;
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Whether this is a core module.
+pub(super) fn is_module(bytes: &[u8]) -> bool {
+    bytes.starts_with(MODULE)
+}
+
+/// The component that a core module describes.
+pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+    let encoded = ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode());
+    encoded.map_err(|error| {
+        let error = format!("{error:#}");
+        let hint = hint(&error);
+        format!("the core module is no component: {error}{hint}")
+    })
+}
+
+/// What usually is behind an import that no component can have.
+fn hint(error: &str) -> &'static str {
+    if error.contains("wbindgen") {
+        "; it is for browsers: the crates `getrandom` (feature \"wasm_js\"), `chrono` (feature \"wasmbind\"), `js-sys` or `web-sys` bring that in; turn these features off"
+    } else if error.contains("wasi_snapshot_preview1") {
+        "; it was built for WASI 0.1: build for wasm32-unknown-unknown or wasm32-wasip2"
+    } else if error.contains("`env`") {
+        "; a C library or a missing symbol brings that in"
+    } else {
+        ""
+    }
+}
+
+/// One line of Cargo's JSON.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    manifest_path: PathBuf,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    crate_types: Vec<String>,
+}
+
+/// Compiles a project; returns where its core module is.
+pub(super) fn compile(
+    folder: &Path,
+    project: &CargoProject,
+    effort: Effort,
+) -> Result<PathBuf, AuthorError> {
+    ensure_target(folder)?;
+    let mut cargo = cargo();
+    cargo.args([
+        "build",
+        "--lib",
+        "--target",
+        TARGET,
+        "--message-format=json-render-diagnostics",
+    ]);
+    cargo.arg("--release");
+    if effort == Effort::Quick {
+        // Not another profile: what builds (the macros and all behind them) is shared with a release build like this.
+        for setting in [
+            "opt-level=1",
+            "lto=false",
+            "codegen-units=16",
+            "incremental=true",
+        ] {
+            cargo.args(["--config", &format!("profile.release.{setting}")]);
+        }
+    }
+    cargo
+        .current_dir(folder)
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(project).join("\u{1f}"))
+        .stderr(Stdio::inherit());
+    let output = cargo.output().map_err(no_cargo)?;
+    if !output.status.success() {
+        return Err(AuthorError::Failed {
+            program: "cargo build".to_owned(),
+            status: output.status,
+        });
+    }
+    let is_wasm = |file: &PathBuf| file.extension().is_some_and(|end| end == "wasm");
+    let cdylib = |target: Target| target.crate_types.iter().any(|kind| kind == "cdylib");
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
+        .filter(|message| message.manifest_path == project.manifest)
+        .filter_map(|message| {
+            message
+                .target
+                .is_some_and(cdylib)
+                .then_some(message.filenames)
+        })
+        .flatten()
+        .find(is_wasm)
+        .ok_or_else(|| {
+            AuthorError::malformed(&project.manifest)(
+                "[lib] must have crate-type = [\"cdylib\", \"rlib\"]",
+            )
+        })
+}
+
+/// The same source is the same component, on whichever machine it is built.
+fn flags(project: &CargoProject) -> Vec<String> {
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let beside = project.beside.iter().map(|path| (path.clone(), "beside"));
+    let mut flags = vec![
+        r#"--cfg=getrandom_backend="custom""#.to_owned(),
+        format!("-Clink-arg=--initial-memory={INITIAL_MEMORY}"),
+    ];
+    for (path, name) in beside.chain(cargo_home.map(|home| (home, "cargo"))) {
+        flags.push(format!("--remap-path-prefix={}={name}", path.display()));
+    }
+    flags
+}
+
+/// Adds the target to the toolchain, where rustup manages it.
+fn ensure_target(folder: &Path) -> Result<(), AuthorError> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let library = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(folder)
+        .output()
+        .map_err(no_cargo)?;
+    if Path::new(String::from_utf8_lossy(&library.stdout).trim()).is_dir() {
+        return Ok(());
+    }
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(folder)
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .map_err(|source| AuthorError::Tool {
+            program: "rustup".to_owned(),
+            source,
+            hint: "; the toolchain needs the target wasm32-unknown-unknown",
+        })?;
+    match added.success() {
+        true => Ok(()),
+        false => Err(AuthorError::Failed {
+            program: format!("rustup target add {TARGET}"),
+            status: added,
+        }),
+    }
+}
