@@ -63,7 +63,6 @@ fn connections_that_cannot_be() {
         (json!({}), "empty plugin name"),
         (json!({ "plugin_name": "nope" }), "error creating database object: plugin \"nope\" is unknown"),
         (json!({ "plugin_name": "postgresql-database-plugin", "password_policy": "x" }), "password_policy \"x\" does not exist"),
-        (json!({ "plugin_name": "postgresql-database-plugin", "plugin_version": "v1.0.0" }), "plugin_version \"v1.0.0\""),
         (json!({ "plugin_name": "postgresql-database-plugin", "self_managed_password": true }), "self_managed_password is not supported"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_connection_lifetime": "x" }), "invalid max_connection_lifetime"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_open_connections": "x" }), "max_open_connections"),
