@@ -15,6 +15,7 @@ pub mod mysql;
 pub mod plugin;
 pub mod port;
 pub mod postgres;
+pub mod registry;
 pub mod server;
 pub mod table;
 pub mod valkey;

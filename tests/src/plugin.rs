@@ -69,6 +69,26 @@ pub fn with_manifest(component: &[u8], manifest: &Value) -> Vec<u8> {
     manifest.embed(component).expect("a component")
 }
 
+/// One of our own components as another version of itself, `0.1.0` until now, asking for this.
+///
+/// # Panics
+/// If it cannot be.
+pub fn reversion(component: &[u8], kind: &str, name: &str, version: &str, needs: Value) -> Vec<u8> {
+    let own = env!("CARGO_PKG_VERSION").as_bytes();
+    assert_eq!(version.len(), own.len(), "{version}");
+    let mut bytes = component.to_vec();
+    for at in 1..bytes.len() - own.len() {
+        // The contract's version stands behind an `@`.
+        if bytes[at..].starts_with(own) && bytes[at - 1] != b'@' {
+            bytes[at..at + own.len()].copy_from_slice(version.as_bytes());
+        }
+    }
+    let manifest = serde_json::json!({
+        "kind": kind, "name": name, "version": version, "contract": "0.1.0", "needs": needs,
+    });
+    with_manifest(&bytes, &manifest)
+}
+
 /// The guest `echo` as this version of itself, asking for this. The version is as long as its own: `1.0.0-aaaa`.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use coffer_tests::{mysql, postgres, valkey};
+use coffer_tests::{mysql, postgres, registry, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -53,6 +53,20 @@ pub fn mysql(_: &Workspace) -> Result<()> {
         "MariaDB's programs (`mariadbd`, `mariadb`, `mariadb-install-db`)",
     )?;
     mysql::installed().map_err(|error| Error::other(error.to_string()))
+}
+
+/// An OCI registry.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn registry(_: &Workspace) -> Result<()> {
+    if registry::binary().is_ok() {
+        return Ok(());
+    }
+    install(&["docker-registry"], "`docker-registry`")?;
+    registry::binary()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
 }
 
 /// Node.js, and the TypeScript example built with its dependencies.

@@ -16,6 +16,7 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::postgres(workspace)?;
     setup::valkey(workspace)?;
     setup::mysql(workspace)?;
+    setup::registry(workspace)?;
     setup::typescript_app(workspace)?;
     let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();

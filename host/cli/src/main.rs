@@ -15,6 +15,7 @@ mod help;
 mod kvdata;
 mod limits;
 mod log;
+mod oci;
 mod output;
 mod secret;
 mod server;

@@ -70,7 +70,7 @@ pub enum Command {
     /// Work with key/value secrets, of either version
     #[command(subcommand)]
     Kv(kv::Kv),
-    /// Write, check and sign plugins
+    /// Write, sign and share plugins, and register them with a server
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// Print what the client is set up with
@@ -231,13 +231,12 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Token(command) => command.run(&context),
         Command::Lease(command) => command.run(&context),
         Command::Kv(command) => command.run(&context),
+        Command::Plugin(command) => command.run(&context),
         Command::Print(Print::Token) => {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -9,6 +9,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::load;
+use super::signature::Signature;
 use crate::{Error, keys};
 
 /// A registered version.
@@ -28,6 +29,9 @@ pub struct Entry {
     /// What Vault's API knows of a plugin besides; kept to be shown.
     #[serde(default)]
     pub args: Vec<String>,
+    /// As they came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<Signature>,
     /// The fingerprint of the key that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,

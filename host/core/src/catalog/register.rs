@@ -139,6 +139,7 @@ pub async fn register(
         manifest,
         source: wanted.source,
         args: wanted.args,
+        signatures: wanted.signatures,
         signed_by,
         registered: now,
         registered_by: wanted.by,

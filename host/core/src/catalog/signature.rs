@@ -10,7 +10,7 @@ use coffer_runtime::digest;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Whether components must be signed.
@@ -35,16 +35,16 @@ pub struct SignaturePolicy {
 }
 
 /// A signature as it comes with a component.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// In base64.
     pub signature: String,
     /// cosign's payload, in base64; None if the component itself is signed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
     /// The OCI manifest that the payload names, in base64.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
 }
 

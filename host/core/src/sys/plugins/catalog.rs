@@ -134,6 +134,7 @@ pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
                     .await
                     .map_err(Error::NotFound)?;
                 map.insert("component".to_owned(), BASE64_STANDARD.encode(bytes).into());
+                map.insert("signatures".to_owned(), json!(entry.signatures));
             }
             return Ok(Reply::data(data));
         }
