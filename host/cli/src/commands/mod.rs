@@ -231,14 +231,12 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Token(command) => command.run(&context),
         Command::Lease(command) => command.run(&context),
         Command::Kv(command) => command.run(&context),
-        Command::Plugin(plugin::Plugin::Catalog(command)) => command.run(&context),
+        Command::Plugin(command) => command.run(&context),
         Command::Print(Print::Token) => {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version | Command::Plugin(plugin::Plugin::Author(_)) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
     }
 }
 

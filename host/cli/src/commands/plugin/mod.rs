@@ -1,77 +1,30 @@
-//! `plugin`: the author's commands, which need no server, and the operator's, on a server's [`catalog`].
+//! `plugin`: the author's commands, which need no server, and the operator's, against a server's catalog.
 
-mod build;
+pub mod author;
 pub mod catalog;
-mod check;
-mod dev_server;
-mod error;
-mod files;
-mod guest;
-mod inspect;
-mod keygen;
-mod keys;
-mod new;
-mod project;
-mod proof;
-mod run;
-mod sign;
-mod templates;
-mod test;
-mod verify;
-mod watch;
 
 use clap::Subcommand;
 
-pub use self::error::AuthorError;
+pub use self::author::AuthorError;
+use super::Context;
 use crate::error::CliResult;
-use crate::output::Output;
 
 /// `plugin`.
 #[derive(Subcommand)]
 pub enum Plugin {
     /// What an author does on their own machine.
     #[command(flatten)]
-    Author(Author),
+    Author(author::Author),
     /// What an operator does on a server.
     #[command(flatten)]
     Catalog(catalog::Catalog),
 }
 
-/// The commands that need no server.
-#[derive(Subcommand)]
-pub enum Author {
-    /// Make a project for a new plugin
-    New(new::New),
-    /// Build a project's component
-    Build(build::BuildArgs),
-    /// Build a component, and tell whether a server would take it
-    Check(check::Check),
-    /// Run a project's tests
-    Test(test::Test),
-    /// Run a development server with a project's plugin, anew at every save
-    Run(run::Run),
-    /// Show what a component says of itself
-    Inspect(inspect::Inspect),
-    /// Make a pair of keys to sign plugins with
-    Keygen(keygen::Keygen),
-    /// Sign a plugin
-    Sign(sign::Sign),
-    /// Check who signed a plugin
-    Verify(verify::Verify),
-}
-
-impl Author {
-    pub(super) fn run(self, output: &Output) -> CliResult {
+impl Plugin {
+    pub(super) fn run(self, context: &Context) -> CliResult {
         match self {
-            Self::New(command) => command.run(),
-            Self::Build(command) => command.run(),
-            Self::Check(command) => command.run(output),
-            Self::Test(command) => command.run(),
-            Self::Run(command) => command.run(),
-            Self::Inspect(command) => command.run(output),
-            Self::Keygen(command) => command.run(),
-            Self::Sign(command) => command.run(),
-            Self::Verify(command) => command.run(output),
+            Self::Author(command) => command.run(&context.output),
+            Self::Catalog(command) => command.run(context),
         }
     }
 }
