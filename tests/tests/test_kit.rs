@@ -92,3 +92,10 @@ fn what_cannot_be_run_is_said() {
     let text = said(&cargo_test("api-tokens", Some(&module.file())), false);
     assert!(text.contains("it is a core module"), "{text}");
 }
+
+#[test]
+fn an_auth_method_is_tested_both_ways() {
+    let built = Built::new(&plugin::build("examples/signed-login"));
+    said(&cargo_test("signed-login", None), true);
+    said(&cargo_test("signed-login", Some(&built.file())), true);
+}
