@@ -16,7 +16,7 @@ pub mod plugin {
         world: "plugin",
         pub_export_macro: true,
         default_bindings_module: "coffer_sdk::bindings::plugin",
-        additional_derives: [PartialEq, Clone],
+        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
     });
 }
 
@@ -26,7 +26,7 @@ pub mod database {
         world: "database",
         pub_export_macro: true,
         default_bindings_module: "coffer_sdk::bindings::database",
-        additional_derives: [PartialEq, Clone],
+        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
         with: {
             "coffer:plugin/types@0.1.0": crate::bindings::plugin::coffer::plugin::types,
             "coffer:plugin/users@0.1.0": crate::bindings::plugin::coffer::plugin::users,

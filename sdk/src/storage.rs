@@ -35,7 +35,7 @@ pub fn scan(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>
     #[cfg(target_family = "wasm")]
     return crate::bindings::plugin::coffer::plugin::storage::scan(prefix, after, limit);
     #[cfg(not(target_family = "wasm"))]
-    crate::testing::Host::with(|host| Ok(host.scan(prefix, after, limit)))
+    crate::testing::Host::with(|host| host.scan(prefix, after, limit))
 }
 
 /// The names right below `prefix` (empty, or ending in `/`), as a directory listing.
@@ -43,7 +43,7 @@ pub fn children(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Str
     #[cfg(target_family = "wasm")]
     return crate::bindings::plugin::coffer::plugin::storage::children(prefix, after, limit);
     #[cfg(not(target_family = "wasm"))]
-    crate::testing::Host::with(|host| Ok(host.children(prefix, after, limit)))
+    crate::testing::Host::with(|host| host.children(prefix, after, limit))
 }
 
 /// A key's value, from JSON.

@@ -27,21 +27,29 @@
 //! stream.write_all(b"does not").unwrap_err();
 //! ```
 
+mod acceptance;
+mod component;
+mod faults;
+mod live;
 pub(crate) mod network;
+mod recording;
+mod state;
 mod tls;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
-use crate::effects::{LeaseGrant, LeaseRequest};
-use crate::{Error, Operation, Plugin, Response, Result, dispatch, http};
+use crate::effects::LeaseRequest;
+use crate::{Error, Operation, Plugin, Renewal, Response, Result, dispatch, http};
+use component::Run;
 
+pub use faults::StorageFault;
 pub use network::Fault;
+pub use recording::MASK;
+pub(crate) use state::State;
 
 /// A database, as an engine sees it.
 pub trait Database {
@@ -61,24 +69,6 @@ pub trait Database {
     fn delete_user(&mut self, on: &Target, removal: &UserRemoval) -> Result<()>;
     /// See [`databases::ping`](crate::databases::ping).
     fn ping(&mut self, on: &Target) -> Result<()>;
-}
-
-/// What the host of this thread holds.
-pub struct State {
-    storage: BTreeMap<String, Vec<u8>>,
-    /// What a failure of the request under way leaves.
-    committed: BTreeMap<String, Vec<u8>>,
-    gets: usize,
-    pub(crate) now: u64,
-    pub(crate) log: Vec<String>,
-    pub(crate) mount: crate::mount::Info,
-    pub(crate) closed: Vec<String>,
-    network: network::Network,
-    leases: Vec<LeaseRequest>,
-    /// Whether the request under way has its lease.
-    leased: bool,
-    seed: u64,
-    rolls: u64,
 }
 
 /// What answers a plugin's HTTP requests.
@@ -101,6 +91,8 @@ impl Default for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        component::end();
+        recording::finish();
         // Kept until the thread's end, it may outlive what it holds.
         STATE.try_with(|state| state.borrow_mut().take()).ok();
         DATABASE
@@ -121,8 +113,8 @@ impl Host {
             options: "{}".to_owned(),
         };
         let state = State {
-            storage: BTreeMap::new(),
-            committed: BTreeMap::new(),
+            storage: Default::default(),
+            committed: Default::default(),
             gets: 0,
             now: 1_704_067_200_000,
             log: Vec::new(),
@@ -131,10 +123,14 @@ impl Host {
             network: network::Network::default(),
             leases: Vec::new(),
             leased: false,
+            unended: Vec::new(),
+            faults: faults::Faults::default(),
             seed: 0,
             rolls: 0,
         };
         STATE.with(|slot| *slot.borrow_mut() = Some(state));
+        component::begin();
+        recording::end();
         Self(())
     }
 
@@ -155,12 +151,12 @@ impl Host {
     }
 
     pub(crate) fn http(request: &http::Request) -> Result<http::Response> {
-        HTTP.with(|slot| match slot.borrow_mut().as_mut() {
-            Some(service) => service(request),
-            None => Err(Error::denied(format!(
-                "destination {:?} is not granted: the test's Host serves no HTTP",
-                request.url
-            ))),
+        recording::through("http", request, || {
+            faults::http(&request.url)?;
+            HTTP.with(|slot| match slot.borrow_mut().as_mut() {
+                Some(service) => service(request),
+                None => live::send(request),
+            })
         })
     }
 
@@ -290,30 +286,85 @@ impl Host {
         data: &str,
         from: &str,
     ) -> Result<Response> {
-        self.transaction(|| dispatch::handle(plugin, request(operation, path, data, from)))
+        let request = request(operation, path, data, from);
+        if component::is_used() {
+            return component::call(&Run::Handle(&request)).map(component::response);
+        }
+        self.native(|| dispatch::handle(plugin, request))
     }
 
     /// Whether a write of this would update; None where the plugin does not say.
     pub fn exists(&self, plugin: &'static Plugin, path: &str, data: Value) -> Result<Option<bool>> {
-        self.transaction(|| {
-            dispatch::exists(
-                plugin,
-                request(Operation::Write, path, &data.to_string(), "127.0.0.1"),
-            )
-        })
+        let request = request(Operation::Write, path, &data.to_string(), "127.0.0.1");
+        if component::is_used() {
+            return component::call(&Run::Exists(&request));
+        }
+        self.native(|| dispatch::exists(plugin, request))
+    }
+
+    /// Prolongs a lease by so many seconds (0: not given), as the host does when somebody asks for it.
+    pub fn renew(
+        &self,
+        plugin: &'static Plugin,
+        lease: &LeaseRequest,
+        increment: u64,
+    ) -> Result<Renewal> {
+        let lease = standing(lease);
+        if component::is_used() {
+            return component::call(&Run::Renew(&lease, increment));
+        }
+        let renew = plugin
+            .renew
+            .ok_or_else(|| Error::invalid("lease is not renewable"))?;
+        self.native(|| renew(&crate::Lease::new(lease), increment))
     }
 
     /// Ends a lease, as the host does when its time has come.
     pub fn revoke(&self, plugin: &'static Plugin, lease: &LeaseRequest) -> Result<()> {
-        let internal = serde_json::from_str(&lease.internal)?;
-        let now = Self::with(|host| host.now);
-        let lease = crate::Lease::of("", &internal, now, now);
-        self.transaction(|| plugin.revoke.map_or(Ok(()), |revoke| revoke(&lease)))
+        let ending = standing(lease);
+        if component::is_used() {
+            component::call::<()>(&Run::Revoke(&ending))?;
+        } else {
+            self.native(|| {
+                plugin
+                    .revoke
+                    .map_or(Ok(()), |revoke| revoke(&crate::Lease::new(ending)))
+            })?;
+        }
+        Self::with(|host| host.unended.retain(|unended| unended != lease));
+        Ok(())
+    }
+
+    /// Does the plugin's periodic work once.
+    pub fn tick(&self, plugin: &'static Plugin) -> Result<()> {
+        if component::is_used() {
+            return component::call(&Run::Tick);
+        }
+        self.native(|| plugin.tick.map_or(Ok(()), |tick| tick()))
     }
 
     /// Runs a function as the host runs a request: what it has put is dropped if it fails, unless it was committed by
-    /// [`effects`](crate::effects). For `tick`, `renew` and `revoke`.
+    /// [`effects`](crate::effects). For functions that no path leads to.
+    ///
+    /// # Panics
+    /// With a component: a function of the test's own process says nothing of it.
+    #[allow(clippy::panic)]
     pub fn transaction<R>(&self, call: impl FnOnce() -> Result<R>) -> Result<R> {
+        if component::is_used() {
+            panic!(
+                "Host::transaction calls functions natively, and {} names a component: use Host::call, exists, renew, revoke or tick",
+                component::COMPONENT
+            );
+        }
+        self.native(call)
+    }
+
+    /// Whether a built component takes the plugin's place in this run: for the few tests that cannot be run so.
+    pub fn runs_component() -> bool {
+        component::is_used()
+    }
+
+    fn native<R>(&self, call: impl FnOnce() -> Result<R>) -> Result<R> {
         Self::with(|host| {
             host.committed = host.storage.clone();
             host.leased = false;
@@ -323,6 +374,19 @@ impl Host {
             Self::with(|host| host.storage = std::mem::take(&mut host.committed));
         }
         result
+    }
+}
+
+/// A lease as it stands when something is done with it.
+fn standing(lease: &LeaseRequest) -> contract::Lease {
+    let now = Host::with(|host| host.now);
+    contract::Lease {
+        lease_id: String::new(),
+        kind: contract::LeaseKind::Secret,
+        path: String::new(),
+        internal: lease.internal.clone(),
+        issued: now,
+        expires: now,
     }
 }
 
@@ -340,212 +404,5 @@ fn request(operation: Operation, path: &str, data: &str, from: &str) -> contract
     }
 }
 
-fn check_key(key: &str) -> Result<()> {
-    let stray = |segment| segment == ".." || segment == ".";
-    if key.is_empty()
-        || key.len() > 1024
-        || key.starts_with('/')
-        || key.contains('\0')
-        || key.split('/').any(stray)
-    {
-        return Err(Error::invalid("invalid storage key"));
-    }
-    Ok(())
-}
-
-impl State {
-    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
-        check_key(key)?;
-        self.gets += 1;
-        Ok(self.storage.get(key).cloned())
-    }
-
-    pub(crate) fn put(&mut self, key: &str, value: &[u8]) -> Result<()> {
-        check_key(key)?;
-        if value.len() > 1 << 20 {
-            return Err(Error::invalid("a value is too large"));
-        }
-        self.storage.insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    pub(crate) fn delete(&mut self, key: &str) -> Result<()> {
-        check_key(key)?;
-        self.storage.remove(key);
-        Ok(())
-    }
-
-    pub(crate) fn scan(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<String> {
-        let after = after.unwrap_or_default();
-        let keys = self
-            .storage
-            .keys()
-            .filter(|key| key.starts_with(prefix) && key.as_str() > after);
-        keys.take(limit.min(10_000) as usize).cloned().collect()
-    }
-
-    pub(crate) fn children(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .storage
-            .keys()
-            .filter_map(|key| key.strip_prefix(prefix))
-            .map(|rest| {
-                rest.split_once('/')
-                    .map_or(rest.to_owned(), |(directory, _)| format!("{directory}/"))
-            })
-            .filter(|name| after.is_none_or(|after| name.as_str() > after))
-            .collect();
-        names.dedup();
-        names.truncate(limit.min(100_000) as usize);
-        names
-    }
-
-    pub(crate) fn random(&mut self, len: u32) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while bytes.len() < len as usize {
-            self.rolls += 1;
-            bytes.extend(Sha256::digest(
-                [self.seed.to_le_bytes(), self.rolls.to_le_bytes()].concat(),
-            ));
-        }
-        bytes.truncate(len as usize);
-        bytes
-    }
-
-    pub(crate) fn withdraw(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.leased) {
-            self.leases.pop();
-        }
-        Ok(())
-    }
-
-    pub(crate) fn prepare(&mut self, lease: Option<&LeaseRequest>) -> Result<Option<LeaseGrant>> {
-        if lease.is_some() && std::mem::replace(&mut self.leased, true) {
-            return Err(Error::invalid("a request can have one lease"));
-        }
-        self.committed = self.storage.clone();
-        let Some(lease) = lease else { return Ok(None) };
-        self.leases.push(lease.clone());
-        let set = |ttl, default| if ttl > 0 { ttl } else { default };
-        let max = set(lease.max_ttl, self.mount.max_lease_ttl).min(self.mount.max_lease_ttl);
-        let ttl = set(lease.ttl, self.mount.default_lease_ttl).min(max);
-        let lease_id = format!("{}lease/{}", self.mount.path, self.leases.len());
-        Ok(Some(LeaseGrant {
-            lease_id,
-            ttl,
-            expires: self.now + ttl * 1000,
-            renewable: lease.renewable,
-        }))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::prelude::*;
-
-    fn lease_request() -> LeaseRequest {
-        LeaseRequest {
-            ttl: 600,
-            max_ttl: 0,
-            renewable: true,
-            group: String::new(),
-            internal: "{}".to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_failure_leaves_what_was_committed_before() {
-        let host = Host::new().lease_ttls(60, 300);
-        host.transaction(|| storage::put("kept", b"1")).unwrap();
-        let failed: Result<()> = host.transaction(|| {
-            storage::put("prepared", b"1")?;
-            let grant = effects::lease(&lease_request())?;
-            assert_eq!((grant.ttl, grant.expires), (300, clock::now() + 300_000));
-            effects::lease(&lease_request()).unwrap_err();
-            storage::put("lost", b"1")?;
-            storage::delete("kept")?;
-            Err(Error::internal("boom"))
-        });
-        assert_eq!(failed.unwrap_err().message, "boom");
-        assert_eq!(host.keys(), ["kept", "prepared"]);
-        assert_eq!(host.leases().len(), 1);
-    }
-
-    #[test]
-    fn listings() {
-        let host = Host::new();
-        for key in ["d/a", "d/a-b", "d/a/x", "d/a/y", "d/a0", "e"] {
-            storage::put(key, b"").unwrap();
-        }
-        assert_eq!(storage::list("d/").unwrap(), ["a", "a-b", "a/", "a0"]);
-        assert_eq!(storage::children("d/", Some("a-b"), 1).unwrap(), ["a/"]);
-        let listed = |after, limit| storage::list_after("d/", after, limit).unwrap();
-        assert_eq!(listed(Some("a"), 2), ["a-b", "a/"]);
-        assert_eq!(listed(None, 0), [""; 0]);
-        assert_eq!(storage::list("").unwrap(), ["d/", "e"]);
-        assert_eq!(
-            storage::scan("d/a", Some("d/a-b"), 2).unwrap(),
-            ["d/a/x", "d/a/y"]
-        );
-        storage::delete_all("d/").unwrap();
-        assert_eq!(host.keys(), ["e"]);
-        storage::put("../x", b"").unwrap_err();
-    }
-
-    #[test]
-    fn randomness_follows_the_seed_and_is_even() {
-        let draw = |seed| {
-            let _host = Host::new().seed(seed);
-            random::text(3000, b"abc")
-        };
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
-        for letter in "abc".chars() {
-            let count = draw(1).matches(letter).count();
-            assert!((850..1150).contains(&count), "{letter}: {count}");
-        }
-        let _host = Host::new();
-        assert_eq!(random::text(5, b""), "");
-        assert_eq!(random::base62(20).len(), 20);
-        let uuid = random::uuid();
-        assert_eq!((uuid.len(), uuid.get(14..15)), (36, Some("4")));
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(
-            clock::rfc3339(1_704_067_200_123),
-            "2024-01-01T00:00:00.123000000Z"
-        );
-        assert_eq!(
-            clock::parse_rfc3339("2024-01-01T00:00:00.123Z"),
-            Some(1_704_067_200_123)
-        );
-        assert_eq!(clock::parse_rfc3339("yesterday"), None);
-        assert_eq!(clock::rfc3339(u64::MAX), "9999-12-31T23:59:59.999000000Z");
-    }
-
-    #[test]
-    fn lease_ttls_follow_the_rules() {
-        let host = Host::new().lease_ttls(600, 3600);
-        let issued = clock::now();
-        let role = |ttl, max_ttl, period| Renewal {
-            ttl,
-            max_ttl,
-            period,
-        };
-        let lease_ttl = |increment, role: Renewal| crate::lease_ttl(increment, &role, issued);
-        assert_eq!(lease_ttl(0, role(0, 0, 0)), 600);
-        assert_eq!(lease_ttl(0, role(60, 0, 0)), 60);
-        assert_eq!(lease_ttl(90, role(60, 0, 0)), 90);
-        assert_eq!(lease_ttl(9000, role(60, 120, 0)), 120);
-        assert_eq!(lease_ttl(9000, role(60, 9000, 0)), 3600);
-        host.advance(100);
-        assert_eq!(lease_ttl(9000, role(60, 120, 0)), 20);
-        assert_eq!(lease_ttl(0, role(60, 120, 50)), 50);
-        host.advance(100);
-        assert_eq!(lease_ttl(9000, role(60, 120, 0)), 0);
-    }
-}
+mod tests;

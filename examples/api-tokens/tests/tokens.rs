@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use api_tokens::PLUGIN;
 use coffer_sdk::prelude::*;
-use coffer_sdk::testing::Host;
+use coffer_sdk::testing::{Host, StorageFault};
 use coffer_sdk::Operation;
 
 /// The tokens that the service knows.
@@ -52,9 +52,10 @@ fn the_lease_is_there_even_if_the_service_is_not() {
     let (host, tokens) = host();
     host.serve_http(|_| Err(Error::unavailable("nobody answers")));
     host.call(&PLUGIN, Operation::Read, "creds/reader", json!({})).unwrap_err();
-    assert_eq!(host.leases().len(), 1);
+    let leases = host.leases();
+    assert_eq!(leases.len(), 1);
     assert!(tokens.borrow().is_empty());
-    host.revoke(&PLUGIN, &host.leases()[0]).unwrap_err();
+    host.revoke(&PLUGIN, &leases[0]).unwrap_err();
 }
 
 #[test]
@@ -62,4 +63,16 @@ fn the_key_is_not_shown() {
     let (host, _) = host();
     let config = host.call(&PLUGIN, Operation::Read, "config", json!({})).unwrap().value();
     assert_eq!(config, json!({ "url": "https://api.example.com/", "ttl": 300 }));
+}
+
+#[test]
+fn nothing_is_left_whatever_fails() {
+    let (host, tokens) = host();
+    host.fail_http(2);
+    let make = || host.call(&PLUGIN, Operation::Read, "creds/reader", json!({}));
+    make().unwrap();
+    make().unwrap_err();
+    host.fail_storage(StorageFault::Get(1));
+    make().unwrap_err();
+    host.assert_nothing_left(&PLUGIN, || tokens.borrow().iter().cloned().collect());
 }

@@ -11,6 +11,7 @@ mod config;
 mod duration;
 mod environment;
 mod error;
+mod harness;
 mod help;
 mod kvdata;
 mod limits;
@@ -23,14 +24,17 @@ mod tls;
 mod token_helper;
 mod yaml;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == server::COMPILER)
-    {
-        return server::compile();
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == server::COMPILER => return server::compile(),
+        Some(first) if first == harness::HARNESS => {
+            return harness::run(arguments.next().as_deref().map(Path::new));
+        }
+        _ => {}
     }
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,

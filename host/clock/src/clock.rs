@@ -142,6 +142,12 @@ impl ClockDriver {
         }
     }
 
+    /// Sets the time, back too, as somebody may set a machine's clock. Who waited for what comes before it wakes.
+    pub fn set(&self, at: UnixMillis) {
+        lock(&self.0).now = at;
+        self.advance_to(at);
+    }
+
     /// Moves the time on by that much.
     pub fn advance(&self, duration: Duration) {
         let to = lock(&self.0).now + duration;

@@ -7,7 +7,7 @@ pub mod plugin {
         world: "plugin",
         imports: { default: async | trappable },
         exports: { default: async },
-        additional_derives: [PartialEq, Clone],
+        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
         with: {
             "coffer:plugin/network.connection": crate::imports::Connection,
         },
@@ -20,7 +20,7 @@ pub mod database {
         world: "database",
         imports: { default: async | trappable },
         exports: { default: async },
-        additional_derives: [PartialEq, Clone],
+        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
         with: {
             "coffer:plugin/types": crate::bindings::plugin::coffer::plugin::types,
             "coffer:plugin/users": crate::bindings::plugin::coffer::plugin::users,

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use wasmtime::component::Component as Wasm;
 
 use crate::component::Component;
+use crate::outside::Outside;
 use crate::release::{self, Release, Releases, Wanted};
 use crate::state::Environment;
 use crate::{Compiler, Engine, LoadError, inspect, limits, precompiled};
@@ -64,6 +65,7 @@ pub struct Catalog {
     loaded: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
     // Compiling is long work: a few at a time.
     loading: Semaphore,
+    outside: Option<Arc<dyn Outside>>,
 }
 
 /// One component, while somebody loads or uses it.
@@ -119,7 +121,15 @@ impl Catalog {
             store: OnceLock::new(),
             loaded: Mutex::default(),
             loading: Semaphore::new(limits::LOADING as usize),
+            outside: None,
         }
+    }
+
+    /// For tests of components: somebody plays the world outside for all that is loaded from here.
+    #[must_use]
+    pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> Self {
+        self.outside = Some(outside);
+        self
     }
 
     /// Says where registered components are kept; once.
@@ -270,7 +280,16 @@ impl Catalog {
         wasm: &Wasm,
         manifest: Option<Manifest>,
     ) -> Result<Arc<Component>, LoadError> {
-        Component::load(&self.engine, &self.environment, release, wasm, manifest).await
+        let outside = self.outside.clone();
+        Component::load(
+            &self.engine,
+            &self.environment,
+            release,
+            wasm,
+            manifest,
+            outside,
+        )
+        .await
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<(Wasm, Vec<u8>), LoadError> {

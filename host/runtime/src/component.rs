@@ -10,6 +10,7 @@ use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::bindings::{database, plugin};
 use crate::description::{check_backend, check_plugin};
+use crate::outside::Outside;
 use crate::release::Release;
 use crate::state::{Environment, State};
 use crate::{CallError, Engine, LoadError, imports, limits};
@@ -47,6 +48,7 @@ pub struct Component {
     pub(crate) kind: Kind,
     pub(crate) engine: Engine,
     pub(crate) environment: Environment,
+    outside: Option<Arc<dyn Outside>>,
 }
 
 impl Component {
@@ -60,6 +62,7 @@ impl Component {
         release: &Release,
         wasm: &Wasm,
         manifest: Option<Manifest>,
+        outside: Option<Arc<dyn Outside>>,
     ) -> Result<Arc<Self>, LoadError> {
         let exports_backend = wasm
             .component_type()
@@ -120,6 +123,7 @@ impl Component {
             kind,
             engine,
             environment,
+            outside,
         }))
     }
 
@@ -149,7 +153,9 @@ impl Component {
 
     /// A store for an instance of it, with the limits that hold unless its mount has others.
     pub(crate) fn store(&self) -> Store<State> {
-        store(&self.engine, &self.environment, &self.name)
+        let mut store = store(&self.engine, &self.environment, &self.name);
+        store.data_mut().outside.clone_from(&self.outside);
+        store
     }
 }
 

@@ -21,6 +21,7 @@ mod imports;
 mod inspect;
 mod instances;
 mod limits;
+mod outside;
 mod plugin;
 mod precompiled;
 mod release;
@@ -45,6 +46,7 @@ pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
 pub use crate::inspect::{CONTRACT_VERSION, Inspection, World, inspect};
 pub use crate::limits::COMPONENT as MAX_COMPONENT;
 pub use crate::limits::{DEADLINE, MEMORY, RESPONSE};
+pub use crate::outside::{Ask, Outside, StorageAccess};
 pub use crate::plugin::{
     Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal,
     Request,

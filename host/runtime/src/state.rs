@@ -12,6 +12,7 @@ use crate::bindings::plugin::coffer::plugin::effects::LeaseGrant;
 use crate::database::DatabasePools;
 use crate::egress::Grants;
 use crate::imports::Wasi;
+use crate::outside::Outside;
 use crate::plugin::{Effects, MountContext};
 use crate::{CallError, limits};
 
@@ -53,6 +54,8 @@ pub(crate) struct State {
     pub grants: Arc<Grants>,
     /// For components from stock toolchains.
     pub wasi: Option<Box<Wasi>>,
+    /// Who plays the world outside, under test.
+    pub outside: Option<Arc<dyn Outside>>,
 }
 
 impl State {
@@ -74,6 +77,7 @@ impl State {
             table,
             grants: Arc::default(),
             wasi: None,
+            outside: None,
         }
     }
 

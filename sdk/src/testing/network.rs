@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{Host, tls};
+use serde_json::json;
+
+use super::{Host, recording, tls};
 use crate::network::TlsOptions;
 use crate::{Error, Result};
 
@@ -71,6 +73,10 @@ impl Network {
         self.granted.insert((plain(host), port));
     }
 
+    pub(super) fn is_allowed(&self, host: &str, port: u16) -> bool {
+        self.granted.contains(&(plain(host), port))
+    }
+
     pub(super) fn fail(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
@@ -116,9 +122,21 @@ enum Stream {
     Broken,
 }
 
-/// Real TCP, if the test allows it.
+/// Real TCP, if the test allows it, or what a recording has.
 pub(crate) fn connect(host: &str, port: u16) -> Result<Connection> {
-    if !Host::with(|state| state.network.granted.contains(&(plain(host), port))) {
+    let mut connection = None;
+    recording::through("connect", (host, port), || {
+        connection = Some(dial(host, port)?);
+        Ok(())
+    })?;
+    Ok(connection.unwrap_or(Connection {
+        stream: Stream::Ended,
+        peer: format!("{host}:{port}"),
+    }))
+}
+
+fn dial(host: &str, port: u16) -> Result<Connection> {
+    if !Host::with(|state| state.network.is_allowed(host, port)) {
         return Err(Error::denied(format!(
             "no network was granted to this test: Host::allow({host:?}, {port})"
         )));
@@ -153,6 +171,21 @@ fn open(address: &std::net::SocketAddr) -> io::Result<TcpStream> {
 
 impl Connection {
     pub(crate) fn read(&mut self, max: u32) -> Result<Vec<u8>> {
+        let call = json!({ "from": self.peer, "max": max });
+        recording::through("read", call, || self.receive(max))
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let call = json!({ "to": self.peer, "bytes": bytes });
+        recording::through("write", call, || self.send(bytes))
+    }
+
+    pub(crate) fn start_tls(&mut self, options: &TlsOptions) -> Result<()> {
+        let call = json!({ "with": self.peer, "server_name": options.server_name });
+        recording::through("start_tls", call, || self.encrypt(options))
+    }
+
+    fn receive(&mut self, max: u32) -> Result<Vec<u8>> {
         match strike(Call::Read) {
             Some(Fault::End(_)) => self.stream = Stream::Ended,
             Some(_) => {
@@ -180,7 +213,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
         if strike(Call::Write).is_some() {
             self.stream = Stream::Broken;
             return Err(on_demand(&format!("writing to {}", self.peer)));
@@ -193,7 +226,7 @@ impl Connection {
         written.map_err(|error| Error::unavailable(format!("writing to {}: {error}", self.peer)))
     }
 
-    pub(crate) fn start_tls(&mut self, options: &TlsOptions) -> Result<()> {
+    fn encrypt(&mut self, options: &TlsOptions) -> Result<()> {
         let config = tls::config(options).map_err(Error::invalid)?;
         let name = tls::server_name(options).map_err(Error::invalid)?;
         let mut socket = match std::mem::replace(&mut self.stream, Stream::Broken) {

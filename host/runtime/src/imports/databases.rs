@@ -2,6 +2,7 @@
 
 use crate::bindings::plugin::coffer::plugin::{databases, users};
 use crate::database::{self, DatabaseCall, DatabaseUse};
+use crate::outside::{Ask, asked};
 use crate::plugin::MountContext;
 use crate::state::{Call, State};
 use crate::{CallError, PluginError};
@@ -50,8 +51,24 @@ async fn note(call: &mut Call, on: &databases::Target) -> Result<(), CallError> 
     Ok(())
 }
 
+/// Under test, the test's database answers.
+macro_rules! played {
+    ($state:ident, $call:ident, $on:ident, $with:expr) => {
+        if let Some(outside) = &$state.outside {
+            let (call, with) = (stringify!($call), serde_json::to_value(&$with)?);
+            let ask = Ask::Database {
+                on: $on,
+                call,
+                with,
+            };
+            return Ok(asked(&**outside, ask).await);
+        }
+    };
+}
+
 impl databases::Host for State {
     async fn secret_fields(&mut self, on: databases::Target) -> Answer<Vec<String>> {
+        played!(self, secret_fields, on, ());
         let call = self.call()?;
         let pools = call.databases.clone();
         let fields = pools.secret_fields(&on).await;
@@ -68,6 +85,7 @@ impl databases::Host for State {
         on: databases::Target,
         naming: users::UserNaming,
     ) -> Answer<String> {
+        played!(self, username, on, naming);
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_username(store, &naming).await })
         });
@@ -83,6 +101,7 @@ impl databases::Host for State {
 
     /// As `ping`.
     async fn exists(&mut self, on: databases::Target, username: String) -> Answer<bool> {
+        played!(self, exists, on, username);
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_exists(store, &username).await })
         });
@@ -90,6 +109,7 @@ impl databases::Host for State {
     }
 
     async fn create_user(&mut self, on: databases::Target, user: users::UserRequest) -> Answer<()> {
+        played!(self, create_user, on, user);
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_create_user(store, &user).await })
         });
@@ -101,6 +121,7 @@ impl databases::Host for State {
         on: databases::Target,
         change: users::UserChange,
     ) -> Answer<()> {
+        played!(self, update_user, on, change);
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_update_user(store, &change).await })
         });
@@ -112,6 +133,7 @@ impl databases::Host for State {
         on: databases::Target,
         removal: users::UserRemoval,
     ) -> Answer<()> {
+        played!(self, delete_user, on, removal);
         let call = database::call(move |db, store| {
             Box::pin(async move { db.call_delete_user(store, &removal).await })
         });
@@ -120,12 +142,18 @@ impl databases::Host for State {
 
     /// Leaves nothing behind, so a request that did no more than this can be run again.
     async fn ping(&mut self, on: databases::Target) -> Answer<()> {
+        played!(self, ping, on, ());
         let call =
             database::call(move |db, store| Box::pin(async move { db.call_ping(store).await }));
         self.database(on, call).await
     }
 
     async fn close(&mut self, name: String) -> wasmtime::Result<()> {
+        if let Some(outside) = &self.outside {
+            // It does not fail.
+            let _: Result<(), PluginError> = asked(&**outside, Ask::CloseDatabase { name }).await;
+            return Ok(());
+        }
         let call = self.call()?;
         call.databases.close(&call.mount.id, &name);
         call.txn.delete(noted_at(&call.mount, &name));

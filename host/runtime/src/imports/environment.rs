@@ -29,6 +29,10 @@ impl random::Host for State {
 
 impl log::Host for State {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        if let Some(outside) = &self.outside {
+            outside.log(&format!("{level:?}"), message);
+            return Ok(());
+        }
         let full = |spent: &Spent| {
             spent.log_lines > limits::CALL_LOG_LINES || spent.log_bytes > limits::CALL_LOG
         };

@@ -14,6 +14,7 @@ use crate::bindings::plugin::coffer::plugin::http as contract;
 use crate::bindings::plugin::coffer::plugin::network::{TlsOptions, Verification};
 use crate::egress::Grants;
 use crate::error::plugin_error;
+use crate::outside::{self, Ask};
 use crate::state::State;
 use crate::{ErrorKind, PluginError, limits, tls};
 
@@ -22,6 +23,9 @@ impl contract::Host for State {
         &mut self,
         request: contract::Request,
     ) -> wasmtime::Result<Result<contract::Response, PluginError>> {
+        if let Some(outside) = &self.outside {
+            return Ok(outside::asked(&**outside, Ask::Http(request)).await);
+        }
         let grants = self.grants.clone();
         Ok(
             match tokio::time::timeout(limits::HTTP, send(&grants, request)).await {

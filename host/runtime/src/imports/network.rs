@@ -1,5 +1,7 @@
 //! `network`: byte streams to granted destinations.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -9,6 +11,7 @@ use wasmtime::component::Resource;
 use crate::bindings::plugin::coffer::plugin::network;
 use crate::egress::Grants;
 use crate::error::plugin_error;
+use crate::outside::{Ask, Outside, asked};
 use crate::state::State;
 use crate::{ErrorKind, PluginError, limits, tls};
 
@@ -25,6 +28,8 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     /// A TLS handshake failed half-way: nothing can follow.
     Broken,
+    /// A test plays it, and knows it by this number.
+    Played(Arc<dyn Outside>, u64),
 }
 
 fn unavailable<T>(message: String) -> Answer<T> {
@@ -66,6 +71,16 @@ pub(super) async fn connect(
 
 impl network::Host for State {
     async fn connect(&mut self, host: String, port: u16) -> Answer<Resource<Connection>> {
+        if let Some(outside) = self.outside.clone() {
+            let peer = format!("{host}:{port}");
+            return match asked(&*outside, Ask::Connect { host, port }).await {
+                Ok(number) => {
+                    let stream = Stream::Played(outside, number);
+                    Ok(Ok(self.table.push(Connection { stream, peer })?))
+                }
+                Err(error) => Ok(Err(error)),
+            };
+        }
         let grants = self.grants.clone();
         match connect(&grants, &host, port).await {
             Ok(stream) => {
@@ -101,6 +116,10 @@ impl network::HostConnection for State {
         let result = match &mut connection.stream {
             Stream::Plain(stream) => read(stream, max).await,
             Stream::Tls(stream) => read(stream, max).await,
+            Stream::Played(outside, stream) => {
+                let (stream, max) = (*stream, u32::try_from(max).unwrap_or(limits::READ));
+                return Ok(asked(&**outside, Ask::Read { stream, max }).await);
+            }
             Stream::Broken => {
                 return unavailable(format!("the connection to {} is broken", connection.peer));
             }
@@ -116,6 +135,10 @@ impl network::HostConnection for State {
         let result = match &mut connection.stream {
             Stream::Plain(stream) => write(stream, &bytes).await,
             Stream::Tls(stream) => write(stream, &bytes).await,
+            Stream::Played(outside, stream) => {
+                let stream = *stream;
+                return Ok(asked(&**outside, Ask::Write { stream, bytes }).await);
+            }
             Stream::Broken => {
                 return unavailable(format!("the connection to {} is broken", connection.peer));
             }
@@ -139,11 +162,15 @@ impl network::HostConnection for State {
             Err(message) => return invalid(message),
         };
         let connection = self.table.get_mut(&this)?;
+        if let Stream::Played(outside, stream) = &connection.stream {
+            let stream = *stream;
+            return Ok(asked(&**outside, Ask::StartTls { stream, options }).await);
+        }
         let Stream::Plain(stream) = std::mem::replace(&mut connection.stream, Stream::Broken)
         else {
             return invalid("TLS was started already on this connection".to_owned());
         };
-        let connector = TlsConnector::from(std::sync::Arc::new(config));
+        let connector = TlsConnector::from(Arc::new(config));
         match tokio::time::timeout(limits::CONNECT, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => {
                 connection.stream = Stream::Tls(Box::new(stream));
@@ -159,7 +186,11 @@ impl network::HostConnection for State {
     }
 
     async fn drop(&mut self, this: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        let connection = self.table.delete(this)?;
+        if let Stream::Played(outside, stream) = connection.stream {
+            // Nobody waits for a stream to be gone.
+            let _: Result<(), PluginError> = asked(&*outside, Ask::Drop { stream }).await;
+        }
         Ok(())
     }
 }

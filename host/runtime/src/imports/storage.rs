@@ -4,6 +4,7 @@ use coffer_barrier::BarrierError;
 
 use crate::bindings::plugin::coffer::plugin::storage;
 use crate::error::plugin_error;
+use crate::outside::StorageAccess;
 use crate::state::State;
 use crate::{CallError, ErrorKind, PluginError, limits};
 
@@ -64,6 +65,14 @@ macro_rules! answer {
 }
 
 impl State {
+    /// Under test, what the test has to say of it.
+    fn accessed(&self, access: StorageAccess) -> Result<(), PluginError> {
+        match &self.outside {
+            Some(outside) => outside.storage(access),
+            None => Ok(()),
+        }
+    }
+
     /// Counts what is read or written, and ends a guest for which that is too much: its transaction keeps all of it.
     fn spend(&mut self, keys: usize, bytes: usize) -> wasmtime::Result<()> {
         self.spent.keys += keys;
@@ -93,6 +102,7 @@ impl State {
 impl storage::Host for State {
     async fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
         answer!(check(&key));
+        answer!(self.accessed(StorageAccess::Get));
         self.spend(1, key.len())?;
         let call = self.call()?;
         let key = call.mount.key(&key);
@@ -110,6 +120,7 @@ impl storage::Host for State {
 
     async fn put(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
         answer!(check(&key));
+        answer!(self.accessed(StorageAccess::Put));
         if value.len() > limits::VALUE {
             let message = format!(
                 "a value of {} bytes is too large; {} are allowed",
@@ -127,6 +138,7 @@ impl storage::Host for State {
 
     async fn delete(&mut self, key: String) -> Answer<()> {
         answer!(check(&key));
+        answer!(self.accessed(StorageAccess::Delete));
         self.spend(1, key.len())?;
         let call = self.call()?;
         let key = call.mount.key(&key);
@@ -141,6 +153,7 @@ impl storage::Host for State {
         limit: u32,
     ) -> Answer<Vec<String>> {
         answer!(check_prefix(&prefix));
+        answer!(self.accessed(StorageAccess::List));
         let call = self.call()?;
         let root = call.mount.storage_prefix.len();
         let (full, after) = (
@@ -163,6 +176,7 @@ impl storage::Host for State {
         limit: u32,
     ) -> Answer<Vec<String>> {
         answer!(check_prefix(&prefix));
+        answer!(self.accessed(StorageAccess::List));
         if !prefix.is_empty() && !prefix.ends_with('/') {
             return Ok(Err(invalid(format!(
                 "invalid storage prefix: {prefix:?} does not end in a slash"

@@ -1,0 +1,256 @@
+//! One host of a test: a mount of the component, on its own clock and dice.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
+use coffer_clock::{Clock, Random, UnixMillis};
+use coffer_runtime::{
+    Caller, Catalog, Compiler, Component, DatabasePools, Effects, EffectsError, Environment,
+    LeaseGrant, LeaseRequest, MountContext, Outcome, Plugins, Release, Response,
+};
+use coffer_storage::MemoryStorage;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::outside::{Answered, Noted, Test};
+use super::wire::{Answer, Call, Done, Run, Said, Stored};
+use super::{HarnessError, Subject};
+
+/// What the keys of the mount start with.
+const PREFIX: &str = "mount/";
+
+/// A component, ready to be called.
+pub struct Session {
+    id: u64,
+    test: Arc<Test>,
+    component: Arc<Component>,
+    release: Release,
+    plugins: Plugins,
+}
+
+impl Session {
+    pub async fn start(
+        subject: &Subject,
+        id: u64,
+        now: u64,
+        seed: u64,
+        answers: mpsc::UnboundedReceiver<Answered>,
+    ) -> Result<Self, HarnessError> {
+        let (clock, driver) = Clock::driven(UnixMillis(now));
+        let random = Random::seeded(seed);
+        // The native host counts its blocks from one: from here on both draw the same.
+        random.bytes::<32>();
+        let test = Arc::new(Test::new(id, driver, answers));
+        let catalog = Catalog::new(
+            subject.engine.clone(),
+            Environment { clock, random },
+            Compiler::Thread,
+            &[],
+        )
+        .with_outside(test.clone());
+        catalog.attach(subject.store.clone());
+        let catalog = Arc::new(catalog);
+        // The first one compiles it, and the others wait for that.
+        let turn = subject.loading.lock().await;
+        let component = catalog.load(&subject.release).await;
+        drop(turn);
+        Ok(Self {
+            id,
+            test,
+            component: component.map_err(|error| HarnessError::Load(error.to_string()))?,
+            release: subject.release.clone(),
+            plugins: Plugins::new(Arc::new(DatabasePools::new(catalog))),
+        })
+    }
+
+    /// Runs a call, and says how it ended.
+    pub async fn call(&self, now: u64, call: Call) -> Result<(), HarnessError> {
+        self.test.set_time(now);
+        let Call {
+            mount,
+            storage,
+            faults,
+            run,
+        } = call;
+        *self.test.noted() = Noted {
+            faults,
+            ..Noted::default()
+        };
+        let barrier = barrier(storage).await?;
+        let granted = &self.release.granted;
+        let mount = Arc::new(MountContext {
+            id: self.id.to_string().into(),
+            storage_prefix: PREFIX.to_owned(),
+            connections_prefix: "connection/".to_owned(),
+            info: mount,
+            deadline: granted
+                .deadline
+                .map_or(coffer_runtime::DEADLINE, std::time::Duration::from_secs),
+            memory: granted
+                .memory
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .unwrap_or(coffer_runtime::MEMORY),
+            response: coffer_runtime::RESPONSE,
+            grants: Arc::default(),
+        });
+        let answer = self.run(&barrier, &mount, run).await?;
+        let storage = stored(&barrier).await?;
+        let Noted { gets, faults, log } = std::mem::take(&mut *self.test.noted());
+        self.test.say(Said::Done(Box::new(Done {
+            answer,
+            storage,
+            gets,
+            faults,
+            log,
+        })));
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        barrier: &Arc<Barrier>,
+        mount: &Arc<MountContext>,
+        run: Run,
+    ) -> Result<Answer, HarnessError> {
+        let (plugins, component) = (&self.plugins, &self.component);
+        if component.plugin().is_none() {
+            return Ok(Answer::Ended(
+                "it is a database backend, which has no paths".to_owned(),
+            ));
+        }
+        let txn = barrier.begin()?;
+        let token = |request: &coffer_runtime::Request| match request.caller.token.as_str() {
+            "" => Caller::Anonymous,
+            token => Caller::Token(token.into()),
+        };
+        match run {
+            Run::Handle(request) => {
+                let caller = token(&request);
+                let effects = Arc::new(Leases {
+                    barrier: barrier.clone(),
+                    test: self.test.clone(),
+                });
+                let done = plugins
+                    .handle(component, mount, caller, txn, effects, request)
+                    .await;
+                finish(done, plain).await
+            }
+            Run::Exists(request) => {
+                let caller = token(&request);
+                finish(
+                    plugins.exists(component, mount, caller, txn, request).await,
+                    same,
+                )
+                .await
+            }
+            Run::Renew(lease, increment) => {
+                finish(
+                    plugins.renew(component, mount, txn, lease, increment).await,
+                    same,
+                )
+                .await
+            }
+            Run::Revoke(lease) => {
+                finish(plugins.revoke(component, mount, txn, lease).await, same).await
+            }
+            Run::Tick => finish(plugins.tick(component, mount, txn).await, same).await,
+        }
+    }
+}
+
+fn same<T: Serialize>(value: T) -> Result<Value, HarnessError> {
+    Ok(serde_json::to_value(value)?)
+}
+
+/// A response as the contract has it: the data is text, every digit of it.
+fn plain(response: Response) -> Result<Value, HarnessError> {
+    Ok(json!({
+        "status": response.status,
+        "data": response.data.map(|data| data.get().to_owned()),
+        "warnings": response.warnings,
+        "auth": response.auth,
+        "ttl": response.ttl,
+    }))
+}
+
+/// Commits what a call that succeeded has written, as the core does.
+async fn finish<T>(
+    outcome: Outcome<T>,
+    value: impl FnOnce(T) -> Result<Value, HarnessError>,
+) -> Result<Answer, HarnessError> {
+    Ok(match outcome.result {
+        Ok(Ok(answer)) => {
+            if let Some(txn) = outcome.txn {
+                txn.commit().await?;
+            }
+            Answer::Answered(value(answer)?)
+        }
+        Ok(Err(error)) => Answer::Refused(error),
+        Err(error) => Answer::Ended(error.to_string()),
+    })
+}
+
+/// A barrier over memory that has this in the mount.
+async fn barrier(storage: Stored) -> Result<Arc<Barrier>, HarnessError> {
+    let barrier = Barrier::new(Arc::new(MemoryStorage::new()), Random::system());
+    let seal = Seal::new(barrier.clone());
+    let keys = seal.init(InitConfig::new(1, 1)?, |_| {}).await?;
+    for key in &keys {
+        seal.unseal(key).await?;
+    }
+    let mut txn = barrier.begin()?;
+    for (key, value) in storage {
+        txn.put([PREFIX, &key].concat(), value);
+    }
+    txn.commit().await?;
+    Ok(barrier)
+}
+
+async fn stored(barrier: &Barrier) -> Result<Stored, HarnessError> {
+    let mut txn = barrier.begin()?;
+    let mut stored = Vec::new();
+    for key in txn.list(PREFIX, None, usize::MAX).await? {
+        if let (Some(value), Some(name)) = (txn.get(&key).await?, key.strip_prefix(PREFIX)) {
+            stored.push((name.to_owned(), value.to_vec()));
+        }
+    }
+    Ok(stored)
+}
+
+/// Leases are the test's: it sees them with what storage holds when they are made.
+struct Leases {
+    barrier: Arc<Barrier>,
+    test: Arc<Test>,
+}
+
+#[async_trait]
+impl Effects for Leases {
+    async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Option<LeaseGrant>, EffectsError> {
+        txn.commit_and_continue()
+            .await
+            .map_err(EffectsError::Barrier)?;
+        let refused = |reason: String| EffectsError::Refused(reason);
+        let storage = stored(&self.barrier)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        let ask = json!({"ask": "prepare", "with": {"lease": lease, "storage": storage}});
+        let granted = self.test.ask(ask).await;
+        let granted = granted.map_err(|error| refused(error.message))?;
+        serde_json::from_value(granted).map_err(|error| refused(error.to_string()))
+    }
+
+    async fn withdraw(&self, _: &str) -> Result<(), String> {
+        let ask = json!({"ask": "withdraw"});
+        self.test
+            .ask(ask)
+            .await
+            .map(drop)
+            .map_err(|error| error.message)
+    }
+}
