@@ -1,7 +1,7 @@
 //! The reference of the contract, made from `wit/`, which is where it is written.
 
-use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::Files;
+use wit_bindgen_core::wit_parser::Resolve;
 
 use crate::error::{Error, Result};
 use crate::files::write_if_changed;

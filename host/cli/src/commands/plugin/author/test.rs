@@ -1,13 +1,15 @@
-//! `plugin test`: the project's own tests, natively, over the SDK's host in memory.
+//! `plugin test`: the project's own tests, twice: natively, over the SDK's host in memory; and against the built component, in
+//! the sandbox of this very executable.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::AuthorError;
 use super::project::{Project, cargo, no_cargo};
-use crate::error::CliResult;
+use super::{AuthorError, build};
+use crate::error::{CliError, CliResult};
+use crate::output;
 
 /// `plugin test`.
 #[derive(Args)]
@@ -17,6 +19,9 @@ pub struct Test {
     folder: PathBuf,
     /// Only tests whose names contain this
     filter: Option<String>,
+    /// Only natively
+    #[arg(long)]
+    native: bool,
 }
 
 impl Test {
@@ -28,12 +33,35 @@ impl Test {
             )
             .into());
         }
-        let status = cargo()
+        let natively = self.cargo_test(&project, None)?;
+        if natively != ExitCode::SUCCESS || self.native {
+            return Ok(natively);
+        }
+        build::build(&project)?;
+        output::complain("Once more, against the built component:");
+        self.cargo_test(&project, Some(&project.component()))
+    }
+
+    /// The tests, against a component if one is given.
+    fn cargo_test(
+        &self,
+        project: &Project,
+        component: Option<&Path>,
+    ) -> Result<ExitCode, CliError> {
+        let mut command = cargo();
+        command
             .arg("test")
-            .args(self.filter)
+            .args(&self.filter)
             .current_dir(&project.folder)
-            .status()
-            .map_err(no_cargo)?;
+            .env_remove("COFFER_COMPONENT");
+        if let Some(component) = component {
+            let component = std::path::absolute(component).unwrap_or_else(|_| component.to_owned());
+            command.env("COFFER_COMPONENT", component);
+            if let Ok(coffer) = std::env::current_exe() {
+                command.env("COFFER", coffer);
+            }
+        }
+        let status = command.status().map_err(no_cargo)?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(ExitCode::from(code.unwrap_or(1)))
     }
