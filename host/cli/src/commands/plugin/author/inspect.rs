@@ -31,7 +31,7 @@ impl Inspect {
         if let Some(backend) = proof.component.backend() {
             of_backend(&mut about, backend);
         }
-        Ok(output.object(&about, || for_people(&about))?)
+        output.object(&about, || for_people(&about))
     }
 }
 
