@@ -26,6 +26,15 @@
 //! stream.write_all(b"arrives").unwrap();
 //! stream.write_all(b"does not").unwrap_err();
 //! ```
+//!
+//! With `COFFER_COMPONENT=plugin.wasm` in its environment, `cargo test` runs the same tests against that component in the
+//! real sandbox: the `coffer` on the path, or the one that `COFFER` names, runs it, and this host answers what it asks of
+//! HTTP, databases and the network. `&PLUGIN` only says then what would be called natively; what calls a function of the
+//! plugin itself ([`Host::transaction`]) refuses to run.
+//!
+//! Things go wrong on demand ([`Host::fail_storage`], [`Host::fail_http`], [`Host::fail_network`], [`Host::set_clock`]),
+//! [`Host::assert_nothing_left`] proves that every lease undoes what it stands for, and what a real service said once can be
+//! [recorded](Host::record) and [replayed](Host::replay).
 
 mod acceptance;
 mod component;

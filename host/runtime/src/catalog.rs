@@ -230,10 +230,7 @@ impl Catalog {
         }
         let sha256 = &*release.sha256;
         let store = self.store.get().ok_or_else(|| missing("nowhere", sha256))?;
-        let bytes = store
-            .component(sha256)
-            .await
-            .map_err(|reason| LoadError::Missing(reason))?;
+        let bytes = store.component(sha256).await.map_err(LoadError::Missing)?;
         if digest(&bytes) != sha256 {
             return Err(LoadError::Missing(format!(
                 "the stored component has another digest than {sha256}"

@@ -183,7 +183,7 @@ fn finish(done: Done) -> Result<Value> {
         host.storage = done.storage.into_iter().collect();
         host.committed = host.storage.clone();
         host.gets += done.gets;
-        host.faults.from_wire(&done.faults);
+        host.faults.set_left(&done.faults);
         host.log.extend(done.log);
     });
     match done.answer {

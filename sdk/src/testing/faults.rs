@@ -61,7 +61,7 @@ impl Faults {
         &self.storage
     }
 
-    pub(super) fn from_wire(&mut self, left: &[(String, usize)]) {
+    pub(super) fn set_left(&mut self, left: &[(String, usize)]) {
         let known = ["Get", "Put", "Delete", "List"];
         self.storage = left
             .iter()

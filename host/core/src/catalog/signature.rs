@@ -200,18 +200,24 @@ mod tests {
         let signed =
             |signatures: &[Signature], keys: &[String]| signer(component, signatures, keys);
         assert_eq!(
-            signed(&[by_ed.clone()], &both),
+            signed(std::slice::from_ref(&by_ed), &both),
             Ok(Some(fingerprint(&ed_key).unwrap()))
         );
         assert_eq!(
-            signed(&[by_ec.clone()], &both),
+            signed(std::slice::from_ref(&by_ec), &both),
             Ok(Some(fingerprint(&ec_key).unwrap()))
         );
         assert_eq!(
-            signed(&[by_ec.clone(), by_ed.clone()], &[ed_key.clone()]),
+            signed(
+                &[by_ec.clone(), by_ed.clone()],
+                std::slice::from_ref(&ed_key)
+            ),
             Ok(Some(fingerprint(&ed_key).unwrap()))
         );
-        assert_eq!(signed(&[by_ec.clone()], &[ed_key.clone()]), Ok(None));
+        assert_eq!(
+            signed(std::slice::from_ref(&by_ec), std::slice::from_ref(&ed_key)),
+            Ok(None)
+        );
         assert_eq!(signed(&[], &both), Ok(None));
         assert_eq!(signer(b"another", &[by_ed, by_ec], &both), Ok(None));
 
