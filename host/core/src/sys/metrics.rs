@@ -48,7 +48,11 @@ struct Metrics(Vec<Family>);
 
 /// The metrics.
 pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let format = c.params.text("format")?.unwrap_or_default();
+    let format = match c.params.text("format")? {
+        Some(format) => format,
+        None if accepts_open_metrics(c) => "prometheus".to_owned(),
+        None => String::new(),
+    };
     let index = c.txn.index();
     let table = c.core.mounts(c.txn).await?;
     let mut families = plugins(&plugins_of(&table), &databases_of(c, &table));
@@ -78,6 +82,16 @@ pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
             "there are no metrics in the format {other:?}; leave it empty, or ask for \"prometheus\""
         ))),
     }
+}
+
+/// Whether the caller asks for nothing but metrics, as a scraper does.
+fn accepts_open_metrics(c: &Context<'_>) -> bool {
+    let accepted = c.request.headers.get("accept");
+    accepted.is_some_and(|kinds| {
+        kinds
+            .as_bytes()
+            .starts_with(b"application/openmetrics-text")
+    })
 }
 
 /// Of the mounts in force, by their labels.
