@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod client;
 pub mod leash;
+mod metrics;
 pub mod mysql;
 pub mod plugin;
 pub mod port;
@@ -23,6 +24,7 @@ mod wait;
 
 pub use crate::cli::Cli;
 pub use crate::client::{Client, Reply};
+pub use crate::metrics::metric;
 pub use crate::mysql::MySql;
 pub use crate::postgres::{Database, Postgres};
 pub use crate::server::Server;

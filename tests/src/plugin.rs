@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use coffer_manifest::Manifest;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::Client;
 
 /// The version that `tests/guests/echo` has in its binary.
 const ECHO: &str = "7.7.7-echo";
@@ -106,4 +111,23 @@ pub fn echo(component: &[u8], version: &str, needs: Value) -> Vec<u8> {
         "kind": "secret", "name": "echo", "version": version, "contract": "0.1.0", "needs": needs,
     });
     with_manifest(&bytes, &manifest)
+}
+
+/// Registers the guest, and mounts it at `e/` and, with nothing said of limits, at `other/`.
+///
+/// # Panics
+/// If it cannot be.
+pub fn mount_echo(client: &Client, limits: Value) {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build("tests/guests/echo"));
+    let component = BASE64_STANDARD.encode(echo(built, "1.0.0-aaaa", json!({})));
+    let registered = json!({"component": component, "source": "test"});
+    client
+        .post("sys/plugins/catalog/secret/echo", registered)
+        .ok();
+    let mount = json!({"type": "echo", "config": {"plugin_limits": limits}});
+    client.post("sys/mounts/e", mount).ok();
+    client
+        .post("sys/mounts/other", json!({"type": "echo"}))
+        .ok();
 }

@@ -72,6 +72,9 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
         Body::Json(bytes) => builder
             .header(header::CONTENT_TYPE, "application/json")
             .body(HttpBody::from(bytes)),
+        Body::Text(content_type, bytes) => builder
+            .header(header::CONTENT_TYPE, content_type)
+            .body(HttpBody::from(bytes)),
     };
     built.unwrap_or_else(|_| {
         let mut response = HttpResponse::new(HttpBody::empty());

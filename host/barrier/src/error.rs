@@ -18,6 +18,20 @@ pub enum BarrierError {
     /// The key or the value is longer than allowed.
     #[error("{0}")]
     TooLarge(String),
+    /// A [meter](crate::Meter) allows no more; nothing was written.
+    #[error(
+        "the mount's storage is full: {limit} is {max}, {used} are in use, and this needs {more} more"
+    )]
+    Full {
+        /// The limit's name.
+        limit: &'static str,
+        /// What it is.
+        max: i64,
+        /// What is in use.
+        used: i64,
+        /// What was to come to it.
+        more: i64,
+    },
     /// Init of something initialised.
     #[error("Vault is already initialized")]
     AlreadyInitialized,

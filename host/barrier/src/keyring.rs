@@ -12,6 +12,8 @@ const FORMAT: u8 = 1;
 const NONCE: usize = 12;
 const HEADER: usize = 1 + 4 + NONCE;
 const TAG: usize = 16;
+/// What sealing adds to a value, in bytes.
+pub(crate) const OVERHEAD: usize = HEADER + TAG;
 
 /// 32 secret bytes.
 #[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]

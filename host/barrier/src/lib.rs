@@ -20,6 +20,7 @@ mod cache;
 mod error;
 mod keyring;
 mod limits;
+mod meter;
 mod seal;
 mod transaction;
 
@@ -33,6 +34,7 @@ pub use crate::cache::Cache;
 pub use crate::error::BarrierError;
 use crate::keyring::KeyRing;
 pub use crate::limits::{MAX_KEY, MAX_VALUE};
+pub use crate::meter::{Meter, Usage};
 pub use crate::seal::{InitConfig, Seal, SealStatus};
 pub use crate::transaction::{Transaction, Value};
 

@@ -9,6 +9,7 @@ use coffer_storage::{Batch, Index, Op, Snapshot, Storage};
 use zeroize::Zeroizing;
 
 use crate::keyring::KeyRing;
+use crate::meter::{Meter, Usage};
 use crate::{BarrierError, MAX_KEY, MAX_VALUE};
 
 /// A decrypted value, wiped when dropped.
@@ -29,6 +30,7 @@ pub struct Transaction {
     added: BTreeMap<String, i64>,
     // Written as they are: what is sealed in another way already.
     unsealed: Vec<Op>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Transaction {
@@ -47,6 +49,7 @@ impl Transaction {
             written: BTreeMap::new(),
             added: BTreeMap::new(),
             unsealed: Vec::new(),
+            meter: None,
         })
     }
 
@@ -99,6 +102,27 @@ impl Transaction {
     pub fn add(&mut self, key: impl Into<String>, delta: i64) {
         let sum = self.added.entry(key.into()).or_default();
         *sum = sum.saturating_add(delta);
+    }
+
+    /// Has its commits counted, and refused if they go too far.
+    pub fn meter(&mut self, meter: Arc<Meter>) {
+        self.meter = Some(meter);
+    }
+
+    /// What the snapshot has below the meter's prefix after the key `after`, of one page; and the page's last key, if there
+    /// may be more.
+    pub async fn measure(
+        &self,
+        meter: &Meter,
+        after: Option<&str>,
+        page: usize,
+    ) -> Result<(Usage, Option<String>), BarrierError> {
+        meter.measure(&*self.snapshot, after, page).await
+    }
+
+    /// What the meter's counters are at in the snapshot.
+    pub async fn metered(&self, meter: &Meter) -> Result<Usage, BarrierError> {
+        meter.read(&*self.snapshot).await
     }
 
     /// Makes it a condition that the key has this version (None: is absent) when this commits.
@@ -213,6 +237,13 @@ impl Transaction {
             self.read.clear();
             return Ok(None);
         }
+        let growth = match &self.meter {
+            Some(meter) => {
+                let growth = meter.growth(&*self.snapshot, &self.written, &mut self.read);
+                Some(growth.await?)
+            }
+            None => None,
+        };
         let mut batch = Batch {
             require: std::mem::take(&mut self.read).into_iter().collect(),
             ops: std::mem::take(&mut self.unsealed),
@@ -243,7 +274,14 @@ impl Transaction {
                 .into_iter()
                 .map(|(key, delta)| Op::Add { key, delta }),
         );
-        Ok(Some(self.storage.commit(batch).await?))
+        let Some((meter, growth)) = self.meter.as_ref().zip(growth) else {
+            return Ok(Some(self.storage.commit(batch).await?));
+        };
+        batch.ops.extend(meter.ops(growth));
+        match self.storage.commit(batch).await {
+            Ok(index) => Ok(Some(index)),
+            Err(error) => Err(meter.refused(error, growth)),
+        }
     }
 }
 

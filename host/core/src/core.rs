@@ -1,6 +1,7 @@
 //! The parts, put together; and the life of the whole: sealed, initialised, unsealed, sealed again.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -16,7 +17,7 @@ use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
-use crate::mount::{MountLoader, Router, RoutingTable};
+use crate::mount::{Counted, MountLoader, Router, RoutingTable};
 use crate::policy_store::Policies;
 use crate::token::Tokens;
 use crate::{Error, limits, sys};
@@ -69,6 +70,8 @@ pub struct Core {
     pub(crate) policies: Policies,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) mounts_changed: Arc<Notify>,
+    /// How many requests there were.
+    pub(crate) requests: AtomicU64,
     router: Arc<Router>,
     loader: MountLoader,
     reaper: Arc<Reaper>,
@@ -111,6 +114,7 @@ impl Core {
             plugins: catalog.clone(),
             default_lease_ttl: config.default_lease_ttl,
             max_lease_ttl: config.max_lease_ttl,
+            counted: Counted::default(),
         };
         Arc::new(Self {
             seal: Seal::new(barrier.clone()),
@@ -119,6 +123,7 @@ impl Core {
             plugins: Plugins::new(Arc::new(DatabasePools::new(runtime))),
             in_flight: Arc::default(),
             mounts_changed,
+            requests: AtomicU64::new(0),
             queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1)))
                 .take(limits::CONFLICT_QUEUES)
                 .collect(),

@@ -43,7 +43,7 @@ impl Effects for RequestEffects {
             }
             None => None,
         };
-        self.require_mount(txn);
+        self.mount.pin(txn);
         if grant.is_some() {
             self.require_owner(txn).await?;
         }
@@ -61,15 +61,7 @@ impl Effects for RequestEffects {
 }
 
 impl RequestEffects {
-    /// Makes it a condition of the commit that the mount is as it was when the request came: nobody would revoke the lease of
-    /// one that is gone.
-    pub(crate) fn require_mount(&self, txn: &mut Transaction) {
-        let entry = &self.mount.entry;
-        let key = Ns(&entry.ns).mount(&entry.uuid);
-        txn.require(key, Some(self.mount.version));
-    }
-
-    /// The same for the token that the lease ends with, of a batch token its parent: one that was revoked meanwhile gets
+    /// Makes it a condition that the token is there that the lease ends with, of a batch token its parent: one that was revoked meanwhile gets
     /// nothing. As it is stored now: the request itself may have counted a use of it.
     async fn require_owner(&self, txn: &mut Transaction) -> Result<(), EffectsError> {
         let Some(owner) = &self.owner else {

@@ -110,6 +110,12 @@ impl Error {
                 ErrorKind::Unavailable => 502,
                 ErrorKind::Internal => 500,
             },
+            // As Vault's storage says it of what is too large for it.
+            Self::Barrier(BarrierError::Full { .. }) => 413,
+            Self::Call {
+                error: CallError::Crowded { .. },
+                ..
+            } => 429,
             Self::Call { .. } | Self::Barrier(_) | Self::Corrupt(_) => 500,
         }
     }

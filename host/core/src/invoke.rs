@@ -89,6 +89,7 @@ impl Core {
             });
         };
         let plugin = mount.plugin()?;
+        mount.pin(&mut txn);
         let outcome = self
             .plugins
             .revoke(&plugin.component, &plugin.context, txn, described(lease))
@@ -98,6 +99,7 @@ impl Core {
             Some(txn) => txn,
             None => self.barrier.begin()?,
         };
+        mount.pin(&mut txn);
         if let Some(Leased::Secret(current)) = lease::load(&mut txn, &lease.ns, &lease.id).await? {
             current.remove(&mut txn);
         }
@@ -116,19 +118,27 @@ impl Core {
         let mount = table
             .by_uuid(&lease.mount)
             .ok_or_else(|| Error::invalid("the lease's mount is gone"))?;
+        self.ask_renewal(mount, described(lease), increment, txn)
+            .await
+    }
+
+    async fn ask_renewal(
+        &self,
+        mount: &Mount,
+        lease: coffer_runtime::Lease,
+        increment: u64,
+        mut txn: Transaction,
+    ) -> Result<(Renewal, Transaction), Error> {
         let plugin = mount.plugin()?;
+        mount.pin(&mut txn);
         let outcome = self
             .plugins
-            .renew(
-                &plugin.component,
-                &plugin.context,
-                txn,
-                described(lease),
-                increment,
-            )
+            .renew(&plugin.component, &plugin.context, txn, lease, increment)
             .await;
         let (renewal, txn) = mount.settle(outcome)?;
-        Ok((renewal, txn.map_or_else(|| self.barrier.begin(), Ok)?))
+        let mut txn = txn.map_or_else(|| self.barrier.begin(), Ok)?;
+        mount.pin(&mut txn);
+        Ok((renewal, txn))
     }
 
     /// Asks the auth method whether a token that it made may be renewed, and by what rules.
@@ -140,7 +150,6 @@ impl Core {
         increment: u64,
         txn: Transaction,
     ) -> Result<(Renewal, Transaction), Error> {
-        let plugin = mount.plugin()?;
         let lease = coffer_runtime::Lease {
             lease_id,
             kind: LeaseKind::Token,
@@ -153,12 +162,7 @@ impl Core {
             issued: entry.created.0,
             expires: entry.expires.map_or(0, |expires| expires.0),
         };
-        let outcome = self
-            .plugins
-            .renew(&plugin.component, &plugin.context, txn, lease, increment)
-            .await;
-        let (renewal, txn) = mount.settle(outcome)?;
-        Ok((renewal, txn.map_or_else(|| self.barrier.begin(), Ok)?))
+        self.ask_renewal(mount, lease, increment, txn).await
     }
 }
 
@@ -252,21 +256,30 @@ pub(crate) async fn sweep(core: Arc<Core>) {
 
 async fn tick(core: &Core, mount: &Mount) -> Result<(), Error> {
     debug_assert_eq!(mount.entry.ns, ROOT_NS);
-    let plugin = mount.plugin()?;
     let mut turn = Turn::default();
     loop {
-        let txn = core.barrier.begin()?;
+        let mut txn = core.barrier.begin()?;
+        // As it is now: it may have been tuned since, or disabled.
+        let table = core.mounts(&mut txn).await?;
+        let Some(mount) = table.by_uuid(&mount.entry.uuid) else {
+            return Ok(());
+        };
+        let plugin = mount.plugin()?;
+        mount.pin(&mut txn);
         let outcome = core
             .plugins
             .tick(&plugin.component, &plugin.context, txn)
             .await;
         let touched = outcome.touched;
         let lost = match mount.settle(outcome) {
-            Ok(((), Some(txn))) => match txn.commit().await {
-                Ok(_) => return Ok(()),
-                Err(BarrierError::Conflict { key }) if !touched => key,
-                Err(error) => return Err(error.into()),
-            },
+            Ok(((), Some(mut txn))) => {
+                mount.pin(&mut txn);
+                match txn.commit().await {
+                    Ok(_) => return Ok(()),
+                    Err(BarrierError::Conflict { key }) if !touched => key,
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Ok(((), None)) => return Ok(()),
             Err(Error::Conflict(key)) => key,
             Err(error) => return Err(error),

@@ -12,6 +12,7 @@
 //! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
 //! | `ns/<ns>/data/<mount uuid>/...` | what a plugin stores |
 //! | `ns/<ns>/count/<mount uuid>` | how many leases a mount has: a counter |
+//! | `ns/<ns>/usage/<mount uuid>/<what>` | how many entries or bytes a mount's plugin stores, if that is limited: counters |
 //! | `plugin/entry/<kind>/<name>/<version>` | a registered plugin; the catalog is the server's, not a namespace's |
 //! | `plugin/state/<kind>/<name>` | which version is in force, what was granted, whose signature counts |
 //! | `plugin/bytes/<sha256>/<n>` | a component, in pieces |
@@ -64,6 +65,9 @@ impl Ns<'_> {
     }
     pub fn count(self, mount: &str) -> String {
         format!("ns/{}/count/{mount}", self.0)
+    }
+    pub fn usage(self, mount: &str, what: &str) -> String {
+        format!("ns/{}/usage/{mount}/{what}", self.0)
     }
 }
 

@@ -29,6 +29,8 @@ pub const MAX_CONNECTIONS: usize = 4096;
 pub const MAX_DESTINATIONS: usize = 1000;
 /// What requests wait for components that were not compiled yet; they go on without them then.
 pub const LOAD_PATIENCE: Duration = Duration::from_secs(2);
+/// Entries of a mount that are counted at a time.
+pub const COUNT_PAGE: usize = 1000;
 /// Mounts in one namespace.
 pub const MAX_MOUNTS: usize = 10_000;
 /// A policy's name, in bytes.

@@ -212,6 +212,12 @@ impl Params {
     }
 }
 
+impl From<Map<String, Value>> for Params {
+    fn from(map: Map<String, Value>) -> Self {
+        Self(map)
+    }
+}
+
 /// The object that a query or a form stands for; a name that comes more than once is a list.
 pub fn object_of(pairs: &[(String, String)]) -> Map<String, Value> {
     let mut map = Map::new();

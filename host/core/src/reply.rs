@@ -69,6 +69,8 @@ pub struct Reply {
     pub flatten: bool,
     /// The data is the whole answer.
     pub bare: bool,
+    /// Text of this content type is the whole answer.
+    pub text: Option<(&'static str, String)>,
     /// The mount's type.
     pub mount_type: Cow<'static, str>,
 }
@@ -107,6 +109,14 @@ impl Reply {
         }
     }
 
+    /// Text without an envelope.
+    pub fn text(content_type: &'static str, text: String) -> Self {
+        Self {
+            text: Some((content_type, text)),
+            ..Self::default()
+        }
+    }
+
     /// The answer to a list: nothing is a 404, as in Vault.
     pub fn list(keys: Vec<String>) -> Result<Self, crate::Error> {
         if keys.is_empty() {
@@ -131,6 +141,13 @@ impl Reply {
 
     /// As the client gets it.
     pub fn respond(self, request_id: &str) -> Response {
+        if let Some((content_type, text)) = self.text {
+            return Response {
+                status: self.status.unwrap_or(200),
+                body: Body::Text(content_type, text.into()),
+                headers: Vec::new(),
+            };
+        }
         let nothing = self.data.is_none()
             && self.auth.is_none()
             && self.warnings.is_empty()

@@ -67,4 +67,6 @@ pub enum Body {
     Empty,
     /// A JSON document.
     Json(Bytes),
+    /// Text of a content type.
+    Text(&'static str, Bytes),
 }

@@ -23,10 +23,11 @@ use crate::bindings::plugin::coffer::plugin::databases::Target;
 use crate::component::{Component, Kind};
 use crate::egress::Grants;
 use crate::error::plugin_error;
+use crate::figures::{CallKind, Figures, Live};
 use crate::plugin::MountContext;
 use crate::release::{Release, Wanted};
 use crate::state::State;
-use crate::{Catalog, ErrorKind, LoadError, PluginError, limits};
+use crate::{CallError, Catalog, ErrorKind, LoadError, PluginError, limits};
 
 type CallFuture<'a, R> =
     Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, PluginError>>> + Send + 'a>>;
@@ -93,6 +94,21 @@ struct Pool {
     queue: Semaphore,
     /// When a place was last taken.
     moved: Mutex<Instant>,
+    figures: Arc<Figures>,
+}
+
+/// A database that has connections, or had some a moment ago.
+pub struct DatabaseFigures {
+    /// The id of its mount.
+    pub mount: Arc<str>,
+    /// The connection's name.
+    pub connection: String,
+    /// Its plugin's.
+    pub plugin: Arc<str>,
+    /// The version that runs.
+    pub version: String,
+    /// What is counted of it.
+    pub figures: Arc<Figures>,
 }
 
 struct Connection {
@@ -100,6 +116,7 @@ struct Connection {
     database: Database,
     opened: Instant,
     used: Instant,
+    live: Live,
     // After the store: only then is there room for another.
     _instance: OwnedSemaphorePermit,
 }
@@ -183,7 +200,12 @@ impl DatabasePools {
         } = &mut connection;
         store.set_epoch_deadline(1);
         store.data_mut().begin();
-        let result = (call.run)(database.coffer_plugin_backend(), store).await;
+        let begun = std::time::Instant::now();
+        let call = (call.run)(database.coffer_plugin_backend(), store);
+        let result = pool.figures.busy(call).await;
+        connection.live.takes(connection.store.data().memory.used);
+        let result = result.map_err(|error| connection.store.data_mut().failed(&error));
+        pool.figures.called(CallKind::Database, begun, &result);
         match result {
             Ok(answer) => {
                 // After `unavailable` the connection is in doubt: the next call gets another.
@@ -195,7 +217,7 @@ impl DatabasePools {
                 }
                 answer
             }
-            Err(error) => Err(pool.failed(store.data_mut(), &error)),
+            Err(error) => Err(pool.ended(&error)),
         }
     }
 
@@ -208,7 +230,7 @@ impl DatabasePools {
         let release = self.release(&target.plugin, &target.version)?;
         let era = {
             let pools = lock(&self.pools);
-            if let Some(pool) = pools.get(&key, &target, &release) {
+            if let Some(pool) = pools.get(&key, mount, &target, &release) {
                 return Ok(pool);
             }
             pools.era
@@ -217,7 +239,7 @@ impl DatabasePools {
         let replaced = {
             let mut pools = lock(&self.pools);
             // Somebody may have made it meanwhile.
-            if let Some(pool) = pools.get(&key, &made.target, &made.release) {
+            if let Some(pool) = pools.get(&key, mount, &made.target, &made.release) {
                 return Ok(pool);
             }
             if !pools.has_room_for(&key) {
@@ -298,6 +320,7 @@ impl DatabasePools {
             0 => limits::CONNECTIONS,
             n => n.min(limits::MAX_CONNECTIONS),
         };
+        let size = size.min(mount.connections);
         Ok(Pool {
             mount,
             target,
@@ -309,6 +332,7 @@ impl DatabasePools {
             places: Semaphore::new(size as usize),
             queue: Semaphore::new(limits::POOL_QUEUE),
             moved: Mutex::new(Instant::now()),
+            figures: Arc::default(),
         })
     }
 
@@ -381,6 +405,7 @@ impl DatabasePools {
             }
         };
         let instance = instance.map_err(|_| unavailable("the runtime has ended".to_owned()))?;
+        let mut live = Live::new(&pool.figures);
         let mut store = pool.component.store();
         let state = store.data_mut();
         state.connection = Some([mount.info.path.as_str(), pool.target.name.as_str()].concat());
@@ -398,11 +423,13 @@ impl DatabasePools {
             Ok(answer) => answer?,
             Err(error) => return Err(pool.failed(store.data_mut(), &error)),
         };
+        live.takes(store.data().memory.used);
         Ok(Connection {
             store,
             database,
             opened: Instant::now(),
             used: Instant::now(),
+            live,
             _instance: instance,
         })
     }
@@ -423,6 +450,18 @@ impl DatabasePools {
             (!idle.is_empty()).then(|| idle.remove(0))
         };
         drop(closed);
+    }
+
+    /// What is counted of each database.
+    pub(crate) fn figures(&self) -> Vec<DatabaseFigures> {
+        let of = |((mount, connection), pool): (&Key, &Arc<Pool>)| DatabaseFigures {
+            mount: mount.clone(),
+            connection: connection.clone(),
+            plugin: pool.release.name.clone(),
+            version: pool.release.label(),
+            figures: pool.figures.clone(),
+        };
+        lock(&self.pools).by_key.iter().map(of).collect()
     }
 
     /// Drops the pool of one connection.
@@ -468,10 +507,19 @@ impl DatabasePools {
 }
 
 impl Pools {
-    fn get(&self, key: &Key, target: &Target, release: &Release) -> Option<Arc<Pool>> {
+    /// The pool, unless the configuration, the plugin or the mount's limits have changed since it was made.
+    fn get(
+        &self,
+        key: &Key,
+        mount: &MountContext,
+        target: &Target,
+        release: &Release,
+    ) -> Option<Arc<Pool>> {
+        let limits = |mount: &MountContext| (mount.connections, mount.memory);
         self.by_key
             .get(key)
             .filter(|pool| same(&pool.target, target) && pool.release == *release)
+            .filter(|pool| limits(&pool.mount) == limits(mount))
             .cloned()
     }
 
@@ -538,10 +586,13 @@ impl Pool {
 
     /// A backend that traps is unavailable: what it was asked to undo is still to be undone.
     fn failed(&self, state: &mut State, error: &wasmtime::Error) -> PluginError {
+        self.ended(&state.failed(error))
+    }
+
+    fn ended(&self, error: &CallError) -> PluginError {
         unavailable(format!(
-            "database plugin {:?} failed: {}",
-            self.component.name,
-            state.failed(error)
+            "database plugin {:?} failed: {error}",
+            self.component.name
         ))
     }
 }

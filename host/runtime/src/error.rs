@@ -57,6 +57,14 @@ pub enum CallError {
     /// It did not finish in time.
     #[error("deadline of {0} ms exceeded")]
     Deadline(u64),
+    /// Others of its mount ran until its time was over.
+    #[error("no turn within {waited} ms: the mount may run {calls} calls at the same time")]
+    Crowded {
+        /// How long it waited, in milliseconds.
+        waited: u64,
+        /// The mount's limit.
+        calls: usize,
+    },
     /// It wanted more memory than it may have.
     #[error("memory limit of {0} bytes exceeded")]
     Memory(usize),
@@ -91,6 +99,14 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether it is the guest's doing, and not what the host found below or around it.
+    pub(crate) fn is_guests(&self) -> bool {
+        !matches!(
+            self,
+            Self::Crowded { .. } | Self::Conflict(_) | Self::Barrier(_) | Self::Load(_)
+        )
+    }
+
     /// What wasmtime says of a call that it ended.
     pub(crate) fn of(error: &wasmtime::Error) -> Self {
         let reason = error.root_cause().to_string();

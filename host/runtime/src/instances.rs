@@ -13,8 +13,9 @@ use wasmtime::Store;
 
 use crate::bindings::plugin::Plugin as Exports;
 use crate::component::{Component, Kind};
+use crate::figures::Live;
 use crate::plugin::{Caller, MountContext};
-use crate::shares::Shares;
+use crate::shares::{Shares, Turn};
 use crate::state::State;
 use crate::{CallError, LoadError, limits};
 
@@ -35,7 +36,8 @@ pub(crate) struct Instance {
     // How often instances had been dropped when the call began that it serves.
     era: u64,
     // None while it is idle.
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
+    live: Live,
     // After the store: only then is there room for another.
     _slot: OwnedSemaphorePermit,
 }
@@ -59,16 +61,19 @@ impl Instances {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too
-    /// many, or too many of this mount.
+    /// Waits while too many calls of this mount run.
+    pub async fn turn(&self, mount: &MountContext) -> Result<Turn, CallError> {
+        self.shares.turn(mount).await.ok_or_else(ended)
+    }
+
+    /// An instance for this call: one that has served the same caller, or a fresh one. Waits while there are too many.
     pub async fn take(
         &self,
+        turn: Turn,
         component: &Arc<Component>,
         mount: &MountContext,
         caller: &Caller,
     ) -> Result<Instance, CallError> {
-        let turn = self.shares.turn(&mount.id).await;
-        let turn = turn.ok_or_else(ended)?;
         let (era, kept) = {
             let mut idle = self.idle();
             let kept = match caller {
@@ -78,8 +83,9 @@ impl Instances {
             (idle.era, kept)
         };
         let mut instance = match kept {
-            Some(instance) => instance,
-            None => self.fresh(component, mount).await?,
+            Some(instance) if instance.store.data().memory.limit == memory(mount) => instance,
+            // Made before the mount was tuned, or none at all.
+            _ => self.fresh(component, mount).await?,
         };
         instance.turn = Some(turn);
         instance.era = era;
@@ -110,17 +116,22 @@ impl Instances {
         };
         let slot = slot.map_err(|_| ended())?;
         let mut store = component.store();
-        store.data_mut().memory.limit = mount.memory.min(limits::MAX_MEMORY);
+        store.data_mut().memory.limit = memory(mount);
+        let mut live = Live::new(&mount.figures);
         match pre.instantiate_async(&mut store).await {
-            Ok(exports) => Ok(Instance {
-                store,
-                exports,
-                component: component.clone(),
-                calls: 0,
-                era: 0,
-                turn: None,
-                _slot: slot,
-            }),
+            Ok(exports) => {
+                live.takes(store.data().memory.used);
+                Ok(Instance {
+                    store,
+                    exports,
+                    component: component.clone(),
+                    calls: 0,
+                    era: 0,
+                    turn: None,
+                    live,
+                    _slot: slot,
+                })
+            }
             Err(error) => Err(store.data_mut().failed(&error)),
         }
     }
@@ -128,6 +139,7 @@ impl Instances {
     /// Keeps an instance for the caller's next call.
     pub fn give_back(&self, mount: &MountContext, caller: Caller, mut instance: Instance) {
         instance.calls += 1;
+        instance.live.takes(instance.store.data().memory.used);
         let keep = caller != Caller::Anonymous
             && instance.calls < limits::CALLS_PER_INSTANCE
             && instance.store.data().memory.used <= limits::IDLE_MEMORY
@@ -169,6 +181,11 @@ impl Instances {
         drop(dropped);
         self.shares.sweep();
     }
+}
+
+/// What an instance may have.
+fn memory(mount: &MountContext) -> usize {
+    mount.memory.min(limits::MAX_MEMORY)
 }
 
 fn ended() -> CallError {

@@ -17,10 +17,12 @@ mod description;
 mod egress;
 mod engine;
 mod error;
+mod figures;
 mod imports;
 mod inspect;
 mod instances;
 mod limits;
+mod outcome;
 mod outside;
 mod plugin;
 mod precompiled;
@@ -39,17 +41,21 @@ pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
 pub use crate::catalog::{Builtin, Catalog, ComponentStore, Version3, digest};
 pub use crate::compiler::{Compiler, compile_stdin};
 pub use crate::component::{BackendDescription, Component, PluginDescription};
-pub use crate::database::{DatabasePools, DatabaseUse};
+pub use crate::database::{DatabaseFigures, DatabasePools, DatabaseUse};
 pub use crate::egress::Grants;
 pub use crate::engine::Engine;
 pub use crate::error::{CallError, ErrorKind, LoadError, PluginError};
+pub use crate::figures::{BOUNDS, CALL_KINDS, CallKind, Figures, Reading};
 pub use crate::inspect::{CONTRACT_VERSION, Inspection, World, inspect};
 pub use crate::limits::COMPONENT as MAX_COMPONENT;
-pub use crate::limits::{DEADLINE, MEMORY, RESPONSE};
+pub use crate::limits::{
+    CALLS_PER_MOUNT, DEADLINE, MAX_CALLS_PER_MOUNT, MAX_CONNECTIONS, MAX_DEADLINE, MAX_MEMORY,
+    MAX_RESPONSE, MAX_STORAGE_BYTES, MAX_STORAGE_ENTRIES, MEMORY, RESPONSE,
+};
+pub use crate::outcome::Outcome;
 pub use crate::outside::{Ask, Outside, StorageAccess};
 pub use crate::plugin::{
-    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Outcome, Plugins, Renewal,
-    Request,
+    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Plugins, Renewal, Request,
 };
 pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
 pub use crate::response::Response;

@@ -13,6 +13,8 @@ pub const INSTANCES: u32 = 512;
 pub const IDLE: usize = 256;
 /// Calls that one mount runs at the same time: a quarter of the instances.
 pub const CALLS_PER_MOUNT: usize = INSTANCES as usize / 4;
+/// The most that a mount may say: another finds room beside it.
+pub const MAX_CALLS_PER_MOUNT: usize = INSTANCES as usize / 2;
 /// Idle instances of one mount and caller.
 pub const IDLE_PER_CALLER: usize = 4;
 /// An instance that has grown beyond this many bytes of memory is not kept.
@@ -68,10 +70,14 @@ pub const NAME: usize = 128;
 
 /// One call, unless the mount says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// The most that a mount may say.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 /// `describe` of a component that is loaded.
 pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 /// A response's data, in bytes, unless the mount says otherwise.
 pub const RESPONSE: usize = 8 << 20;
+/// The most that a mount may say.
+pub const MAX_RESPONSE: usize = 32 << 20;
 /// What else one call may copy out of a guest, in bytes: a stored value, warnings, the parts of an auth.
 pub const HOSTCALL: usize = 4 << 20;
 /// Warnings of a response, policies and other short lists.
@@ -91,6 +97,10 @@ pub const CHILDREN: u32 = 100_000;
 pub const CALL_KEYS: usize = 200_000;
 /// Bytes of storage that one call may read and write, keys included.
 pub const CALL_STORAGE: usize = 64 << 20;
+/// The most bytes that a mount may say it stores. Without a word from it there is no limit, and nothing is counted.
+pub const MAX_STORAGE_BYTES: u64 = 1 << 40;
+/// The most entries.
+pub const MAX_STORAGE_ENTRIES: u64 = 1 << 32;
 /// Random bytes asked for at a time.
 pub const RANDOM: u32 = 65_536;
 /// A log message, in bytes.

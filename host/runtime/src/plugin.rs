@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coffer_barrier::{BarrierError, Transaction};
+use coffer_barrier::{BarrierError, Meter, Transaction};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
@@ -14,9 +14,11 @@ use crate::bindings::plugin::coffer::plugin::effects::{LeaseGrant, LeaseRequest}
 use crate::bindings::plugin::coffer::plugin::mount;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::component::Component;
-use crate::database::DatabasePools;
+use crate::database::{DatabaseFigures, DatabasePools};
 use crate::egress::Grants;
+use crate::figures::{CallKind, Figures};
 use crate::instances::{Instance, Instances};
+use crate::outcome::Outcome;
 use crate::release::Release;
 use crate::response::Response;
 use crate::state::{Call, State};
@@ -41,8 +43,16 @@ pub struct MountContext {
     pub memory: usize,
     /// How long a response's data may be, in bytes.
     pub response: usize,
+    /// How many calls it may run at the same time.
+    pub concurrency: usize,
+    /// How many connections each of its databases may have at most.
+    pub connections: u32,
+    /// Counts what it stores; None if nobody wants to know.
+    pub meter: Option<Arc<Meter>>,
     /// Where it may connect to.
     pub grants: Arc<Grants>,
+    /// Where its calls are counted.
+    pub figures: Arc<Figures>,
 }
 
 impl MountContext {
@@ -111,49 +121,12 @@ impl Effects for CommitOnly {
     }
 }
 
-/// How a call ended.
-pub struct Outcome<T> {
-    /// The plugin's answer, or its error; or why there is neither.
-    pub result: Result<Result<T, PluginError>, CallError>,
-    /// The transaction with what the plugin wrote. None unless there is an answer: a call that fails leaves nothing but
-    /// what it committed by `prepare`.
-    pub txn: Option<Transaction>,
-    /// Whether something outside was touched, so that the call must not be run again.
-    pub touched: bool,
-    /// The lease that the call made, durable whatever came after it.
-    pub lease: Option<LeaseGrant>,
-}
-
-impl<T> Outcome<T> {
-    fn failed(error: CallError) -> Self {
-        Self {
-            result: Err(error),
-            txn: None,
-            touched: false,
-            lease: None,
-        }
-    }
-
-    fn check<U>(self, check: impl FnOnce(T) -> Result<U, CallError>) -> Outcome<U> {
-        let Self {
-            result,
-            txn,
-            touched,
-            lease,
-        } = self;
-        let result = match result {
-            Ok(Ok(answer)) => check(answer).map(Ok),
-            Ok(Err(error)) => Ok(Err(error)),
-            Err(error) => Err(error),
-        };
-        let txn = txn.filter(|_| matches!(result, Ok(Ok(_))));
-        Outcome {
-            result,
-            txn,
-            touched,
-            lease,
-        }
-    }
+/// What is called, and for whom.
+struct Callee<'a> {
+    kind: CallKind,
+    component: &'a Arc<Component>,
+    mount: &'a Arc<MountContext>,
+    caller: Caller,
 }
 
 type CallFuture<'a, T> =
@@ -184,23 +157,29 @@ impl Plugins {
         effects: Arc<dyn Effects>,
         request: Request,
     ) -> Outcome<Response> {
-        self.run(
-            component,
-            mount,
-            caller,
-            txn,
-            effects,
-            move |exports, store| {
-                Box::pin(async move {
-                    exports
-                        .coffer_plugin_engine()
-                        .call_handle(store, &request)
-                        .await
-                })
-            },
-        )
-        .await
-        .check(|response| Response::checked(response, mount.response))
+        let outcome = self
+            .run(
+                Callee {
+                    kind: CallKind::Handle,
+                    component,
+                    mount,
+                    caller,
+                },
+                txn,
+                effects,
+                move |exports, store| {
+                    Box::pin(async move {
+                        exports
+                            .coffer_plugin_engine()
+                            .call_handle(store, &request)
+                            .await
+                    })
+                },
+            )
+            .await;
+        outcome.check(|response| {
+            Response::checked(response, mount.response).inspect_err(|_| mount.figures.trapped())
+        })
     }
 
     /// Whether what a write would make is there already.
@@ -213,9 +192,12 @@ impl Plugins {
         request: Request,
     ) -> Outcome<Option<bool>> {
         self.run(
-            component,
-            mount,
-            caller,
+            Callee {
+                kind: CallKind::Exists,
+                component,
+                mount,
+                caller,
+            },
             txn,
             Arc::new(CommitOnly),
             move |exports, store| {
@@ -240,9 +222,12 @@ impl Plugins {
         increment: u64,
     ) -> Outcome<Renewal> {
         self.run(
-            component,
-            mount,
-            Caller::Host,
+            Callee {
+                kind: CallKind::Renew,
+                component,
+                mount,
+                caller: Caller::Host,
+            },
             txn,
             Arc::new(CommitOnly),
             move |exports, store| {
@@ -266,9 +251,12 @@ impl Plugins {
         lease: Lease,
     ) -> Outcome<()> {
         self.run(
-            component,
-            mount,
-            Caller::Host,
+            Callee {
+                kind: CallKind::Revoke,
+                component,
+                mount,
+                caller: Caller::Host,
+            },
             txn,
             Arc::new(CommitOnly),
             move |exports, store| {
@@ -291,9 +279,12 @@ impl Plugins {
         txn: Transaction,
     ) -> Outcome<()> {
         self.run(
-            component,
-            mount,
-            Caller::Host,
+            Callee {
+                kind: CallKind::Tick,
+                component,
+                mount,
+                caller: Caller::Host,
+            },
             txn,
             Arc::new(CommitOnly),
             move |exports, store| {
@@ -333,25 +324,67 @@ impl Plugins {
         self.databases.sweep();
     }
 
-    /// One call, from taking an instance to giving it back. Dropping this future drops the instance.
+    /// The databases that have connections, and what is counted of them.
+    pub fn database_figures(&self) -> Vec<DatabaseFigures> {
+        self.databases.figures()
+    }
+
+    /// One call, counted.
     async fn run<T>(
         &self,
-        component: &Arc<Component>,
-        mount: &Arc<MountContext>,
-        caller: Caller,
+        callee: Callee<'_>,
+        mut txn: Transaction,
+        effects: Arc<dyn Effects>,
+        call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<State>) -> CallFuture<'a, T> + Send,
+    ) -> Outcome<T> {
+        let begun = std::time::Instant::now();
+        let Callee { kind, mount, .. } = &callee;
+        let (kind, mount) = (*kind, *mount);
+        if let Some(meter) = &mount.meter {
+            // What a lease stands for is undone however full the mount is.
+            txn.meter(match kind {
+                CallKind::Revoke => Arc::new(meter.unlimited()),
+                _ => meter.clone(),
+            });
+        }
+        let outcome = self.serve(callee, txn, effects, call).await;
+        mount.figures.called(kind, begun, &outcome.result);
+        outcome
+    }
+
+    /// One call, from taking an instance to giving it back. Dropping this future drops the instance.
+    async fn serve<T>(
+        &self,
+        callee: Callee<'_>,
         txn: Transaction,
         effects: Arc<dyn Effects>,
         call: impl for<'a> FnOnce(&'a Exports, &'a mut Store<State>) -> CallFuture<'a, T> + Send,
     ) -> Outcome<T> {
+        let Callee {
+            component,
+            mount,
+            caller,
+            ..
+        } = callee;
         let deadline = Instant::now() + mount.deadline;
-        let late =
-            || CallError::Deadline(u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX));
-        let mut instance =
-            match timeout_at(deadline, self.instances.take(component, mount, &caller)).await {
-                Ok(Ok(instance)) => instance,
-                Ok(Err(error)) => return Outcome::failed(error),
-                Err(_) => return Outcome::failed(late()),
-            };
+        let patience = u64::try_from(mount.deadline.as_millis()).unwrap_or(u64::MAX);
+        let late = || CallError::Deadline(patience);
+        let turn = match timeout_at(deadline, self.instances.turn(mount)).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(error)) => return Outcome::failed(error),
+            Err(_) => {
+                return Outcome::failed(CallError::Crowded {
+                    waited: patience,
+                    calls: mount.concurrency,
+                });
+            }
+        };
+        let taken = self.instances.take(turn, component, mount, &caller);
+        let mut instance = match timeout_at(deadline, taken).await {
+            Ok(Ok(instance)) => instance,
+            Ok(Err(error)) => return Outcome::failed(error),
+            Err(_) => return Outcome::failed(late()),
+        };
         let _running = component.engine.running();
         let Instance { store, exports, .. } = &mut instance;
         store.set_epoch_deadline(1);
@@ -369,7 +402,7 @@ impl Plugins {
         store.data_mut().begin();
         store.data_mut().grants = mount.grants.clone();
         store.data_mut().call = Some(Box::new(here));
-        let result = timeout_at(deadline, call(exports, store)).await;
+        let result = timeout_at(deadline, mount.figures.busy(call(exports, store))).await;
         let state = store.data_mut();
         let (txn, touched, lease) = match state.call.take() {
             Some(call) => (Some(call.txn), call.touched, call.lease),

@@ -54,13 +54,26 @@ pub enum Op {
         /// What to add.
         delta: i64,
     },
+    /// The same, unless the counter would grow beyond a bound: then nothing of the batch is written. Whoever takes away
+    /// is never refused.
+    AddWithin {
+        /// The counter's key; once in a batch.
+        key: String,
+        /// What to add.
+        delta: i64,
+        /// The most that the counter may come to.
+        max: i64,
+    },
 }
 
 impl Op {
     /// The key it writes.
     pub fn key(&self) -> &str {
         match self {
-            Self::Put { key, .. } | Self::Delete { key } | Self::Add { key, .. } => key,
+            Self::Put { key, .. }
+            | Self::Delete { key }
+            | Self::Add { key, .. }
+            | Self::AddWithin { key, .. } => key,
         }
     }
 }
@@ -82,6 +95,14 @@ pub enum StorageError {
     Conflict {
         /// The key.
         key: String,
+    },
+    /// A counter would have grown beyond its bound; nothing was written.
+    #[error("the counter {key:?} is at {value}")]
+    Full {
+        /// The counter's key.
+        key: String,
+        /// What it is at.
+        value: i64,
     },
     /// The disk or the file failed. After a failed write nothing more is accepted.
     #[error("storage failed: {0}")]
@@ -136,10 +157,27 @@ fn list_start<'a>(prefix: &'a str, after: Option<&'a str>) -> std::ops::Bound<&'
     }
 }
 
+/// What a counter is at, from what is stored of it.
+pub fn counter(stored: Option<&[u8]>) -> i64 {
+    stored
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, i64::from_le_bytes)
+}
+
 /// A counter's new value.
 fn add(current: Option<&[u8]>, delta: i64) -> [u8; 8] {
-    let current = current
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, i64::from_le_bytes);
-    current.saturating_add(delta).to_le_bytes()
+    counter(current).saturating_add(delta).to_le_bytes()
+}
+
+/// Refuses an [`Op::AddWithin`] that goes too far.
+fn within(op: &Op, current: impl FnOnce(&str) -> i64) -> Result<(), StorageError> {
+    let Op::AddWithin { key, delta, max } = op else {
+        return Ok(());
+    };
+    let value = current(key);
+    if *delta > 0 && value.saturating_add(*delta) > *max {
+        let key = key.clone();
+        return Err(StorageError::Full { key, value });
+    }
+    Ok(())
 }

@@ -10,7 +10,8 @@ use imbl::OrdMap;
 
 use crate::feed::Feed;
 use crate::{
-    Batch, Entry, Index, Op, Snapshot, Storage, StorageError, Subscriber, add, list_start,
+    Batch, Entry, Index, Op, Snapshot, Storage, StorageError, Subscriber, add, counter, list_start,
+    within,
 };
 
 #[derive(Clone, Default)]
@@ -49,6 +50,11 @@ impl Storage for MemoryStorage {
                 return Err(StorageError::Conflict { key: key.clone() });
             }
         }
+        for op in &batch.ops {
+            within(op, |key| {
+                counter(state.map.get(key).map(|entry| &entry.value[..]))
+            })?;
+        }
         state.index += 1;
         let version = state.index;
         for op in &batch.ops {
@@ -65,7 +71,7 @@ impl Storage for MemoryStorage {
                 Op::Delete { key } => {
                     state.map.remove(key);
                 }
-                Op::Add { key, delta } => {
+                Op::Add { key, delta } | Op::AddWithin { key, delta, .. } => {
                     let value = add(state.map.get(key).map(|entry| &entry.value[..]), *delta);
                     state.map.insert(
                         key.clone(),

@@ -83,6 +83,45 @@ async fn batches_are_atomic_and_versioned() {
 }
 
 #[tokio::test]
+async fn a_bounded_counter_stays_within_and_leaves_nothing_half_written() {
+    each(|storage| async move {
+        let grow = |delta, name: &str| {
+            let key = "n".to_owned();
+            batch(vec![
+                put(name, "1"),
+                Op::AddWithin {
+                    key,
+                    delta,
+                    max: 10,
+                },
+            ])
+        };
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let (storage, batch) = (storage.clone(), grow(1, &format!("k{n}")));
+                tokio::spawn(async move { storage.commit(batch).await.is_ok() })
+            })
+            .collect();
+        let mut written = 0;
+        for task in tasks {
+            written += usize::from(task.await.unwrap());
+        }
+        assert_eq!(written, 10);
+        let stored = storage.snapshot().unwrap().list("k", None, 100).await;
+        assert_eq!(stored.unwrap().len(), 10);
+        let full = StorageError::Full {
+            key: "n".into(),
+            value: 10,
+        };
+        assert_eq!(storage.commit(grow(1, "k")).await, Err(full));
+        storage.commit(grow(-2, "k")).await.unwrap();
+        storage.commit(grow(2, "k")).await.unwrap();
+        assert!(storage.commit(grow(1, "k")).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn counters_never_conflict() {
     each(|storage| async move {
         let tasks: Vec<_> = (0..20)

@@ -78,6 +78,10 @@ pub struct Tunable {
     /// Option of the engine; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     options: Vec<String>,
+    /// Limit of its plugin: memory, deadline, concurrency, storage_bytes, storage_entries, response_size or connections; 0
+    /// for the default; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    plugin_limit: Vec<String>,
     /// Version of a key/value engine
     #[arg(long, value_name = "N")]
     version: Option<u32>,
@@ -85,11 +89,12 @@ pub struct Tunable {
 
 impl Tunable {
     /// The fields of a mount's `config`, those that were given.
-    fn config(&self) -> Map<String, Value> {
+    fn config(&self) -> Result<Map<String, Value>, CliError> {
+        let limits = key_values("-plugin-limit", &self.plugin_limit)?;
         let list = |values: &Vec<String>| (!values.is_empty()).then(|| json!(values));
         let text = |value: &Option<String>| value.as_ref().map(|value| json!(value));
         let ttl = |value: Option<Ttl>| value.map(|ttl| json!(ttl.to_api()));
-        [
+        let config = [
             ("default_lease_ttl", ttl(self.default_lease_ttl)),
             ("max_lease_ttl", ttl(self.max_lease_ttl)),
             (
@@ -111,10 +116,15 @@ impl Tunable {
             ("listing_visibility", text(&self.listing_visibility)),
             ("plugin_version", text(&self.plugin_version)),
             ("token_type", text(&self.token_type)),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
+            (
+                "plugin_limits",
+                (!limits.is_empty()).then_some(Value::Object(limits)),
+            ),
+        ];
+        let given = config
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        Ok(given.collect())
     }
 
     fn options(&self) -> Result<Map<String, Value>, CliError> {
@@ -174,7 +184,7 @@ impl Enable {
             &self.kind
         };
         let path = sanitised(self.path.as_deref().unwrap_or(name)).to_owned();
-        let mut config = self.tunable.config();
+        let mut config = self.tunable.config()?;
         if self.force_no_cache {
             config.insert("force_no_cache".to_owned(), true.into());
         }
@@ -219,7 +229,7 @@ pub struct Tune {
 
 impl Tune {
     pub(super) fn run(self, context: &Context, kind: Kind) -> CliResult {
-        let mut request = self.tunable.config();
+        let mut request = self.tunable.config()?;
         if let Some(description) = &self.tunable.description {
             request.insert("description".to_owned(), description.clone().into());
         }

@@ -93,6 +93,10 @@ impl Session {
                 .and_then(|bytes| usize::try_from(bytes).ok())
                 .unwrap_or(coffer_runtime::MEMORY),
             response: coffer_runtime::RESPONSE,
+            concurrency: coffer_runtime::CALLS_PER_MOUNT,
+            connections: coffer_runtime::MAX_CONNECTIONS,
+            meter: None,
+            figures: Arc::default(),
             grants: Arc::default(),
         });
         let answer = self.run(&barrier, &mount, run).await?;

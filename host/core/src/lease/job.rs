@@ -236,5 +236,8 @@ async fn unmount(
     }
     txn.delete(Ns(ns).unmounted(uuid));
     txn.delete(Ns(ns).count(uuid));
+    for what in ["entries", "bytes"] {
+        txn.delete(Ns(ns).usage(uuid, what));
+    }
     Ok(Progress::Done)
 }

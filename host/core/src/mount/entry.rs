@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use coffer_barrier::Meter;
 use coffer_clock::UnixMillis;
 use coffer_manifest::Kind;
 use coffer_runtime::Wanted;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use super::limits::PluginLimits;
+use crate::keys::Ns;
 
 /// Secret engines and auth methods are mounted in tables of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,9 @@ pub struct MountConfig {
     /// Of auth mounts: what kind of token logins make.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub token_type: String,
+    /// What its plugin may use.
+    #[serde(skip_serializing_if = "PluginLimits::is_unsaid")]
+    pub plugin_limits: PluginLimits,
 }
 
 /// A mount.
@@ -89,6 +96,9 @@ pub struct MountEntry {
     /// Empty takes the one in force.
     #[serde(default)]
     pub plugin_version: String,
+    /// Whether what its plugin stores is counted: where there is a limit, and while what was there before it is counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metered: bool,
     pub created: UnixMillis,
 }
 
@@ -110,6 +120,19 @@ impl MountEntry {
             name: &self.kind,
             version: &self.plugin_version,
         })
+    }
+
+    /// What counts what its plugin stores, with the limits in force.
+    pub fn meter(&self) -> Meter {
+        let (ns, limits) = (Ns(&self.ns), &self.config.plugin_limits);
+        let max = |limit: u64| i64::try_from(limit).ok().filter(|limit| *limit > 0);
+        Meter {
+            prefix: ns.data(&self.uuid),
+            entries: ns.usage(&self.uuid, "entries"),
+            bytes: ns.usage(&self.uuid, "bytes"),
+            max_entries: max(limits.storage_entries),
+            max_bytes: max(limits.storage_bytes),
+        }
     }
 
     /// Whether callers without a token may see it.

@@ -1,14 +1,18 @@
 //! Mounts: where secret engines and auth methods are found, and what they run.
 
 mod entry;
+mod limits;
 mod router;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coffer_barrier::Transaction;
 use coffer_manifest::Destination;
 use coffer_runtime::{
-    Catalog, Component, Grants, LoadError, MountContext, MountInfo, PathDescription, Release,
+    Catalog, Component, Figures, Grants, LoadError, MountContext, MountInfo, PathDescription,
+    Release,
 };
 use coffer_storage::Index;
 use tokio::task::JoinHandle;
@@ -23,7 +27,9 @@ use crate::keys::Ns;
 /// A mount with what serves it.
 pub struct Mount {
     pub entry: MountEntry,
-    /// The commit that wrote the entry.
+    /// Where the entry is stored.
+    pub key: String,
+    /// The commit that wrote it.
     pub version: Index,
     pub backend: Backend,
     /// The times in force, in seconds.
@@ -127,6 +133,34 @@ pub struct MountLoader {
     pub plugins: Arc<PluginCatalog>,
     pub default_lease_ttl: u64,
     pub max_lease_ttl: u64,
+    pub counted: Counted,
+}
+
+/// What is counted of each mount's plugin, by the mount's id: it goes on when the mount is loaded anew.
+#[derive(Default)]
+pub struct Counted(Mutex<HashMap<String, (Release, Arc<Figures>)>>);
+
+impl Counted {
+    /// That of the mount's plugin, from nothing if it runs another now.
+    fn of(&self, uuid: &str, release: &Release) -> Arc<Figures> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(uuid) {
+            Some((counted, figures)) if counted == release => figures.clone(),
+            _ => {
+                let figures = Arc::new(Figures::default());
+                all.insert(uuid.to_owned(), (release.clone(), figures.clone()));
+                figures
+            }
+        }
+    }
+
+    /// Forgets mounts that are gone.
+    fn keep(&self, mounts: &HashMap<String, Arc<Mount>>) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|uuid, _| mounts.contains_key(uuid));
+    }
 }
 
 /// A component on its way.
@@ -155,7 +189,7 @@ impl MountLoader {
     pub async fn load(
         &self,
         entry: MountEntry,
-        version: Index,
+        (key, version): (String, Index),
         named: Grants,
         loading: Option<Loading>,
         until: Instant,
@@ -177,7 +211,8 @@ impl MountLoader {
                         options: serde_json::to_string(&entry.options.clone().unwrap_or_default())
                             .unwrap_or_default(),
                     };
-                    let context = context(&entry, info, &release, named.clone());
+                    let figures = self.counted.of(&entry.uuid, &release);
+                    let context = context(&entry, info, &release, named.clone(), figures);
                     Backend::Plugin(PluginMount {
                         release,
                         component,
@@ -197,6 +232,7 @@ impl MountLoader {
         };
         Mount {
             entry,
+            key,
             version,
             backend,
             default_lease_ttl,
@@ -237,29 +273,50 @@ impl MountLoader {
 /// Why a mount is unavailable whose component takes long to compile.
 pub const LOADING: &str = "its component is being compiled; try again in a moment";
 
-/// What the plugin is told, and the limits that it runs under: those that it asked for and was granted, else the usual.
-fn context(entry: &MountEntry, info: MountInfo, release: &Release, named: Grants) -> MountContext {
+/// What the plugin is told, and the limits that it runs under: those of the mount, else those that it asked for and was
+/// granted, else the usual.
+fn context(
+    entry: &MountEntry,
+    info: MountInfo,
+    release: &Release,
+    named: Grants,
+    figures: Arc<Figures>,
+) -> MountContext {
     let granted = &release.granted;
+    let limits = &entry.config.plugin_limits;
     let mut grants = named;
     grants.fix(granted);
+    let set = |limit: u64| (limit > 0).then_some(limit);
+    let size = |limit: u64| set(limit).and_then(|limit| usize::try_from(limit).ok());
     MountContext {
         id: entry.uuid.as_str().into(),
         storage_prefix: Ns(&entry.ns).data(&entry.uuid),
         connections_prefix: Ns(&entry.ns).connections(&entry.uuid),
         info,
-        deadline: granted
-            .deadline
+        deadline: set(limits.deadline)
+            .or(granted.deadline)
             .map_or(coffer_runtime::DEADLINE, Duration::from_secs),
-        memory: granted
-            .memory
-            .and_then(|bytes| usize::try_from(bytes).ok())
+        memory: size(limits.memory)
+            .or(granted.memory.and_then(|bytes| usize::try_from(bytes).ok()))
             .unwrap_or(coffer_runtime::MEMORY),
-        response: coffer_runtime::RESPONSE,
+        response: size(limits.response_size).unwrap_or(coffer_runtime::RESPONSE),
+        concurrency: size(limits.concurrency).unwrap_or(coffer_runtime::CALLS_PER_MOUNT),
+        connections: set(limits.connections)
+            .and_then(|limit| u32::try_from(limit).ok())
+            .unwrap_or(coffer_runtime::MAX_CONNECTIONS),
+        meter: entry.metered.then(|| Arc::new(entry.meter())),
         grants: Arc::new(grants),
+        figures,
     }
 }
 
 impl Mount {
+    /// Makes it a condition of the commit that the mount is as it was when this began: what is written below one that is
+    /// gone would stay for ever, and below one whose limits were tuned would be counted by none of them.
+    pub fn pin(&self, txn: &mut Transaction) {
+        txn.require(self.key.clone(), Some(self.version));
+    }
+
     /// Whether it runs what it is to run now. What is unavailable is tried again.
     pub fn serves(&self, loader: &MountLoader, named: &Grants) -> bool {
         match &self.backend {

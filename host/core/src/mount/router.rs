@@ -159,15 +159,16 @@ async fn load(
                 }
                 _ => {
                     let loading = loader.begin(&entry);
-                    coming.push((entry, version, named, loading, in_force));
+                    coming.push((entry, (key, version), named, loading, in_force));
                 }
             }
         }
     }
-    for (entry, version, named, loading, in_force) in coming {
-        let mount = loader.load(entry, version, named, loading, until).await;
+    for (entry, stored, named, loading, in_force) in coming {
+        let mount = loader.load(entry, stored, named, loading, until).await;
         table.add(Arc::new(mount), in_force);
     }
+    loader.counted.keep(&table.by_uuid);
     Ok(table)
 }
 

@@ -38,8 +38,7 @@ impl Attempt<'_> {
             return Err(Error::Corrupt(self.mount.entry.full_path()));
         };
         let lease_id = lease.as_ref().map(|lease| lease.lease_id.clone());
-        // What is written below a mount that is disabled meanwhile would stay for ever.
-        effects.require_mount(&mut txn);
+        self.mount.pin(&mut txn);
         let done = match self.reply(&mut txn, response, lease) {
             Ok(reply) => match txn.commit().await {
                 Ok(_) => Ok(reply),

@@ -7,6 +7,7 @@ mod answer;
 mod attempt;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use coffer_barrier::Transaction;
 
@@ -25,6 +26,7 @@ use crate::{Core, Error, paths, sys};
 impl Core {
     /// Answers a request. Never fails: errors are answers.
     pub async fn handle(self: &Arc<Self>, mut request: Request) -> Response {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         sys::fold_policy_name(&mut request.path);
         let mut seals = self.seals.subscribe();
         let answered = tokio::select! {

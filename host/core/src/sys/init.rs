@@ -113,6 +113,7 @@ pub(super) fn mount(
         seal_wrap: false,
         external_entropy_access: false,
         plugin_version: String::new(),
+        metered: false,
         created: now,
     }
 }

@@ -4,8 +4,10 @@ mod capabilities;
 mod init;
 mod leases;
 mod lifecycle;
+mod metrics;
 mod mounts;
 mod openapi;
+mod plugin_limits;
 mod plugins;
 mod policies;
 mod ui;
@@ -21,6 +23,8 @@ pub use policies::fold_policy_name;
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     Route { pattern: "seal", help: "Seals the server.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(lifecycle::seal(c)))] },
+
+    Route { pattern: "metrics", help: "What is counted of the server and of each plugin; with format=prometheus, for Prometheus.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(metrics::read(c)))] },
 
     Route { pattern: "mounts", help: "The secret engines that are mounted.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(mounts::list(c, "")))] },
     Route { pattern: "mounts/{path*}", help: "Enables, describes or disables a secret engine; with /tune at the end, its settings.", needs: Needs::Token, operations: &[

@@ -6,6 +6,7 @@ use coffer_runtime::{LoadError, Wanted};
 use serde_json::{Map, Value};
 
 use super::init::mount as new_mount;
+use super::plugin_limits;
 use crate::keys::Ns;
 use crate::lease::Job;
 use crate::mount::{Mount, MountConfig, MountEntry, SYSTEM, TOKEN, Table};
@@ -173,6 +174,7 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
         .unwrap_or(false);
     entry.plugin_version = version;
     configure(&mut entry, &config, c.core.config.max_lease_ttl)?;
+    plugin_limits::configure(&mut entry, &config)?;
     store_mount(c.txn, &entry);
     // Two that enable at once must not both win a path: whoever is second sees the other's marker.
     let marker = format!("ns/{}/mounted/{prefix}{path}", c.ns);
@@ -225,10 +227,10 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
     };
     let mut entry = mount.entry.clone();
     refuse_tuning(&entry, &c.params)?;
-    c.txn
-        .require(Ns(&entry.ns).mount(&entry.uuid), Some(mount.version));
+    mount.pin(c.txn);
     let params = std::mem::take(&mut c.params);
     configure(&mut entry, &params, c.core.config.max_lease_ttl)?;
+    plugin_limits::configure(&mut entry, &params)?;
     if let Some(description) = params.text("description")? {
         entry.description = description;
     }
@@ -239,6 +241,7 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
         require_plugin(c, entry.table, &entry.kind, &version).await?;
         entry.plugin_version = version;
     }
+    plugin_limits::meter(c, &mount, &entry).await?;
     store_mount(c.txn, &entry);
     c.after_commit.push(AfterCommit::DropMount(entry.uuid));
     Ok(Reply::empty())

@@ -157,6 +157,10 @@ pub fn mount(id: &str) -> MountContext {
         deadline: Duration::from_secs(10),
         memory: coffer_runtime::MEMORY,
         response: coffer_runtime::RESPONSE,
+        concurrency: coffer_runtime::CALLS_PER_MOUNT,
+        connections: coffer_runtime::MAX_CONNECTIONS,
+        meter: None,
+        figures: Arc::default(),
         grants: Arc::default(),
     }
 }

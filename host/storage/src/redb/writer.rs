@@ -7,7 +7,7 @@ use redb::{Database, Durability, ReadableTable};
 use tokio::sync::mpsc;
 
 use super::{DATA, Failed, INDEX, META, Shared, Waiting, io, snapshot, split};
-use crate::{Batch, Index, Op, StorageError, add};
+use crate::{Batch, Index, Op, StorageError, add, counter, within};
 
 /// Batches that may wait for the writer; more callers than that wait for a place.
 const QUEUE: usize = 4096;
@@ -125,8 +125,8 @@ impl Writer {
         {
             let mut data = txn.open_table(DATA)?;
             for waiting in group.iter() {
-                results.push(match conflict(&data, &waiting.batch)? {
-                    Some(key) => Err(StorageError::Conflict { key }),
+                results.push(match refusal(&data, &waiting.batch)? {
+                    Some(refusal) => Err(refusal),
                     None => {
                         index += 1;
                         apply(&mut data, &waiting.batch, index)?;
@@ -171,14 +171,25 @@ impl Drop for Alarm {
 
 type Data<'t> = redb::Table<'t, &'static str, &'static [u8]>;
 
-/// The first required key that has another version.
-fn conflict(data: &Data<'_>, batch: &Batch) -> Result<Option<String>, redb::Error> {
+/// Why a batch cannot be written: the first required key that has another version, or a counter that is full.
+fn refusal(data: &Data<'_>, batch: &Batch) -> Result<Option<StorageError>, redb::Error> {
     for (key, version) in &batch.require {
         let current = data
             .get(key.as_str())?
             .and_then(|guard| split(guard.value()).map(|(version, _)| version));
         if current != *version {
-            return Ok(Some(key.clone()));
+            return Ok(Some(StorageError::Conflict { key: key.clone() }));
+        }
+    }
+    for op in &batch.ops {
+        let Op::AddWithin { key, .. } = op else {
+            continue;
+        };
+        let current = data.get(key.as_str())?;
+        let stored = current.as_ref().and_then(|guard| split(guard.value()));
+        let value = counter(stored.map(|(_, value)| value));
+        if let Err(full) = within(op, |_| value) {
+            return Ok(Some(full));
         }
     }
     Ok(None)
@@ -198,7 +209,7 @@ fn apply(data: &mut Data<'_>, batch: &Batch, index: Index) -> Result<(), redb::E
             Op::Delete { key } => {
                 data.remove(key.as_str())?;
             }
-            Op::Add { key, delta } => {
+            Op::Add { key, delta } | Op::AddWithin { key, delta, .. } => {
                 let value = {
                     let current = data.get(key.as_str())?;
                     add(

@@ -5,6 +5,8 @@ use coffer_sdk::prelude::*;
 
 const NAME: Field<String> = Field::text("name", "A name.");
 const VALUE: Field<String> = Field::text("value", "A value.");
+const COPIES: Field<i64> = Field::integer("copies", "How often to keep it.");
+const SIZE: Field<i64> = Field::integer("size", "How much.");
 const URL: Field<String> = Field::text("url", "A server.").destination();
 
 /// Written over, in the binary, by what the suite calls it.
@@ -20,9 +22,27 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
             Ok(Response::data(json!({ "value": text, "version": VERSION })))
         })
         .write(|request| {
-            storage::put(&request.require(NAME)?, request.require(VALUE)?.as_bytes())?;
+            let (name, value) = (request.require(NAME)?, request.require(VALUE)?);
+            storage::put(&name, value.as_bytes())?;
+            for copy in 1..request.get(COPIES)?.unwrap_or(1) {
+                storage::put(&format!("{name}-{copy}"), value.as_bytes())?;
+            }
             Ok(Response::empty())
-        }),
+        })
+        .delete(|request| storage::delete(&request.require(NAME)?).map(|()| Response::empty())),
+    Path::new("hold", "Is busy for some milliseconds.").fields(&[SIZE.decl()]).read(|request| {
+        let until = clock::now() + size(request)?;
+        while clock::now() < until {}
+        Ok(Response::data(json!({})))
+    }),
+    Path::new("take", "Takes some bytes of memory.").fields(&[SIZE.decl()]).read(|request| {
+        let taken = vec![1_u8; size(request)? as usize];
+        Ok(Response::data(json!({ "sum": taken.iter().map(|byte| u64::from(*byte)).sum::<u64>() })))
+    }),
+    Path::new("answer", "Answers with some bytes.").fields(&[SIZE.decl()]).read(|request| {
+        Ok(Response::data(json!({ "text": "x".repeat(size(request)? as usize) })))
+    }),
+    Path::new("break", "Panics.").read(|_| panic!("as it was asked to")),
     Path::new("server", "A server that it may talk to.")
         .fields(&[URL.decl()])
         .write(|request| {
@@ -36,5 +56,9 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
         Ok(Response::data(json!({ "status": answer.status, "body": text })))
     }),
 ]);
+
+fn size(request: &Request) -> Result<u64> {
+    Ok(request.require(SIZE)?.unsigned_abs())
+}
 
 coffer_sdk::export_plugin!(ECHO);
