@@ -121,7 +121,7 @@ impl Simulation {
             .await;
         let body = match &response.body {
             Body::Empty => Value::Null,
-            Body::Json(bytes) => serde_json::from_slice(bytes).unwrap(),
+            Body::Json(bytes) | Body::Text(_, bytes) => serde_json::from_slice(bytes).unwrap(),
         };
         assert!(response.status < 300, "{path}: {} {body}", response.status);
         body
