@@ -2,5 +2,5 @@
 # Makes js-greeter.wasm, with Node.js 20 or newer.
 set -euo pipefail
 cd "$(dirname "$0")"
-npm install --no-audit --no-fund --no-package-lock --silent
+[ -x node_modules/.bin/componentize-js ] || npm install --no-audit --no-fund --silent
 npm run --silent build
