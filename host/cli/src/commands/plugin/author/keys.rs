@@ -144,7 +144,7 @@ mod tests {
         };
         let print = coffer_core::fingerprint(&key.public()).unwrap();
         let signer = |bytes: &[u8]| {
-            coffer_core::signer(bytes, &[signature.clone()], &[key.public()]).unwrap()
+            coffer_core::signer(bytes, std::slice::from_ref(&signature), &[key.public()]).unwrap()
         };
         assert_eq!(signer(b"it"), Some(print));
         assert_eq!(signer(b"something else"), None);
