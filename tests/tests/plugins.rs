@@ -10,10 +10,11 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use coffer_tests::{Client, Reply, Server, check, plugin};
+use coffer_tests::{Client, Reply, Server, check, plugin, until};
 use serde_json::{Value, json};
 
 /// The guest, as this version of itself.
@@ -175,6 +176,10 @@ fn a_mount_reaches_what_its_configuration_names_and_nothing_else() {
         "POST sys/mounts/other", {"type": "echo"} => 204;
     }
     refused("e", &health);
+    // Somebody without a token grants nothing.
+    let nobody = client.with_token("");
+    nobody.post("e/open", json!({"url": health})).ok();
+    refused("e", &health);
     client.post("e/server", json!({"url": health})).ok();
     assert_eq!(fetch("e", &health).number("/data/status"), 200);
     refused("e", "http://127.0.0.1:1/");
@@ -332,7 +337,12 @@ fn whatever_is_wrong_with_a_component_the_server_unseals_and_the_others_serve() 
         server.start().unwrap();
         server.unseal(&keys).unwrap();
         check! { client; "GET kv/a" => 200, {"data": {"x": "1"}}; }
-        let reply = client.get("e/version");
+        // What has to be compiled anew takes its time; the others do not wait for it.
+        let mut reply = client.get("e/version");
+        until(Duration::from_secs(120), "it is compiled", || {
+            reply = client.get("e/version");
+            !reply.errors().contains("is being compiled")
+        });
         if expected.is_empty() {
             assert_eq!(reply.text("/data/version"), "1.0.0-aaaa", "{what}");
         } else {

@@ -115,7 +115,9 @@ impl Attempt<'_> {
             Some(caller)
         };
         let plugin = self.mount.plugin()?;
-        let context = match special.names_servers && plugin.takes_servers() {
+        // Somebody without a token grants nothing.
+        let grants = special.names_servers && plugin.takes_servers() && caller.is_some();
+        let context = match grants {
             true => self.grant_named(plugin, &data, &mut txn).await?,
             false => plugin.context.clone(),
         };

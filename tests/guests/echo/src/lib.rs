@@ -50,6 +50,10 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
             Ok(Response::empty())
         })
         .delete(|_| storage::delete("server").map(|()| Response::empty())),
+    Path::new("open", "What anybody may write.")
+        .fields(&[URL.decl()])
+        .unauthenticated()
+        .write(|_| Ok(Response::empty())),
     Path::new("fetch", "What a server answers.").fields(&[URL.decl()]).read(|request| {
         let answer = http::Request::new("GET", request.require(URL)?).send()?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
