@@ -1,10 +1,12 @@
 //! What is stored of a plugin: each registered version, and what holds for all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 use coffer_clock::UnixMillis;
 use coffer_manifest::{Capability, Destination, Kind, Manifest, Needs};
+use coffer_runtime::Release;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,18 @@ pub struct Entry {
 impl Entry {
     pub fn store(&self, txn: &mut Transaction) {
         txn.put(self.key(), serde_json::to_vec(self).unwrap_or_default());
+    }
+
+    /// As the runtime runs it.
+    pub fn release(&self) -> Release {
+        Release {
+            kind: self.kind,
+            name: self.name.as_str().into(),
+            version: self.version.clone(),
+            sha256: self.sha256.as_str().into(),
+            builtin: false,
+            granted: Arc::new(self.manifest.needs.clone()),
+        }
     }
 
     pub fn key(&self) -> String {

@@ -60,34 +60,37 @@ impl PluginCatalog {
 
     /// Tells the runtime what may be run, as this transaction sees it.
     pub async fn publish(&self, txn: &mut Transaction) -> Result<(), Error> {
-        let mut releases = Releases::new();
+        let mut plugins: BTreeMap<(Kind, String), (Plugin, Versions)> = BTreeMap::new();
         for entry in entries(txn).await? {
             let key = (entry.kind, entry.name.clone());
-            if !releases.contains_key(&key) {
+            if !plugins.contains_key(&key) {
                 let plugin = Plugin::load(txn, entry.kind, &entry.name).await?;
                 let versions = Versions {
                     in_force: plugin.in_force.clone(),
                     all: BTreeMap::new(),
                 };
-                releases.insert(key.clone(), versions);
+                plugins.insert(key.clone(), (plugin, versions));
             }
-            let plugin = Plugin::load(txn, entry.kind, &entry.name).await?;
-            let registered = Registered {
-                sha256: entry.sha256.as_str().into(),
-                refused: waits_for(&entry.manifest.needs, &plugin),
-                granted: Arc::new(entry.manifest.needs),
-            };
-            if let Some(versions) = releases.get_mut(&key) {
+            if let Some((plugin, versions)) = plugins.get_mut(&key) {
+                let registered = Registered {
+                    sha256: entry.sha256.as_str().into(),
+                    refused: waits_for(&entry.manifest.needs, plugin),
+                    granted: Arc::new(entry.manifest.needs),
+                };
                 versions.all.insert(entry.version, registered);
             }
         }
+        let releases: Releases = plugins
+            .into_iter()
+            .map(|(key, (_, versions))| (key, versions))
+            .collect();
         self.runtime.publish(releases);
         Ok(())
     }
 }
 
 /// Why a version may not be run, in the words of who has to do something about it.
-fn waits_for(needs: &Needs, plugin: &Plugin) -> Option<String> {
+pub fn waits_for(needs: &Needs, plugin: &Plugin) -> Option<String> {
     let missing = missing_grants(needs, plugin);
     if missing.is_empty() {
         return None;

@@ -1,17 +1,14 @@
 //! Hot swap: the version that is to run is loaded and tried beside the one that runs, and takes its place in one commit.
 //! New requests get the new one; those under way end on the old one, and database connections are replaced one by one.
 
-use std::sync::Arc;
-
 use coffer_manifest::Kind;
 use coffer_runtime::{Release, Wanted};
 use semver::Version;
 use serde_json::json;
 
-use super::used::Users;
 use super::{kind, unknown, versions};
 use crate::Error;
-use crate::catalog::{Entry, Plugin, missing_grants};
+use crate::catalog::{Entry, Plugin, waits_for};
 use crate::reply::Reply;
 use crate::routes::{AfterCommit, Context};
 
@@ -103,14 +100,7 @@ async fn reload_one(
     let mut plugin = Plugin::load(c.txn, kind, name).await?;
     let target = target(&all, &plugin, own.as_ref(), warnings)?;
     let release = match &target {
-        Some(entry) => Release {
-            kind,
-            name: name.into(),
-            version: entry.version.clone(),
-            sha256: entry.sha256.as_str().into(),
-            builtin: false,
-            granted: Arc::new(entry.manifest.needs.clone()),
-        },
+        Some(entry) => entry.release(),
         None => own.ok_or_else(|| unknown(kind, name))?,
     };
     let stays = |reason: &dyn std::fmt::Display| {
@@ -147,8 +137,7 @@ async fn reload_one(
                 .push(AfterCommit::DropMount(mount.entry.uuid.clone()));
         }
     }
-    let used = Users::find(c).await?;
-    tracing::info!(plugin = name, version = release.label(), mounts = ?used.of_any(kind, name), "plugin reloaded");
+    tracing::info!(plugin = name, version = release.label(), "plugin reloaded");
     Ok(true)
 }
 
@@ -161,16 +150,8 @@ fn target<'e>(
 ) -> Result<Option<&'e Entry>, Error> {
     let find = |version: &Version| all.iter().find(|entry| entry.version == *version);
     let waits = |entry: &Entry| {
-        let missing = missing_grants(&entry.manifest.needs, plugin);
-        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        (!missing.is_empty()).then(|| {
-            format!(
-                "{} v{} waits for an operator to grant it {}",
-                entry.name,
-                entry.version,
-                missing.join(", ")
-            )
-        })
+        waits_for(&entry.manifest.needs, plugin)
+            .map(|reason| format!("{} v{} {reason}", entry.name, entry.version))
     };
     if let Some(pin) = &plugin.pin {
         return match find(pin) {

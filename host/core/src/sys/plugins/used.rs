@@ -69,13 +69,4 @@ impl Users {
         found.sort();
         found
     }
-
-    /// The mounts among those that run any version of this, by path.
-    pub(super) fn of_any(&self, kind: Kind, name: &str) -> Vec<&str> {
-        self.0
-            .iter()
-            .filter(|user| user.kind == kind && user.name == name)
-            .map(|user| user.who.as_str())
-            .collect()
-    }
 }
