@@ -21,8 +21,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`http`] and
-//! [`databases`]; a database backend (see [`Backend`]) has [`network`] instead of the last four. A request is a
+//! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
+//! [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has [`network`] instead of the last six. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
@@ -41,6 +41,7 @@ mod environment;
 mod error;
 mod field;
 pub mod http;
+pub mod keys;
 pub mod mount;
 pub mod network;
 pub mod paging;
@@ -67,7 +68,7 @@ pub use ttl::lease_ttl;
 pub mod prelude {
     pub use crate::{
         Alias, Auth, Error, Field, Lease, Path, Plugin, Renewal, Request, Response, Result,
-        Seconds, TokenKind, clock, effects, log, mount, random, storage,
+        Seconds, TokenKind, clock, effects, keys, log, mount, random, storage,
     };
     pub use serde_json::json;
 }

@@ -39,6 +39,7 @@
 mod acceptance;
 mod component;
 mod faults;
+pub(crate) mod keys;
 mod live;
 pub(crate) mod network;
 mod recording;
@@ -124,6 +125,8 @@ impl Host {
         let state = State {
             storage: Default::default(),
             committed: Default::default(),
+            keys: Default::default(),
+            committed_keys: Default::default(),
             gets: 0,
             now: 1_704_067_200_000,
             log: Vec::new(),
@@ -241,6 +244,11 @@ impl Host {
     /// Every key in storage.
     pub fn keys(&self) -> Vec<String> {
         Self::with(|host| host.storage.keys().cloned().collect())
+    }
+
+    /// The name of every key that the host holds for the plugin.
+    pub fn held_keys(&self) -> Vec<String> {
+        Self::with(|host| host.keys.keys().cloned().collect())
     }
 
     /// Takes the leases made so far.
@@ -376,11 +384,15 @@ impl Host {
     fn native<R>(&self, call: impl FnOnce() -> Result<R>) -> Result<R> {
         Self::with(|host| {
             host.committed = host.storage.clone();
+            host.committed_keys = host.keys.clone();
             host.leased = false;
         });
         let result = call();
         if result.is_err() {
-            Self::with(|host| host.storage = std::mem::take(&mut host.committed));
+            Self::with(|host| {
+                host.storage = std::mem::take(&mut host.committed);
+                host.keys = std::mem::take(&mut host.committed_keys);
+            });
         }
         result
     }

@@ -337,6 +337,25 @@ impl Server {
         self.folder.path()
     }
 
+    /// Every file below its folder, as it is on the disk.
+    ///
+    /// # Panics
+    /// If one cannot be read.
+    pub fn on_disk(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut left = vec![self.folder().to_owned()];
+        let mut files = Vec::new();
+        while let Some(path) = left.pop() {
+            if path.is_dir() {
+                let below = path.read_dir().expect("a folder that can be read");
+                left.extend(below.map(|entry| entry.expect("a file").path()));
+            } else {
+                let bytes = std::fs::read(&path).expect("a file that can be read");
+                files.push((path, bytes));
+            }
+        }
+        files
+    }
+
     /// What it has logged since it was first started.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()

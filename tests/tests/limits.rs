@@ -200,13 +200,13 @@ fn bytes_are_counted_as_keys_and_values() {
     check! { client;
         // One letter of key each.
         "POST e/kept/a", {"value": v40} => 204;
-        "POST e/kept/b", {"value": v60} => 413, {"errors": ["~storage_bytes is 100, 41 are in use, and this needs 61 more"]};
+        "POST e/kept/b", {"value": v60} => 413, {"errors": ["~storage_bytes is 100, 42 are in use, and this needs 62 more"]};
         "POST e/kept/b", {"value": v40} => 204;
-        "POST e/kept/b", {"value": v60} => 413, {"errors": ["~82 are in use, and this needs 20 more"]};
+        "POST e/kept/b", {"value": v60} => 413, {"errors": ["~84 are in use, and this needs 20 more"]};
         "GET e/kept/b" => 200, {"data": {"value": v40}};
         "DELETE e/kept/a" => 204;
         "POST e/kept/b", {"value": v60} => 204;
-        "POST e/kept/c", {"value": v40} => 413, {"errors": ["~61 are in use"]};
+        "POST e/kept/c", {"value": v40} => 413, {"errors": ["~62 are in use"]};
         "POST other/kept/c", {"value": v60} => 204;
     }
 }

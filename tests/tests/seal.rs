@@ -188,14 +188,8 @@ fn nothing_readable_is_on_the_disk() {
         )
         .expect(204);
     server.kill9();
-    let mut files = vec![server.folder().to_owned()];
     let mut seen = 0;
-    while let Some(path) = files.pop() {
-        if path.is_dir() {
-            files.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
-            continue;
-        }
-        let bytes = std::fs::read(&path).unwrap();
+    for (path, bytes) in server.on_disk() {
         seen += bytes.len();
         for secret in [NEEDLE, &keys.root_token, &keys.shares[0]] {
             let found = bytes

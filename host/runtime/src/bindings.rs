@@ -9,6 +9,7 @@ pub mod plugin {
         exports: { default: async },
         additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
         with: {
+            "coffer:plugin/keys.key": crate::imports::KeyHandle,
             "coffer:plugin/network.connection": crate::imports::Connection,
         },
     });

@@ -90,6 +90,9 @@ pub enum CallError {
     /// Somebody else has changed what it read, and nothing outside was touched yet: run it again.
     #[error("somebody else has changed {0:?}")]
     Conflict(String),
+    /// A key that the host holds for it is damaged, or of an algorithm that this host does not have.
+    #[error("the stored key {0:?} cannot be used: {1}")]
+    Key(String, coffer_keys::KeyError),
     /// The barrier failed below it.
     #[error(transparent)]
     Barrier(BarrierError),
@@ -103,7 +106,11 @@ impl CallError {
     pub(crate) fn is_guests(&self) -> bool {
         !matches!(
             self,
-            Self::Crowded { .. } | Self::Conflict(_) | Self::Barrier(_) | Self::Load(_)
+            Self::Crowded { .. }
+                | Self::Conflict(_)
+                | Self::Key(..)
+                | Self::Barrier(_)
+                | Self::Load(_)
         )
     }
 

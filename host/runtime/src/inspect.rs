@@ -149,7 +149,7 @@ fn serves(version: &Version) -> bool {
 }
 
 const OF_ALL: [&str; 6] = ["types", "users", "clock", "random", "log", "network"];
-const OF_PLUGINS: [&str; 5] = ["storage", "mount", "effects", "databases", "http"];
+const OF_PLUGINS: [&str; 6] = ["storage", "mount", "effects", "databases", "http", "keys"];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [
     "wasi:cli/",

@@ -101,6 +101,8 @@ pub const CALL_STORAGE: usize = 64 << 20;
 pub const MAX_STORAGE_BYTES: u64 = 1 << 40;
 /// The most entries.
 pub const MAX_STORAGE_ENTRIES: u64 = 1 << 32;
+/// Keys that one call has open at the same time.
+pub const OPEN_KEYS: usize = 1000;
 /// Random bytes asked for at a time.
 pub const RANDOM: u32 = 65_536;
 /// A log message, in bytes.

@@ -1,11 +1,13 @@
 //! Calls into secret engines and auth methods.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use coffer_barrier::{BarrierError, Meter, Transaction};
+use coffer_manifest::KeyOperation;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
@@ -33,6 +35,8 @@ pub struct MountContext {
     pub id: Arc<str>,
     /// What its storage keys start with, with the trailing slash.
     pub storage_prefix: String,
+    /// What the names of the keys start with that the host holds for it, with the trailing slash.
+    pub keys_prefix: String,
     /// What the keys start with under which its database connections are noted, with the trailing slash.
     pub connections_prefix: String,
     /// What the plugin may know of it.
@@ -49,6 +53,8 @@ pub struct MountContext {
     pub connections: u32,
     /// Counts what it stores; None if nobody wants to know.
     pub meter: Option<Arc<Meter>>,
+    /// What it may do with keys.
+    pub key_operations: BTreeSet<KeyOperation>,
     /// Where it may connect to.
     pub grants: Arc<Grants>,
     /// Where its calls are counted.
@@ -58,6 +64,10 @@ pub struct MountContext {
 impl MountContext {
     pub(crate) fn key(&self, key: &str) -> String {
         [self.storage_prefix.as_str(), key].concat()
+    }
+
+    pub(crate) fn held_key(&self, name: &str) -> String {
+        [self.keys_prefix.as_str(), name].concat()
     }
 }
 

@@ -11,7 +11,7 @@ use wasmtime::component::ResourceTable;
 use crate::bindings::plugin::coffer::plugin::effects::LeaseGrant;
 use crate::database::DatabasePools;
 use crate::egress::Grants;
-use crate::imports::Wasi;
+use crate::imports::{OpenKeys, Wasi};
 use crate::outside::Outside;
 use crate::plugin::{Effects, MountContext};
 use crate::{CallError, limits};
@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// Why a host function ended the guest.
     pub failure: Option<CallError>,
     pub table: ResourceTable,
+    /// The keys that the call has opened.
+    pub keys: OpenKeys,
     /// Where it may connect to.
     pub grants: Arc<Grants>,
     /// For components from stock toolchains.
@@ -75,6 +77,7 @@ impl State {
             spent: Spent::default(),
             failure: None,
             table,
+            keys: OpenKeys::default(),
             grants: Arc::default(),
             wasi: None,
             outside: None,
@@ -86,6 +89,7 @@ impl State {
         self.memory.exceeded = false;
         self.spent = Spent::default();
         self.failure = None;
+        self.keys.close();
     }
 
     /// The call, or a trap where there is none: in `describe`, and in a database backend.

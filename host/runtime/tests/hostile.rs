@@ -217,6 +217,39 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
     }
 }
 
+/// A key is good for the call that opened it: no deletion, and no caller of the same instance, is got round by keeping it.
+#[tokio::test]
+async fn a_key_that_was_kept_is_no_good() {
+    let fixture = fixture().await;
+    let (kv, other) = (Arc::new(mount("kv")), Arc::new(mount("other")));
+    let ask = async |mount, path, data| fixture.ask(mount, token("t"), path, data).await;
+    ask(&kv, "make-key", json!({})).await.unwrap();
+    for _ in 0..2 {
+        // Kept, and dropped by a later call.
+        ask(&kv, "keep-key", json!({})).await.unwrap();
+    }
+    assert_eq!(
+        ask(&kv, "use-kept-key", json!({})).await,
+        Err("trap: a key was used after the call that opened it had ended".to_owned())
+    );
+    ask(&kv, "open-keys", json!({"count": 1000})).await.unwrap();
+    assert_eq!(
+        ask(&kv, "open-keys", json!({"count": 1001})).await,
+        Err("trap: more than 1000 keys open at a time".to_owned())
+    );
+    assert_eq!(
+        ask(&other, "key-of", json!({})).await,
+        Err("ErrorKind::Internal: no key".to_owned())
+    );
+    for name in ["../kv.keys/k", "/k", "", "a/../k"] {
+        let refused = ask(&other, "key-of", json!({ "name": name })).await;
+        assert!(
+            refused.unwrap_err().contains("invalid storage key"),
+            "{name}"
+        );
+    }
+}
+
 /// What a call was refused, and lived with, is not the reason for a later one's end.
 #[tokio::test]
 async fn a_call_is_not_blamed_for_an_earlier_one() {

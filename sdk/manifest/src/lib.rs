@@ -12,7 +12,7 @@ use std::str::FromStr;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-pub use needs::{Capability, Destination, Needs};
+pub use needs::{Capability, Destination, KeyOperation, Needs};
 
 /// The name of the section.
 pub const SECTION: &str = "coffer:manifest";
@@ -125,6 +125,9 @@ impl Manifest {
     /// With what is wrong.
     pub fn check(&self) -> Result<(), String> {
         check_name(&self.name)?;
+        if self.kind == Kind::Database && !self.needs.keys.is_empty() {
+            return Err("a database backend has no keys".to_owned());
+        }
         self.needs.check()
     }
 
@@ -253,6 +256,8 @@ mod tests {
             (r#"{"kind":"secret","name":"a","version":"one"}"#, "unexpected character"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","more":1}"#, "unknown field"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"network":["x"]}}"#, "\"x\" is no destination"),
+            (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"keys":["steal"]}}"#, "nothing that is done with keys"),
+            (r#"{"kind":"database","name":"a","version":"1.0.0","needs":{"keys":["sign"]}}"#, "a database backend has no keys"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"memory":10}}"#, "memory of 10 bytes"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"deadline":0}}"#, "a deadline of 0 s"),
         ];

@@ -13,6 +13,9 @@ pub struct Needs {
     /// Where it connects to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub network: BTreeSet<Destination>,
+    /// What it does with keys that the host holds.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub keys: BTreeSet<KeyOperation>,
     /// Whether it has periodic work.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub periodic: bool,
@@ -33,11 +36,42 @@ pub enum Destination {
     Fixed(String, u16),
 }
 
+/// What a component does with keys that the host holds for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyOperation {
+    /// Makes others of one.
+    Derive,
+    /// Encrypts and decrypts.
+    Encrypt,
+    /// Gets to see the key itself.
+    Export,
+    /// Hands in a key that it has from elsewhere.
+    Import,
+    /// Makes authentication codes.
+    Mac,
+    /// Signs and verifies.
+    Sign,
+}
+
+impl KeyOperation {
+    /// All of them, in order of name.
+    pub const ALL: [Self; 6] = [
+        Self::Derive,
+        Self::Encrypt,
+        Self::Export,
+        Self::Import,
+        Self::Mac,
+        Self::Sign,
+    ];
+}
+
 /// One thing that is asked for and granted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Capability {
     /// `network:configuration`, `network:api.example.com:443`.
     Network(Destination),
+    /// `keys:sign`.
+    Keys(KeyOperation),
     /// `periodic`.
     Periodic,
     /// `memory:BYTES`, of one instance.
@@ -62,6 +96,7 @@ impl Needs {
     pub fn capabilities(&self) -> Vec<Capability> {
         let network = self.network.iter().cloned().map(Capability::Network);
         network
+            .chain(self.keys.iter().copied().map(Capability::Keys))
             .chain(self.periodic.then_some(Capability::Periodic))
             .chain(self.memory.map(Capability::Memory))
             .chain(self.deadline.map(Capability::Deadline))
@@ -130,10 +165,38 @@ impl FromStr for Destination {
     }
 }
 
+impl fmt::Display for KeyOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Derive => "derive",
+            Self::Encrypt => "encrypt",
+            Self::Export => "export",
+            Self::Import => "import",
+            Self::Mac => "mac",
+            Self::Sign => "sign",
+        })
+    }
+}
+
+impl FromStr for KeyOperation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|operation| operation.to_string() == text);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(|operation| operation.to_string()).join(", ");
+            format!("{text:?} is nothing that is done with keys; there are {known}")
+        })
+    }
+}
+
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(destination) => write!(f, "network:{destination}"),
+            Self::Keys(operation) => write!(f, "keys:{operation}"),
             Self::Periodic => f.write_str("periodic"),
             Self::Memory(bytes) => write!(f, "memory:{bytes}"),
             Self::Deadline(seconds) => write!(f, "deadline:{seconds}"),
@@ -147,12 +210,13 @@ impl FromStr for Capability {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no capability: there are network:HOST:PORT, network:configuration, periodic, memory:BYTES and deadline:SECONDS"
+                "{text:?} is no capability: there are network:HOST:PORT, network:configuration, keys:OPERATION, periodic, memory:BYTES and deadline:SECONDS"
             )
         };
         match text.split_once(':') {
             None if text == "periodic" => Ok(Self::Periodic),
             Some(("network", destination)) => destination.parse().map(Self::Network),
+            Some(("keys", operation)) => operation.parse().map(Self::Keys),
             Some(("memory", bytes)) => bytes.parse().map(Self::Memory).map_err(|_| wrong()),
             Some(("deadline", seconds)) => seconds.parse().map(Self::Deadline).map_err(|_| wrong()),
             _ => Err(wrong()),
@@ -179,6 +243,7 @@ macro_rules! as_text {
 }
 
 as_text!(Destination);
+as_text!(KeyOperation);
 as_text!(Capability);
 
 #[cfg(test)]
@@ -193,6 +258,8 @@ mod tests {
             "network:api.example.com:443",
             "network:[::1]:443",
             "network:10.0.0.1:80",
+            "keys:encrypt",
+            "keys:export",
             "periodic",
             "memory:1048576",
             "deadline:60",
@@ -211,7 +278,8 @@ mod tests {
             "network:*:443",
             "memory:lots",
             "periodic:1",
-            "keys:export",
+            "keys",
+            "keys:steal",
         ] {
             bad.parse::<Capability>().unwrap_err();
         }

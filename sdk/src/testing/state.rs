@@ -14,6 +14,9 @@ pub(crate) struct State {
     pub(super) storage: BTreeMap<String, Vec<u8>>,
     /// What a failure of the request under way leaves.
     pub(super) committed: BTreeMap<String, Vec<u8>>,
+    /// The keys held for the plugin, as they are kept, by name.
+    pub(super) keys: BTreeMap<String, Vec<u8>>,
+    pub(super) committed_keys: BTreeMap<String, Vec<u8>>,
     pub(super) gets: usize,
     pub(crate) now: u64,
     pub(crate) log: Vec<String>,
@@ -30,7 +33,7 @@ pub(crate) struct State {
     pub(super) rolls: u64,
 }
 
-fn check_key(key: &str) -> Result<()> {
+pub(super) fn check_key(key: &str) -> Result<()> {
     let stray = |segment| segment == ".." || segment == ".";
     if key.is_empty()
         || key.len() > 1024
@@ -130,6 +133,7 @@ impl State {
             return Err(Error::invalid("a request can have one lease"));
         }
         self.committed = self.storage.clone();
+        self.committed_keys = self.keys.clone();
         let Some(lease) = lease else { return Ok(None) };
         self.leases.push(lease.clone());
         self.unended.push(lease.clone());

@@ -83,6 +83,7 @@ impl Session {
         let mount = Arc::new(MountContext {
             id: self.id.to_string().into(),
             storage_prefix: PREFIX.to_owned(),
+            keys_prefix: "keys/".to_owned(),
             connections_prefix: "connection/".to_owned(),
             info: mount,
             deadline: granted
@@ -96,6 +97,7 @@ impl Session {
             concurrency: coffer_runtime::CALLS_PER_MOUNT,
             connections: coffer_runtime::MAX_CONNECTIONS,
             meter: None,
+            key_operations: granted.keys.clone(),
             figures: Arc::default(),
             grants: Arc::default(),
         });

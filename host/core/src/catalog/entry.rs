@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 use coffer_clock::UnixMillis;
-use coffer_manifest::{Capability, Destination, Kind, Manifest, Needs};
+use coffer_manifest::{Capability, Destination, KeyOperation, Kind, Manifest, Needs};
 use coffer_runtime::Release;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,9 @@ impl Plugin {
         match wanted {
             // Who writes the configuration grants what it names; and periodic work is under the same limits as a request.
             Capability::Network(Destination::Configuration) | Capability::Periodic => true,
-            Capability::Network(_) => self.grants.contains_key(wanted),
+            // The key of a mount is that mount's, and stays with the host unless somebody says otherwise.
+            Capability::Keys(operation) if *operation != KeyOperation::Export => true,
+            Capability::Network(_) | Capability::Keys(_) => self.grants.contains_key(wanted),
             Capability::Memory(bytes) => {
                 *bytes <= coffer_runtime::MEMORY as u64
                     || self
@@ -138,6 +140,7 @@ mod tests {
             network: ["configuration", "api.example:443"]
                 .map(|text| text.parse().unwrap())
                 .into(),
+            keys: KeyOperation::ALL.into(),
             periodic: true,
             memory: Some(128 << 20),
             deadline: Some(20),
@@ -149,7 +152,7 @@ mod tests {
         };
         assert_eq!(
             missing(&plugin),
-            ["network:api.example:443", "memory:134217728"]
+            ["network:api.example:443", "keys:export", "memory:134217728"]
         );
         let mut grant = |text: &str| {
             let grant = Grant {
@@ -159,6 +162,8 @@ mod tests {
             plugin.grants.insert(text.parse().unwrap(), grant);
             missing(&plugin)
         };
+        assert_eq!(grant("keys:sign").len(), 3);
+        assert_eq!(grant("keys:export").len(), 2);
         assert_eq!(grant("memory:1048576").len(), 2);
         assert_eq!(grant("memory:268435456"), ["network:api.example:443"]);
         assert_eq!(grant("network:api.example:80").len(), 1);

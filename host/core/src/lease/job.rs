@@ -221,7 +221,7 @@ async fn unmount(
     }
     let ns_keys = Ns(ns);
     for prefix in [
-        ns_keys.data(uuid),
+        ns_keys.all_data(uuid),
         ns_keys.connections(uuid),
         ns_keys.destinations(uuid, ""),
     ] {

@@ -127,7 +127,7 @@ impl MountEntry {
         let (ns, limits) = (Ns(&self.ns), &self.config.plugin_limits);
         let max = |limit: u64| i64::try_from(limit).ok().filter(|limit| *limit > 0);
         Meter {
-            prefix: ns.data(&self.uuid),
+            prefix: ns.all_data(&self.uuid),
             entries: ns.usage(&self.uuid, "entries"),
             bytes: ns.usage(&self.uuid, "bytes"),
             max_entries: max(limits.storage_entries),

@@ -291,6 +291,7 @@ fn context(
     MountContext {
         id: entry.uuid.as_str().into(),
         storage_prefix: Ns(&entry.ns).data(&entry.uuid),
+        keys_prefix: Ns(&entry.ns).held_keys(&entry.uuid),
         connections_prefix: Ns(&entry.ns).connections(&entry.uuid),
         info,
         deadline: set(limits.deadline)
@@ -305,6 +306,7 @@ fn context(
             .and_then(|limit| u32::try_from(limit).ok())
             .unwrap_or(coffer_runtime::MAX_CONNECTIONS),
         meter: entry.metered.then(|| Arc::new(entry.meter())),
+        key_operations: granted.keys.clone(),
         grants: Arc::new(grants),
         figures,
     }

@@ -4,11 +4,14 @@ mod databases;
 mod effects;
 mod environment;
 mod http;
+mod keys;
 mod mount;
 mod network;
 mod storage;
 mod wasi;
 
+pub use keys::KeyHandle;
+pub(crate) use keys::OpenKeys;
 pub use network::Connection;
 pub use wasi::Wasi;
 use wasmtime::component::{HasSelf, Linker};

@@ -15,7 +15,7 @@ fn invalid(message: String) -> PluginError {
 }
 
 /// The rules for keys, as `wit/imports.wit` gives them.
-fn check(key: &str) -> Result<(), PluginError> {
+pub(super) fn check(key: &str) -> Result<(), PluginError> {
     let refuse = |rule: &str| Err(invalid(format!("invalid storage key: {rule}")));
     if key.is_empty() {
         return refuse("it is empty");
@@ -74,7 +74,7 @@ impl State {
     }
 
     /// Counts what is read or written, and ends a guest for which that is too much: its transaction keeps all of it.
-    fn spend(&mut self, keys: usize, bytes: usize) -> wasmtime::Result<()> {
+    pub(super) fn spend(&mut self, keys: usize, bytes: usize) -> wasmtime::Result<()> {
         self.spent.keys += keys;
         self.spent.stored += bytes;
         if self.spent.keys > limits::CALL_KEYS || self.spent.stored > limits::CALL_STORAGE {
@@ -90,7 +90,7 @@ impl State {
         self.barrier(names)
     }
 
-    fn barrier<T>(&mut self, result: Result<T, BarrierError>) -> Answer<T> {
+    pub(super) fn barrier<T>(&mut self, result: Result<T, BarrierError>) -> Answer<T> {
         match result {
             Ok(value) => Ok(Ok(value)),
             Err(BarrierError::TooLarge(message)) => Ok(Err(invalid(message))),

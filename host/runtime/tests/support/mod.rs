@@ -18,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
 use coffer_clock::{Clock, Random};
+use coffer_manifest::KeyOperation;
 pub use coffer_manifest::Kind;
 use coffer_runtime::{
     Builtin, Caller, Catalog, Compiler, Component, DatabasePools, Effects, EffectsError, Engine,
@@ -146,6 +147,7 @@ pub fn mount(id: &str) -> MountContext {
     MountContext {
         id: id.into(),
         storage_prefix: format!("ns/root/mount/{id}/"),
+        keys_prefix: format!("ns/root/mount/{id}.keys/"),
         connections_prefix: format!("ns/root/connection/{id}/"),
         info: MountInfo {
             path: format!("{id}/"),
@@ -160,6 +162,7 @@ pub fn mount(id: &str) -> MountContext {
         concurrency: coffer_runtime::CALLS_PER_MOUNT,
         connections: coffer_runtime::MAX_CONNECTIONS,
         meter: None,
+        key_operations: KeyOperation::ALL.into(),
         figures: Arc::default(),
         grants: Arc::default(),
     }

@@ -3,6 +3,8 @@
 use coffer_sdk::http;
 use coffer_sdk::prelude::*;
 
+mod held;
+
 const NAME: Field<String> = Field::text("name", "A name.");
 const VALUE: Field<String> = Field::text("value", "A value.");
 const COPIES: Field<i64> = Field::integer("copies", "How often to keep it.");
@@ -54,6 +56,9 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
         .fields(&[URL.decl()])
         .unauthenticated()
         .write(|_| Ok(Response::empty())),
+    held::KEY,
+    held::OPERATION,
+    held::HALF,
     Path::new("fetch", "What a server answers.").fields(&[URL.decl()]).read(|request| {
         let answer = http::Request::new("GET", request.require(URL)?).send()?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -1,11 +1,12 @@
 //! A plugin that does what the request's path says: well, badly, or with malice.
 
+mod held;
 mod malice;
 
 use std::cell::RefCell;
 
 use coffer::plugin::types::{Error, ErrorKind};
-use coffer::plugin::{databases, effects, log, mount, random, storage, users};
+use coffer::plugin::{databases, effects, keys, log, mount, random, storage, users};
 use exports::coffer::plugin::engine::*;
 use serde_json::{Value, json};
 
@@ -106,6 +107,8 @@ fn serve(request: &Request) -> Result<Response, Error> {
             all.push(text("secret"));
             answer(json!({ "remembered": all }))
         }),
+        // Keys that the host holds.
+        "make-key" | "keep-key" | "use-kept-key" | "open-keys" | "key-of" => held::serve(&request.path, &data),
         // The imports.
         "get" => {
             let value = storage::get(&text("key"))?;

@@ -1,0 +1,239 @@
+//! `keys`: the host holds them, and computes with those that a guest names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use coffer_keys::{Algorithm, Key, KeyError};
+use coffer_manifest::KeyOperation;
+use wasmtime::component::Resource;
+
+use super::storage::check;
+use crate::bindings::plugin::coffer::plugin::keys;
+use crate::error::plugin_error;
+use crate::state::State;
+use crate::{CallError, ErrorKind, PluginError, limits};
+
+type Answer<T> = wasmtime::Result<Result<T, PluginError>>;
+
+/// What a guest has in its hands instead of a key.
+pub struct KeyHandle;
+
+/// The keys that the call under way has opened, by their handles' numbers. No number comes twice in an instance: a handle
+/// that a guest has kept from an earlier call finds nothing.
+#[derive(Default)]
+pub(crate) struct OpenKeys {
+    opened: u32,
+    open: HashMap<u32, Arc<Key>>,
+}
+
+impl OpenKeys {
+    /// None stays open when a call begins.
+    pub fn close(&mut self) {
+        self.open.clear();
+    }
+}
+
+fn refused(error: &KeyError) -> PluginError {
+    let kind = match error {
+        KeyError::Failed(_) => ErrorKind::Internal,
+        _ => ErrorKind::InvalidRequest,
+    };
+    plugin_error(kind, error.to_string())
+}
+
+/// Returns from a host function with the plugin's error.
+macro_rules! answer {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+impl State {
+    /// The key of a handle, if the plugin may do this with it.
+    fn key(&mut self, handle: &Resource<KeyHandle>, operation: KeyOperation) -> Answer<Arc<Key>> {
+        let key = self.open_key(handle)?;
+        Ok(self.may(Some(operation))?.map(|()| key))
+    }
+
+    fn open_key(&self, handle: &Resource<KeyHandle>) -> wasmtime::Result<Arc<Key>> {
+        let found = self.keys.open.get(&handle.rep()).cloned();
+        found.ok_or_else(|| {
+            wasmtime::format_err!("a key was used after the call that opened it had ended")
+        })
+    }
+
+    /// Whether the plugin may do this with keys; None: anything at all.
+    fn may(&mut self, operation: Option<KeyOperation>) -> Answer<()> {
+        let granted = &self.call()?.mount.key_operations;
+        let allowed = match operation {
+            Some(operation) => granted.contains(&operation),
+            None => !granted.is_empty(),
+        };
+        if allowed {
+            return Ok(Ok(()));
+        }
+        let missing = match operation {
+            Some(operation) => format!("the plugin was not granted keys:{operation}"),
+            None => "the plugin has no keys: its manifest asks for no operation of them".to_owned(),
+        };
+        Ok(Err(plugin_error(ErrorKind::PermissionDenied, missing)))
+    }
+
+    fn opened(&mut self, key: Key) -> wasmtime::Result<Resource<KeyHandle>> {
+        if self.keys.open.len() >= limits::OPEN_KEYS {
+            wasmtime::bail!("more than {} keys open at a time", limits::OPEN_KEYS);
+        }
+        self.keys.opened = self.keys.opened.wrapping_add(1);
+        let handle = self.keys.opened;
+        self.keys.open.insert(handle, Arc::new(key));
+        Ok(Resource::new_own(handle))
+    }
+
+    /// Stores a key under a name that nobody has.
+    async fn keep(&mut self, name: &str, made: Result<Key, KeyError>) -> Answer<()> {
+        answer!(check(name));
+        let key = answer!(made.map_err(|error| refused(&error)));
+        let stored = key.to_stored();
+        self.spend(1, name.len() + stored.len())?;
+        let call = self.call()?;
+        let at = call.mount.held_key(name);
+        let taken = call.txn.get(&at).await.map(|found| found.is_some());
+        if answer!(self.barrier(taken)?) {
+            let message = format!("there is a key {name:?} already");
+            return Ok(Err(plugin_error(ErrorKind::Conflict, message)));
+        }
+        self.call()?.txn.put(at, stored.to_vec());
+        Ok(Ok(()))
+    }
+}
+
+impl keys::Host for State {
+    async fn generate(&mut self, name: String, algorithm: String) -> Answer<()> {
+        answer!(self.may(None)?);
+        let random = self.environment.random.clone();
+        let made = algorithm
+            .parse()
+            .and_then(|algorithm| Key::generate(algorithm, &mut |out| random.fill(out)));
+        self.keep(&name, made).await
+    }
+
+    async fn import(&mut self, name: String, algorithm: String, material: Vec<u8>) -> Answer<()> {
+        answer!(self.may(Some(KeyOperation::Import))?);
+        let material = zeroize::Zeroizing::new(material);
+        let made = algorithm
+            .parse::<Algorithm>()
+            .and_then(|algorithm| Key::import(algorithm, &material));
+        self.keep(&name, made).await
+    }
+
+    async fn open(&mut self, name: String) -> Answer<Option<Resource<KeyHandle>>> {
+        answer!(check(&name));
+        answer!(self.may(None)?);
+        let call = self.call()?;
+        let at = call.mount.held_key(&name);
+        let found = call.txn.get(&at).await;
+        let Some(stored) = answer!(self.barrier(found)?) else {
+            return Ok(Ok(None));
+        };
+        self.spend(1, name.len() + stored.len())?;
+        match Key::from_stored(&stored) {
+            Ok(key) => Ok(Ok(Some(self.opened(key)?))),
+            Err(error) => Err(self.fail(CallError::Key(name, error))),
+        }
+    }
+
+    async fn delete(&mut self, name: String) -> Answer<()> {
+        answer!(check(&name));
+        answer!(self.may(None)?);
+        self.spend(1, name.len())?;
+        let call = self.call()?;
+        let at = call.mount.held_key(&name);
+        call.txn.delete(at);
+        Ok(Ok(()))
+    }
+}
+
+impl keys::HostKey for State {
+    async fn algorithm(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<String> {
+        Ok(self.open_key(&this)?.algorithm().name().to_owned())
+    }
+
+    async fn public_key(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.open_key(&this)?.public_key())
+    }
+
+    async fn derive(
+        &mut self,
+        this: Resource<KeyHandle>,
+        context: Vec<u8>,
+    ) -> Answer<Resource<KeyHandle>> {
+        let key = answer!(self.key(&this, KeyOperation::Derive)?);
+        match key.derive(&context) {
+            Ok(derived) => Ok(Ok(self.opened(derived)?)),
+            Err(error) => Ok(Err(refused(&error))),
+        }
+    }
+
+    async fn encrypt(
+        &mut self,
+        this: Resource<KeyHandle>,
+        plaintext: Vec<u8>,
+        associated_data: Vec<u8>,
+        nonce: Option<Vec<u8>>,
+    ) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Encrypt)?);
+        let random = &self.environment.random;
+        let made = key.encrypt(&plaintext, &associated_data, nonce.as_deref(), &mut |out| {
+            random.fill(out)
+        });
+        Ok(made.map_err(|error| refused(&error)))
+    }
+
+    async fn decrypt(
+        &mut self,
+        this: Resource<KeyHandle>,
+        ciphertext: Vec<u8>,
+        associated_data: Vec<u8>,
+    ) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Encrypt)?);
+        let plain = key.decrypt(&ciphertext, &associated_data);
+        // Moved out, not copied; wasmtime copies it into the guest.
+        Ok(plain
+            .map(|mut plain| std::mem::take(&mut *plain))
+            .map_err(|error| refused(&error)))
+    }
+
+    async fn sign(&mut self, this: Resource<KeyHandle>, message: Vec<u8>) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Sign)?);
+        Ok(key.sign(&message).map_err(|error| refused(&error)))
+    }
+
+    async fn verify(
+        &mut self,
+        this: Resource<KeyHandle>,
+        message: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Answer<bool> {
+        let key = answer!(self.key(&this, KeyOperation::Sign)?);
+        let verified = key.verify(&message, &signature);
+        Ok(verified.map_err(|error| refused(&error)))
+    }
+
+    async fn mac(&mut self, this: Resource<KeyHandle>, data: Vec<u8>) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Mac)?);
+        Ok(key.mac(&data).map_err(|error| refused(&error)))
+    }
+
+    async fn export(&mut self, this: Resource<KeyHandle>) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Export)?);
+        Ok(Ok(std::mem::take(&mut *key.export())))
+    }
+
+    async fn drop(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<()> {
+        self.keys.open.remove(&this.rep());
+        Ok(())
+    }
+}
