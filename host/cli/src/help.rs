@@ -7,6 +7,7 @@ use crate::args::Cli;
 
 /// Commands whose answer has no fields: `-field` would be silently ignored.
 const WITHOUT_FIELDS: &[&str] = &[
+    "audit",
     "auth",
     "kv list",
     "lease revoke",
@@ -38,6 +39,12 @@ const EXAMPLES: &[(&str, &str)] = &[
         "server -dev -dev-root-token-id=root
 login
 kv put -mount=secret app/config password=swordfish",
+    ),
+    (
+        "audit",
+        "audit enable file file_path=/var/log/coffer/audit.log
+audit list -detailed
+audit verify /var/log/coffer/audit.log",
     ),
     (
         "auth",

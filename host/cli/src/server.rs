@@ -11,7 +11,7 @@ use clap::Args;
 use coffer_api::{Certificates, Limits, ListenerConfig, Server, TlsFiles};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
-use coffer_core::{CatalogConfig, Core, CoreConfig, SignaturePolicy};
+use coffer_core::{AuditConfig, CatalogConfig, Core, CoreConfig, SignaturePolicy};
 use coffer_runtime::{Catalog, Compiler, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
@@ -234,6 +234,9 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
             .min(max_lease_ttl),
         max_lease_ttl,
         api_addr: api_addr.clone(),
+        audit: AuditConfig {
+            directory: config.audit_directory.clone(),
+        },
         catalog: CatalogConfig {
             development: args.dev,
             directory: config.plugin_directory.clone(),
@@ -262,10 +265,11 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
             .map_err(|error| ServerError::Storage(format!("{}: {error}", path.display())))?;
     }
 
-    let (certificates, again) = (server.certificates(), args.clone());
+    let (certificates, again, audited) = (server.certificates(), args.clone(), core.clone());
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             reload(&again, &certificates, &log);
+            audited.reopen_audit_files();
         }
     });
     let (stop, stopping) = watch::channel(false);

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::audit::{Audit, AuditConfig};
 use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
@@ -33,6 +34,8 @@ pub struct CoreConfig {
     pub api_addr: String,
     /// Where plugins may come from.
     pub catalog: CatalogConfig,
+    /// Where audit devices may write.
+    pub audit: AuditConfig,
     /// The product's version, as the API tells it.
     pub version: &'static str,
 }
@@ -44,6 +47,7 @@ impl Default for CoreConfig {
             max_lease_ttl: limits::DEFAULT_LEASE_TTL,
             api_addr: String::new(),
             catalog: CatalogConfig::default(),
+            audit: AuditConfig::default(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -66,6 +70,7 @@ pub struct Core {
     pub(crate) seal: Seal,
     pub(crate) catalog: Arc<PluginCatalog>,
     pub(crate) plugins: Plugins,
+    pub(crate) audit: Audit,
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
     pub(crate) in_flight: Arc<InFlight>,
@@ -118,6 +123,7 @@ impl Core {
         };
         Arc::new(Self {
             seal: Seal::new(barrier.clone()),
+            audit: Audit::new(config.audit.clone(), &barrier),
             tokens: Tokens::new(&barrier, random.clone()),
             policies: Policies::new(&barrier),
             plugins: Plugins::new(Arc::new(DatabasePools::new(runtime))),
@@ -223,10 +229,16 @@ impl Core {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         ));
+        self.audit.seal();
         self.tokens.seal();
         self.policies.seal();
         self.router.seal();
         self.plugins.clear();
+    }
+
+    /// Has audit devices open their files anew.
+    pub fn reopen_audit_files(&self) {
+        self.audit.reopen();
     }
 
     /// Waits until storage has failed for good, and says why.

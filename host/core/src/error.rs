@@ -70,6 +70,9 @@ pub enum Error {
     /// The barrier or the storage failed.
     #[error(transparent)]
     Barrier(BarrierError),
+    /// No audit device has recorded it. Why is the operator's business, and stands in the log.
+    #[error("no audit device could record this, so it is refused; the server's log says why")]
+    Audit(String),
     /// What is stored does not make sense.
     #[error("stored data at {0:?} cannot be read")]
     Corrupt(String),
@@ -116,7 +119,7 @@ impl Error {
                 error: CallError::Crowded { .. },
                 ..
             } => 429,
-            Self::Call { .. } | Self::Barrier(_) | Self::Corrupt(_) => 500,
+            Self::Call { .. } | Self::Barrier(_) | Self::Audit(_) | Self::Corrupt(_) => 500,
         }
     }
 

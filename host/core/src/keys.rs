@@ -5,12 +5,14 @@
 //! | `core/...` | the seal and the barrier; the salt of token hashes; which cluster this is |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
+//! | `ns/<ns>/audit/<path>` | an audit device |
 //! | `ns/<ns>/policy/<name>` | a policy |
 //! | `ns/<ns>/token/<hash>` | a token |
 //! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
 //! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
 //! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
 //! | `ns/<ns>/data/<mount uuid>/...` | what a plugin stores |
+//! | `ns/<ns>/data/<mount uuid>.keys/...` | the keys that the host holds for it |
 //! | `ns/<ns>/count/<mount uuid>` | how many leases a mount has: a counter |
 //! | `ns/<ns>/usage/<mount uuid>/<what>` | how many entries or bytes a mount's plugin stores, if that is limited: counters |
 //! | `plugin/entry/<kind>/<name>/<version>` | a registered plugin; the catalog is the server's, not a namespace's |
@@ -39,6 +41,9 @@ impl Ns<'_> {
     pub fn unmounted(self, uuid: &str) -> String {
         format!("ns/{}/unmounted/{uuid}", self.0)
     }
+    pub fn audit(self, path: &str) -> String {
+        format!("ns/{}/audit/{path}", self.0)
+    }
     pub fn policy(self, name: &str) -> String {
         format!("ns/{}/policy/{name}", self.0)
     }
@@ -56,6 +61,13 @@ impl Ns<'_> {
     }
     pub fn data(self, mount: &str) -> String {
         format!("ns/{}/data/{mount}/", self.0)
+    }
+    pub fn held_keys(self, mount: &str) -> String {
+        format!("ns/{}/data/{mount}.keys/", self.0)
+    }
+    /// What both start with, and nothing of another mount does.
+    pub fn all_data(self, mount: &str) -> String {
+        format!("ns/{}/data/{mount}", self.0)
     }
     pub fn destinations(self, mount: &str, path: &str) -> String {
         format!("ns/{}/destination/{mount}/{path}", self.0)
@@ -109,6 +121,11 @@ pub fn is_routing(key: &str) -> bool {
 /// Whether this key holds a policy.
 pub fn is_policy(key: &str) -> bool {
     in_namespace(key, "policy/")
+}
+
+/// Whether this key holds an audit device.
+pub fn is_audit(key: &str) -> bool {
+    in_namespace(key, "audit/")
 }
 
 /// Whether this key holds a token.

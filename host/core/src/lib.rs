@@ -7,6 +7,7 @@
 //! - [`sys`] and [`token`] hold the host's own paths, each in a [table](routes).
 //! - [`keys`] is the layout of storage; every key carries its namespace.
 
+mod audit;
 mod catalog;
 mod cluster;
 mod core;
@@ -30,6 +31,7 @@ mod time;
 mod token;
 mod ttl;
 
+pub use crate::audit::AuditConfig;
 pub use crate::catalog::{
     CatalogConfig, Policy as SignatureRule, Signature, SignaturePolicy, fingerprint, signer,
 };

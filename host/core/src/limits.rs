@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Audit devices.
+pub const AUDIT_DEVICES: usize = 32;
+/// The path of one, in bytes.
+pub const AUDIT_PATH: usize = 256;
 /// How often a request that lost a race is run again before the client is told.
 pub const MAX_ATTEMPTS: u32 = 64;
 /// From this attempt on, requests that conflict on the same key queue up instead of racing.

@@ -1,5 +1,6 @@
 //! The commands. Each group is a file; each command is its arguments and a `run`.
 
+mod audit;
 mod auth;
 mod data;
 mod kv;
@@ -58,6 +59,9 @@ pub enum Command {
     /// Manage auth methods
     #[command(subcommand)]
     Auth(auth::Auth),
+    /// Manage audit devices, and verify what they wrote
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Manage policies
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -202,6 +206,9 @@ pub fn run(cli: Cli) -> CliResult {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Policy(policy::Policy::Fmt(command)) => return command.run(),
+        Command::Audit(audit::Audit::Verify(command)) => {
+            return command.run(&output_of(&cli.globals)?);
+        }
         Command::Plugin(plugin::Plugin::Author(command)) => {
             return command.run(&output_of(&cli.globals)?);
         }
@@ -227,6 +234,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Operator(command) => command.run(&context),
         Command::Secrets(command) => command.run(&context),
         Command::Auth(command) => command.run(&context),
+        Command::Audit(command) => command.run(&context),
         Command::Policy(command) => command.run(&context),
         Command::Token(command) => command.run(&context),
         Command::Lease(command) => command.run(&context),

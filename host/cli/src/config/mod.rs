@@ -25,6 +25,8 @@ pub struct ServerConfig {
     /// Seconds.
     pub max_lease_ttl: Option<u64>,
     pub pid_file: Option<PathBuf>,
+    /// The folder below which audit devices that are made through the API may write files.
+    pub audit_directory: Option<PathBuf>,
     /// Where the files are that registering a plugin by `command` names.
     pub plugin_directory: Option<PathBuf>,
     /// Whether plugins must be signed.
@@ -181,6 +183,7 @@ impl ServerConfig {
         self.default_lease_ttl = other.default_lease_ttl.or(self.default_lease_ttl);
         self.max_lease_ttl = other.max_lease_ttl.or(self.max_lease_ttl);
         self.pid_file = other.pid_file.or(self.pid_file.take());
+        self.audit_directory = other.audit_directory.or(self.audit_directory.take());
         self.plugin_directory = other.plugin_directory.or(self.plugin_directory.take());
         self.plugin_signatures = other.plugin_signatures.or(self.plugin_signatures);
         self.plugin_keys.extend(other.plugin_keys);

@@ -67,6 +67,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "default_lease_ttl" => config.default_lease_ttl = Some(seconds(node)?),
         "max_lease_ttl" => config.max_lease_ttl = Some(seconds(node)?),
         "pid_file" => config.pid_file = Some(text(node)?.into()),
+        "audit_directory" => config.audit_directory = Some(text(node)?.into()),
         "plugin_directory" => config.plugin_directory = Some(text(node)?.into()),
         "plugin_signatures" => config.plugin_signatures = Some(word(node, signature_rule)?),
         "plugin_keys" => config.plugin_keys = texts(node)?.into_iter().map(Into::into).collect(),

@@ -30,6 +30,7 @@ const GOOD: &str = r#"
     log_level         = "warn"
     log_format        = "json"
     pid_file          = "/run/coffer.pid"
+    audit_directory   = "/var/log/coffer"
     plugin_directory  = "/opt/plugins"
     plugin_signatures = "require"
     plugin_keys       = ["/etc/a.pub", "/etc/b.pub"]
@@ -63,6 +64,7 @@ fn a_whole_file() {
         default_lease_ttl: Some(3600),
         max_lease_ttl: Some(768 * 3600),
         pid_file: Some("/run/coffer.pid".into()),
+        audit_directory: Some("/var/log/coffer".into()),
         plugin_directory: Some("/opt/plugins".into()),
         plugin_signatures: Some(SignatureRule::Require),
         plugin_keys: vec!["/etc/a.pub".into(), "/etc/b.pub".into()],

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{authorize, capability};
+use crate::audit::Trail;
 use crate::effects::RequestEffects;
 use crate::keys::Ns;
 use crate::mount::{Backend, Mount, PluginMount, Special};
@@ -24,6 +25,7 @@ pub(super) struct Attempt<'r> {
     pub(super) core: &'r Arc<Core>,
     pub(super) request: &'r Request,
     pub(super) ns: &'static str,
+    pub(super) trail: &'r Trail<'r>,
     pub(super) mount: &'r Arc<Mount>,
     /// Below the mount.
     pub(super) path: &'r str,
@@ -50,6 +52,7 @@ impl Attempt<'_> {
                     .await?,
             ),
         };
+        self.trail.found(caller.as_ref(), self.mount);
         if let Some(caller) = caller.as_ref().filter(|_| needs != Needs::Nothing) {
             self.uses_token = caller.is_counted();
             authorize(
@@ -68,6 +71,7 @@ impl Attempt<'_> {
         if let Some(caller) = caller.as_mut().filter(|_| needs != Needs::Nothing) {
             self.core.use_token(&mut txn, caller)?;
         }
+        self.trail.admit().await?;
         let mut context = Context {
             core: self.core,
             txn: &mut txn,
@@ -97,6 +101,7 @@ impl Attempt<'_> {
             Backend::Plugin(plugin) => plugin.special(self.path),
             _ => Special::default(),
         };
+        self.trail.found(None, self.mount);
         let mut data = self.data()?;
         let caller = if special.unauthenticated {
             None
@@ -105,6 +110,7 @@ impl Attempt<'_> {
                 .core
                 .authenticate(&mut txn, self.ns, self.request)
                 .await?;
+            self.trail.found(Some(&caller), self.mount);
             self.uses_token = caller.is_counted();
             let capability;
             (capability, txn) = self.capability(special, &caller, &data, txn).await?;
@@ -114,6 +120,7 @@ impl Attempt<'_> {
             self.core.use_token(&mut txn, &mut caller)?;
             Some(caller)
         };
+        self.trail.admit().await?;
         let plugin = self.mount.plugin()?;
         // Somebody without a token grants nothing.
         let grants = special.names_servers && plugin.takes_servers() && caller.is_some();

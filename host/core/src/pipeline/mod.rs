@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use coffer_barrier::Transaction;
 
 use self::attempt::Attempt;
+use crate::audit::Trail;
 use crate::core::Turn;
 use crate::mount::Backend;
 use crate::params::Params;
@@ -28,28 +29,36 @@ impl Core {
     pub async fn handle(self: &Arc<Self>, mut request: Request) -> Response {
         self.requests.fetch_add(1, Ordering::Relaxed);
         sys::fold_policy_name(&mut request.path);
+        let request = &request;
+        if let Some(answer) = sys::lifecycle(self, request).await {
+            return answer.unwrap_or_else(|error| failed(request, &error));
+        }
+        let trail = match Trail::begin(self, request).await {
+            Ok(trail) => trail,
+            Err(error) => return failed(request, &error),
+        };
         let mut seals = self.seals.subscribe();
         let answered = tokio::select! {
             // Sealing is itself a request, which ends well.
             biased;
-            answered = self.dispatch(&request) => answered,
+            answered = self.dispatch(request, &trail) => answered,
             _ = seals.changed() => Err(Error::Sealed),
         };
-        match answered {
-            Ok(response) => response,
-            Err(error) => {
-                if error.status() >= 500 && !matches!(error, Error::Sealed) {
-                    tracing::error!(path = request.path, %error, "request failed");
-                }
-                error.respond()
-            }
+        let (response, error) = match answered {
+            Ok(response) => (response, None),
+            Err(error) => (failed(request, &error), Some(error.to_string())),
+        };
+        match trail.close(&response, error.as_deref()).await {
+            Ok(()) => response,
+            Err(error) => failed(request, &error),
         }
     }
 
-    async fn dispatch(self: &Arc<Self>, request: &Request) -> Result<Response, Error> {
-        if let Some(answer) = sys::lifecycle(self, request).await {
-            return answer;
-        }
+    async fn dispatch(
+        self: &Arc<Self>,
+        request: &Request,
+        trail: &Trail<'_>,
+    ) -> Result<Response, Error> {
         let ns = Self::namespace(&request.namespace)?;
         if request
             .wrap_ttl
@@ -62,9 +71,9 @@ impl Core {
         }
         let mut turn = Turn::default();
         loop {
-            match self.attempt(request, ns).await {
+            match self.attempt(request, ns, trail).await {
                 Err(Error::Conflict(key)) => turn.lost(self, key).await?,
-                Ok(reply) => return Ok(reply.respond(&self.random.uuid())),
+                Ok(reply) => return Ok(reply.respond(trail.id())),
                 Err(error) => return Err(error),
             }
         }
@@ -74,6 +83,7 @@ impl Core {
         self: &Arc<Self>,
         request: &Request,
         ns: &'static str,
+        trail: &Trail<'_>,
     ) -> Result<Reply, Error> {
         let mut txn = self.barrier.begin()?;
         let table = self.mounts(&mut txn).await?;
@@ -89,6 +99,8 @@ impl Core {
         // Help is for everybody who has a token, as in Vault.
         if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
             let mut caller = self.authenticate(&mut txn, ns, request).await?;
+            trail.found(Some(&caller), mount);
+            trail.admit().await?;
             self.use_token(&mut txn, &mut caller)?;
             txn.commit().await?;
             return paths::help::help(mount, path, self.config.version);
@@ -97,6 +109,7 @@ impl Core {
             core: self,
             request,
             ns,
+            trail,
             mount,
             path,
             uses_token: false,
@@ -173,6 +186,25 @@ impl Core {
         });
         Ok(())
     }
+}
+
+/// The answer to a request that failed; what is not the caller's doing is also the operator's to know.
+fn failed(request: &Request, error: &Error) -> Response {
+    match error {
+        Error::Sealed => {}
+        Error::Audit(reason) => {
+            tracing::error!(
+                path = request.path,
+                reason,
+                "no audit device has recorded a request"
+            );
+        }
+        error if error.status() >= 500 => {
+            tracing::error!(path = request.path, %error, "request failed");
+        }
+        _ => {}
+    }
+    error.respond()
 }
 
 /// What an operation needs, where it is not known whether it creates or updates.

@@ -1,5 +1,6 @@
 //! `sys/`: the host's own paths.
 
+mod audit;
 mod capabilities;
 mod init;
 mod leases;
@@ -25,6 +26,12 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "seal", help: "Seals the server.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(lifecycle::seal(c)))] },
 
     Route { pattern: "metrics", help: "What is counted of the server and of each plugin; with format=prometheus, for Prometheus.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(metrics::read(c)))] },
+
+    Route { pattern: "audit", help: "The audit devices.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(audit::list(c)))] },
+    Route { pattern: "audit/{path*}", help: "Enables or disables an audit device.", needs: Needs::Sudo, operations: &[
+        (Post, |c| Box::pin(audit::enable(c))), (Delete, |c| Box::pin(audit::disable(c))),
+    ] },
+    Route { pattern: "audit-hash/{path*}", help: "What an audit device shows of a text.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(audit::hash(c)))] },
 
     Route { pattern: "mounts", help: "The secret engines that are mounted.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(mounts::list(c, "")))] },
     Route { pattern: "mounts/{path*}", help: "Enables, describes or disables a secret engine; with /tune at the end, its settings.", needs: Needs::Token, operations: &[
