@@ -29,6 +29,10 @@ pub struct Key {
 }
 
 /// What computes.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, each behind a pointer"
+)]
 enum Ready {
     Aead(LessSafeKey),
     Ed25519(Ed25519KeyPair),

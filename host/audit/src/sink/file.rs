@@ -61,7 +61,7 @@ impl File {
                 }
                 Open {
                     file,
-                    len: regular.then(|| metadata.len()),
+                    len: regular.then_some(metadata.len()),
                 }
             }
         };
