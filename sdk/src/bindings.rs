@@ -34,6 +34,7 @@ pub mod database {
             "coffer:plugin/random@0.1.0": crate::bindings::plugin::coffer::plugin::random,
             "coffer:plugin/log@0.1.0": crate::bindings::plugin::coffer::plugin::log,
             "coffer:plugin/network@0.1.0": crate::bindings::plugin::coffer::plugin::network,
+            "coffer:plugin/http@0.1.0": crate::bindings::plugin::coffer::plugin::http,
         },
     });
 }

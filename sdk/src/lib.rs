@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has [`network`] instead of the last six. A request is a
+//! [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 

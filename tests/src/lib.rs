@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod influxdb;
 pub mod leash;
 mod metrics;
 pub mod mysql;
@@ -24,6 +25,7 @@ mod wait;
 
 pub use crate::cli::Cli;
 pub use crate::client::{Client, Reply};
+pub use crate::influxdb::InfluxDb;
 pub use crate::metrics::metric;
 pub use crate::mysql::MySql;
 pub use crate::postgres::{Database, Postgres};

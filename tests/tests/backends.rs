@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use coffer_tests::influxdb::{self, InfluxDb};
 use coffer_tests::mysql::{self, MySql};
 use coffer_tests::valkey::{self, Valkey};
 use coffer_tests::{Cli, Client, Server, check, plugin, until};
@@ -151,4 +152,59 @@ fn valkey_credentials_live_as_long_as_their_lease_and_survive_a_swap() {
     until(Duration::from_secs(5), "both users are gone", || {
         !login(&first) && !login(&second)
     });
+}
+
+#[test]
+fn influxdb_credentials_live_as_long_as_their_lease_over_tls() {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let influx = InfluxDb::start(Some((&certificate, &key))).unwrap();
+    let (_server, client) = loaded("influxdb-database-plugin");
+    let config = |more: serde_json::Value| {
+        let mut config = json!({
+            "plugin_name": "influxdb-database-plugin", "allowed_roles": "*", "host": "localhost", "port": influx.address().port(),
+            "username": influxdb::ADMIN, "password": influxdb::PASSWORD, "tls": true,
+        });
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        client.post("database/config/influx", config)
+    };
+    for (more, says) in [
+        (json!({}), "TLS with localhost"),
+        (
+            json!({"pem_bundle": certificate, "password": "no"}),
+            "the server refuses the login",
+        ),
+        (json!({"tls": false}), "status 400"),
+    ] {
+        let refused = config(more);
+        assert!(
+            !refused.is_ok() && refused.errors().contains(says),
+            "{says}: {refused:?}"
+        );
+    }
+    config(json!({ "pem_bundle": certificate })).ok();
+    influx.ask("CREATE DATABASE metrics");
+    let create = r#"CREATE USER "{{username}}" WITH PASSWORD '{{password}}'; GRANT READ ON metrics TO "{{username}}""#;
+    let role = json!({"db_name": "influx", "creation_statements": create, "default_ttl": "1h", "max_ttl": "24h"});
+    client.post("database/roles/app", role).ok();
+    let creds = client.get("database/creds/app");
+    let (user, password) = (creds.text("/data/username"), creds.text("/data/password"));
+    assert!(influx.can_login(&user, &password));
+    client
+        .post(
+            "sys/leases/revoke",
+            json!({"lease_id": creds.text("/lease_id")}),
+        )
+        .ok();
+    until(Duration::from_secs(5), "the user is gone", || {
+        influx.users_like(&user).is_empty()
+    });
+    // The connection's own password, once the server has made it, is known to nobody.
+    client.post("database/rotate-root/influx", json!({})).ok();
+    assert!(!influx.can_login(influxdb::ADMIN, influxdb::PASSWORD));
+    let creds = client.get("database/creds/app");
+    assert!(influx.can_login(&creds.text("/data/username"), &creds.text("/data/password")));
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use coffer_tests::{mysql, postgres, registry, valkey};
+use coffer_tests::{influxdb, mysql, postgres, registry, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -53,6 +53,20 @@ pub fn mysql(_: &Workspace) -> Result<()> {
         "MariaDB's programs (`mariadbd`, `mariadb`, `mariadb-install-db`)",
     )?;
     mysql::installed().map_err(|error| Error::other(error.to_string()))
+}
+
+/// An InfluxDB 1.x server's program.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn influxdb(_: &Workspace) -> Result<()> {
+    if influxdb::binary().is_ok() {
+        return Ok(());
+    }
+    install(&["influxdb"], "`influxd`, of InfluxDB 1.x")?;
+    influxdb::binary()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
 }
 
 /// An OCI registry.

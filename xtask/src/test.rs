@@ -15,6 +15,7 @@ use crate::workspace::{Profile, Workspace};
 pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::postgres(workspace)?;
     setup::valkey(workspace)?;
+    setup::influxdb(workspace)?;
     setup::mysql(workspace)?;
     setup::registry(workspace)?;
     setup::typescript_app(workspace)?;

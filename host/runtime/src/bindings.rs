@@ -29,6 +29,7 @@ pub mod database {
             "coffer:plugin/random": crate::bindings::plugin::coffer::plugin::random,
             "coffer:plugin/log": crate::bindings::plugin::coffer::plugin::log,
             "coffer:plugin/network": crate::bindings::plugin::coffer::plugin::network,
+            "coffer:plugin/http": crate::bindings::plugin::coffer::plugin::http,
         },
     });
 }

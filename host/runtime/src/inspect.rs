@@ -148,8 +148,10 @@ fn serves(version: &Version) -> bool {
     line(version) == line(&CONTRACT_VERSION) && *version <= CONTRACT_VERSION
 }
 
-const OF_ALL: [&str; 6] = ["types", "users", "clock", "random", "log", "network"];
-const OF_PLUGINS: [&str; 6] = ["storage", "mount", "effects", "databases", "http", "keys"];
+const OF_ALL: [&str; 7] = [
+    "types", "users", "clock", "random", "log", "network", "http",
+];
+const OF_PLUGINS: [&str; 5] = ["storage", "mount", "effects", "databases", "keys"];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [
     "wasi:cli/",
