@@ -31,10 +31,11 @@ pub fn build(folder: &str) -> Vec<u8> {
         .status()
         .expect("cargo runs");
     assert!(done.success(), "{folder} does not build");
-    let name = folder
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
+    let manifest = std::fs::read_to_string(root.join(folder).join("Cargo.toml")).expect("a crate");
+    let name = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .expect("a crate's name")
         .replace('-', "_");
     let module = target.join(format!("wasm32-unknown-unknown/release/{name}.wasm"));
     component(&std::fs::read(module).expect("the module"))
@@ -110,6 +111,33 @@ pub fn echo(component: &[u8], version: &str, needs: Value) -> Vec<u8> {
     let manifest = serde_json::json!({
         "kind": "secret", "name": "echo", "version": version, "contract": "0.1.0", "needs": needs,
     });
+    with_manifest(&bytes, &manifest)
+}
+
+/// The guest `malice`, as bad as this says, under this name and version (of five characters); the manifest asks for this.
+///
+/// # Panics
+/// If it is not as bad as that.
+pub fn malice(kind: &str, name: &str, version: &str, mode: &str, needs: Value) -> Vec<u8> {
+    const MODE: &[u8] = b"mode:plain............";
+    const OWN: &[u8] = b"6.6.6";
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    let mut bytes = BUILT.get_or_init(|| build("tests/guests/malice")).clone();
+    let at = bytes
+        .windows(MODE.len())
+        .position(|found| found == MODE)
+        .expect("its mode");
+    let wanted = format!("mode:{mode:.<17}");
+    assert_eq!(wanted.len(), MODE.len(), "{mode}");
+    bytes[at..at + MODE.len()].copy_from_slice(wanted.as_bytes());
+    assert_eq!(version.len(), OWN.len(), "{version}");
+    while let Some(at) = bytes
+        .windows(OWN.len())
+        .position(|found| found == OWN && version.as_bytes() != OWN)
+    {
+        bytes[at..at + OWN.len()].copy_from_slice(version.as_bytes());
+    }
+    let manifest = json!({ "kind": kind, "name": name, "version": version, "needs": needs });
     with_manifest(&bytes, &manifest)
 }
 

@@ -274,25 +274,12 @@ fn form_as_json(headers: &HeaderMap, body: Bytes) -> Bytes {
 
 /// Refuses what would make a parser recurse, without parsing it.
 fn check_nesting(body: &[u8]) -> Result<(), Refusal> {
-    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                if depth > limits::NESTING {
-                    let message = format!(
-                        "failed to parse JSON input: it is nested more than {} deep",
-                        limits::NESTING
-                    );
-                    return refuse(StatusCode::BAD_REQUEST, message);
-                }
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+    if coffer_core::nests_deeper(body, limits::NESTING) {
+        let message = format!(
+            "failed to parse JSON input: it is nested more than {} deep",
+            limits::NESTING
+        );
+        return refuse(StatusCode::BAD_REQUEST, message);
     }
     Ok(())
 }

@@ -51,11 +51,12 @@ fn plugin_keys(files: &[PathBuf]) -> Result<Vec<String>, ServerError> {
 }
 
 /// Who compiles components: a process of this executable.
-pub fn compiler() -> Compiler {
+pub fn compiler(time: Duration) -> Compiler {
     match std::env::current_exe() {
         Ok(program) => Compiler::Process {
             program,
             arguments: vec![COMPILER.into()],
+            time,
         },
         // Nothing says where we are: then it is done in here.
         Err(_) => Compiler::Thread,
@@ -222,7 +223,13 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
     let catalog = Arc::new(Catalog::new(
         engine,
         environment.clone(),
-        compiler(),
+        compiler(
+            config
+                .plugin_compile_timeout
+                .map_or(coffer_runtime::COMPILE_TIME, |seconds| {
+                    Duration::from_secs(seconds).min(coffer_runtime::MAX_COMPILE_TIME)
+                }),
+        ),
         BUILTINS,
     ));
     let defaults = CoreConfig::default();

@@ -39,3 +39,4 @@ pub use crate::core::{Core, CoreConfig, Initialized};
 pub use crate::error::Error;
 pub use crate::params::object_of;
 pub use crate::request::{Body, Method, Request, Response};
+pub use coffer_runtime::nests_deeper;

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -21,6 +22,8 @@ pub enum Compiler {
         program: PathBuf,
         /// Its arguments.
         arguments: Vec<OsString>,
+        /// How long it may take.
+        time: Duration,
     },
 }
 
@@ -41,13 +44,16 @@ impl Compiler {
                     .await
                     .map_err(|error| failed(format!("the compiler failed: {error}")))?
             }
-            Self::Process { program, arguments } => {
+            Self::Process {
+                program,
+                arguments,
+                time,
+            } => {
                 let work = run(program, arguments, &component);
-                match tokio::time::timeout(limits::COMPILE_TIME, work).await {
+                match tokio::time::timeout(*time, work).await {
                     Ok(result) => result,
                     Err(_) => Err(failed(format!(
-                        "compiling it takes longer than {:?}",
-                        limits::COMPILE_TIME
+                        "compiling it takes longer than {time:?} (plugin_compile_timeout)"
                     ))),
                 }
             }
@@ -109,9 +115,8 @@ async fn run(
     }
     match text.trim() {
         "" => Err(failed(format!(
-            "compiling it takes more than {} MiB of memory or {:?}, or crashes the compiler ({status})",
-            limits::COMPILE_MEMORY >> 20,
-            limits::COMPILE_TIME
+            "compiling it takes more than {} MiB of memory, or crashes the compiler ({status})",
+            limits::COMPILE_MEMORY >> 20
         ))),
         text => Err(failed(text.to_owned())),
     }
@@ -133,7 +138,8 @@ pub fn compile_stdin() -> Result<(), String> {
         setrlimit(resource, limit).map_err(|error| format!("cannot limit the compiler: {error}"))
     };
     limit(Resource::Data, limits::COMPILE_MEMORY)?;
-    limit(Resource::Cpu, 2 * limits::COMPILE_TIME.as_secs())?;
+    // Also if the host is gone that would end it.
+    limit(Resource::Cpu, limits::MAX_COMPILE_TIME.as_secs())?;
     limit(Resource::Core, 0)?;
     // A refusal would only make it impolite.
     let _ = rustix::process::nice(19);

@@ -49,8 +49,9 @@ pub use crate::figures::{BOUNDS, CALL_KINDS, CallKind, Figures, Reading};
 pub use crate::inspect::{CONTRACT_VERSION, Inspection, World, inspect};
 pub use crate::limits::COMPONENT as MAX_COMPONENT;
 pub use crate::limits::{
-    CALLS_PER_MOUNT, DEADLINE, MAX_CALLS_PER_MOUNT, MAX_CONNECTIONS, MAX_DEADLINE, MAX_MEMORY,
-    MAX_RESPONSE, MAX_STORAGE_BYTES, MAX_STORAGE_ENTRIES, MEMORY, RESPONSE,
+    CALLS_PER_MOUNT, COMPILE_TIME, DEADLINE, MAX_CALLS_PER_MOUNT, MAX_COMPILE_TIME,
+    MAX_CONNECTIONS, MAX_DEADLINE, MAX_MEMORY, MAX_RESPONSE, MAX_STORAGE_BYTES,
+    MAX_STORAGE_ENTRIES, MEMORY, RESPONSE,
 };
 pub use crate::outcome::Outcome;
 pub use crate::outside::{Ask, Outside, StorageAccess};
@@ -58,5 +59,5 @@ pub use crate::plugin::{
     Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Plugins, Renewal, Request,
 };
 pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
-pub use crate::response::Response;
+pub use crate::response::{Response, nests_deeper};
 pub use crate::state::Environment;

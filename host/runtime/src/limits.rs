@@ -52,8 +52,10 @@ pub const WARM_SLOTS: u32 = 64;
 
 /// A component, in bytes.
 pub const COMPONENT: usize = 64 << 20;
-/// Compiling one.
+/// Compiling one, unless the server's configuration says otherwise.
 pub const COMPILE_TIME: Duration = Duration::from_secs(120);
+/// The most that it may say.
+pub const MAX_COMPILE_TIME: Duration = Duration::from_secs(3600);
 /// What compiling one may take, in bytes.
 pub const COMPILE_MEMORY: u64 = 3 << 30;
 /// What it may come to, in bytes.
@@ -76,6 +78,8 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 /// A response's data, in bytes, unless the mount says otherwise.
 pub const RESPONSE: usize = 8 << 20;
+/// How deep a response's data is nested: more than a request's may be, by what engines put around that.
+pub const NESTING: usize = 100;
 /// The most that a mount may say.
 pub const MAX_RESPONSE: usize = 32 << 20;
 /// What else one call may copy out of a guest, in bytes: a stored value, warnings, the parts of an auth.

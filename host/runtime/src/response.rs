@@ -57,6 +57,12 @@ fn object(data: String, limit: usize) -> Result<Box<RawValue>, CallError> {
             data.len()
         )));
     }
+    if nests_deeper(data.as_bytes(), limits::NESTING) {
+        return Err(CallError::InvalidResponse(format!(
+            "the data is nested more than {} deep",
+            limits::NESTING
+        )));
+    }
     match RawValue::from_string(data) {
         Ok(data) if data.get().starts_with('{') => Ok(data),
         Ok(_) => Err(CallError::InvalidResponse(
@@ -67,6 +73,27 @@ fn object(data: String, limit: usize) -> Result<Box<RawValue>, CallError> {
             "the data is not JSON: {error}"
         ))),
     }
+}
+
+/// Whether arrays and objects stand in each other more than so deep in this JSON: whoever reads it may have one frame for each.
+pub fn nests_deeper(json: &[u8], limit: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn check_auth(auth: &Auth) -> Result<(), CallError> {

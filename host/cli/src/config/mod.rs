@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub audit_directory: Option<PathBuf>,
     /// Where the files are that registering a plugin by `command` names.
     pub plugin_directory: Option<PathBuf>,
+    /// How long compiling a plugin may take, in seconds.
+    pub plugin_compile_timeout: Option<u64>,
     /// Whether plugins must be signed.
     pub plugin_signatures: Option<SignatureRule>,
     /// Files with the public keys that may sign plugins, in PEM.
@@ -185,6 +187,7 @@ impl ServerConfig {
         self.pid_file = other.pid_file.or(self.pid_file.take());
         self.audit_directory = other.audit_directory.or(self.audit_directory.take());
         self.plugin_directory = other.plugin_directory.or(self.plugin_directory.take());
+        self.plugin_compile_timeout = other.plugin_compile_timeout.or(self.plugin_compile_timeout);
         self.plugin_signatures = other.plugin_signatures.or(self.plugin_signatures);
         self.plugin_keys.extend(other.plugin_keys);
     }

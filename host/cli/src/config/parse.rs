@@ -69,6 +69,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "pid_file" => config.pid_file = Some(text(node)?.into()),
         "audit_directory" => config.audit_directory = Some(text(node)?.into()),
         "plugin_directory" => config.plugin_directory = Some(text(node)?.into()),
+        "plugin_compile_timeout" => config.plugin_compile_timeout = Some(seconds(node)?),
         "plugin_signatures" => config.plugin_signatures = Some(word(node, signature_rule)?),
         "plugin_keys" => config.plugin_keys = texts(node)?.into_iter().map(Into::into).collect(),
         // There is nothing to switch off: memory is locked, and caches are small, whatever these say.

@@ -32,6 +32,7 @@ const GOOD: &str = r#"
     pid_file          = "/run/coffer.pid"
     audit_directory   = "/var/log/coffer"
     plugin_directory  = "/opt/plugins"
+    plugin_compile_timeout = "5m"
     plugin_signatures = "require"
     plugin_keys       = ["/etc/a.pub", "/etc/b.pub"]
 "#;
@@ -66,6 +67,7 @@ fn a_whole_file() {
         pid_file: Some("/run/coffer.pid".into()),
         audit_directory: Some("/var/log/coffer".into()),
         plugin_directory: Some("/opt/plugins".into()),
+        plugin_compile_timeout: Some(300),
         plugin_signatures: Some(SignatureRule::Require),
         plugin_keys: vec!["/etc/a.pub".into(), "/etc/b.pub".into()],
         warnings: vec![

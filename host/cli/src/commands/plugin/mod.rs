@@ -28,3 +28,15 @@ impl Plugin {
         }
     }
 }
+
+/// A component's bytes, unless it is larger than any server takes: then none of them is read.
+fn read_component(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let len = std::fs::metadata(file)?.len();
+    if len > coffer_runtime::MAX_COMPONENT as u64 {
+        return Err(std::io::Error::other(format!(
+            "it has {len} bytes; {} are allowed",
+            coffer_runtime::MAX_COMPONENT
+        )));
+    }
+    std::fs::read(file)
+}

@@ -18,9 +18,9 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Au
     }
 }
 
-/// A file's bytes.
+/// A component's bytes.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, AuthorError> {
-    std::fs::read(path).map_err(failed("reading", path))
+    super::super::read_component(path).map_err(failed("reading", path))
 }
 
 /// A file's text.

@@ -34,7 +34,12 @@ pub(super) fn prove(path: &Path, bytes: &[u8]) -> Result<Proof, AuthorError> {
     };
     let engine = Engine::new().map_err(|error| host(&error))?;
     // By the same compiler, and within the same limits, as a server's.
-    let catalog = Catalog::new(engine, environment, server::compiler(), &[]);
+    let catalog = Catalog::new(
+        engine,
+        environment,
+        server::compiler(coffer_runtime::COMPILE_TIME),
+        &[],
+    );
     let (component, _) = runtime
         .block_on(catalog.prove(&release, bytes))
         .map_err(AuthorError::refused(path))?;

@@ -37,7 +37,8 @@ impl Artifact {
     }
 
     fn read(file: &Path) -> Result<Self, CliError> {
-        let component = std::fs::read(file).map_err(|error| unreadable(file, &error))?;
+        let component =
+            super::super::read_component(file).map_err(|error| unreadable(file, &error))?;
         let beside = signature_file(file);
         let signatures = match beside.is_file() {
             true => read_signatures(&beside)?,
