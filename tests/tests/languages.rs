@@ -1,5 +1,4 @@
-//! Plugins in other languages, built by their stock toolchains. These come from npm and PyPI, so the tests that build with
-//! them are run by hand: `cargo test --workspace --test languages -- --ignored`.
+//! Plugins in other languages, built by their stock toolchains from npm and PyPI: the examples, and what `plugin new` writes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,13 +6,15 @@
     clippy::indexing_slicing
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use coffer_tests::{Client, Server, check, plugin};
+use coffer_tests::{Cli, Client, Server, check, plugin};
 use serde_json::json;
 
 fn root() -> PathBuf {
@@ -24,11 +25,16 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-/// What an example's `build.sh` makes.
+/// What an example's `build.sh` makes; several tests want the same one.
 fn built(name: &str) -> Vec<u8> {
-    let folder = root().join("examples").join(name);
-    run(&mut Command::new(folder.join("build.sh")));
-    std::fs::read(folder.join(format!("{name}.wasm"))).unwrap()
+    static BUILT: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build = || {
+        let folder = root().join("examples").join(name);
+        run(&mut Command::new(folder.join("build.sh")));
+        std::fs::read(folder.join(format!("{name}.wasm"))).unwrap()
+    };
+    built.entry(name.to_owned()).or_insert_with(build).clone()
 }
 
 /// Registers and mounts a component; compiling a language's whole runtime takes a while.
@@ -74,19 +80,117 @@ fn greets(name: &str) {
 }
 
 #[test]
-#[ignore = "examples/js-greeter/build.sh needs Node.js and npm"]
 fn javascript() {
     greets("js-greeter");
 }
 
 #[test]
-#[ignore = "examples/python-greeter/build.sh needs Python and PyPI"]
 fn python() {
     greets("python-greeter");
 }
 
+/// A project of `plugin new` that borrows an example's toolchain; tested, built, and registered with a server.
+fn from_new(language: &str, kind: &str, name: &str, toolchain: &str, of: &str) -> (Server, Client) {
+    // Whoever builds it first installs it.
+    built(of);
+    let server = Server::dev().unwrap();
+    let cli = Cli::new(&server)
+        .unwrap()
+        .with("PATH", &std::env::var("PATH").unwrap());
+    let made = cli
+        .words(["plugin", "new", name, "-kind", kind, "-lang", language])
+        .ok();
+    assert!(made.starts_with("Success!"), "{made}");
+    let theirs = root().join("examples").join(of).join(toolchain);
+    let theirs = theirs.canonicalize().unwrap();
+    std::os::unix::fs::symlink(theirs, cli.home().join(name).join(toolchain)).unwrap();
+    cli.words(["plugin", "test", name, "-native"]).ok();
+    cli.words(["plugin", "build", name]).ok();
+    cli.words([
+        "plugin",
+        "register",
+        kind,
+        name,
+        &format!("{name}/{name}.wasm"),
+    ])
+    .ok();
+    let client = server.client();
+    let table = if kind == "auth" {
+        "sys/auth"
+    } else {
+        "sys/mounts"
+    };
+    client
+        .post(&format!("{table}/{name}"), json!({ "type": name }))
+        .ok();
+    (server, client)
+}
+
 #[test]
-#[ignore = "examples/python-greeter/build.sh needs Python and PyPI"]
+fn a_new_secret_engine_in_javascript() {
+    let (_server, client) = from_new("js", "secret", "tokens", "node_modules", "js-greeter");
+    client.post("tokens/roles/app", json!({"ttl": "10m"})).ok();
+    let made = client.get("tokens/keys/app");
+    let (key, lease) = (made.text("/data/key"), made.text("/lease_id"));
+    assert_eq!(made.number("/lease_duration"), 600);
+    let check = || client.post("tokens/check", json!({ "key": key }));
+    assert_eq!(check().text("/data/role"), "app");
+    client
+        .post(
+            "sys/leases/revoke",
+            json!({"lease_id": lease, "sync": true}),
+        )
+        .ok();
+    assert_eq!(check().status, 403);
+    check! { client;
+        "LIST tokens/roles" => 200, {"data": {"keys": ["app"]}};
+        "GET tokens/nowhere" => 404, {"errors": ["~unsupported path"]};
+        "POST tokens/check", {} => 400, {"errors": ["missing key"]};
+    }
+}
+
+#[test]
+fn a_new_auth_method_in_python() {
+    let (_server, client) = from_new("python", "auth", "shared", ".venv", "python-greeter");
+    let key = "0123456789abcdef0123";
+    client
+        .post(
+            "auth/shared/users/build",
+            json!({"key": key, "policies": "app,ci"}),
+        )
+        .ok();
+    let nobody = client.with_token("");
+    let login = |key: &str| nobody.post("auth/shared/login/build", json!({ "key": key }));
+    let token = login(key);
+    assert_eq!(
+        token.body["auth"]["policies"],
+        json!(["app", "ci", "default"])
+    );
+    assert_eq!(login("wrong").errors(), "wrong name or key");
+    let own = client.with_token(&token.text("/auth/client_token"));
+    own.post("auth/token/renew-self", json!({})).ok();
+    client.delete("auth/shared/users/build").ok();
+    assert_eq!(own.post("auth/token/renew-self", json!({})).status, 403);
+}
+
+#[test]
+fn a_language_says_what_it_has() {
+    let server = Server::dev().unwrap();
+    let cli = Cli::new(&server).unwrap();
+    let ran = cli.run("plugin new db -kind=database -lang=js");
+    assert!(
+        ran.code == 1 && ran.stderr.contains("-lang=rust has one"),
+        "{ran:?}"
+    );
+    assert!(!cli.home().join("db").exists());
+    let ran = cli.run("plugin new db -kind=secret -lang=cobol");
+    assert!(
+        ran.code == 1 && ran.stderr.contains("rust, js, python"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_python_guest_sees_nothing_of_the_machine() {
     built("python-greeter");
     let (example, folder) = (

@@ -113,6 +113,30 @@ pub fn typescript_app(workspace: &Workspace) -> Result<()> {
     )
 }
 
+/// A Python that makes virtual environments, for the examples in Python.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn python(_: &Workspace) -> Result<()> {
+    let works = || {
+        Command::new("python3")
+            .args(["-c", "import ensurepip, venv"])
+            .output()
+            .is_ok_and(|done| done.status.success())
+    };
+    if works() {
+        return Ok(());
+    }
+    install(
+        &["python3", "python3-venv"],
+        "Python 3.10 or newer, with venv",
+    )?;
+    if works() {
+        return Ok(());
+    }
+    Err(Error::other("python3 cannot make virtual environments"))
+}
+
 /// With the system's package manager, where that is apt and we may.
 fn install(packages: &[&str], what: &str) -> Result<()> {
     let cannot = || Error::other(format!("{what} not found: install it"));

@@ -19,6 +19,7 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::mysql(workspace)?;
     setup::registry(workspace)?;
     setup::typescript_app(workspace)?;
+    setup::python(workspace)?;
     let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();
     cargo

@@ -12,7 +12,7 @@ use ureq::config::Config;
 use ureq::http::{Request, Response, StatusCode, Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 use zeroize::Zeroizing;
 
 pub use self::error::ClientError;
@@ -66,6 +66,8 @@ pub struct Client {
     wrap_ttl: Option<String>,
     headers: Vec<(String, String)>,
     retries: u32,
+    /// How long a request may take, where the command knows better than the agent.
+    patience: Option<Duration>,
     redirects: bool,
     instead: Option<Instead>,
 }
@@ -122,6 +124,7 @@ impl Client {
             wrap_ttl: or(&globals.wrap_ttl, "WRAP_TTL"),
             headers: headers(&globals.header)?,
             retries: number("MAX_RETRIES")?.unwrap_or(limits::CLIENT_RETRIES),
+            patience: None,
             redirects: !(globals.disable_redirects || environment::is_true("DISABLE_REDIRECTS")?),
             instead: Instead::asked(globals),
         })
@@ -139,6 +142,14 @@ impl Client {
     /// The same client, which does not try again.
     pub fn once(mut self) -> Self {
         self.retries = 0;
+        self
+    }
+
+    /// The same client, for what takes a server long; unless its user has said how long to wait.
+    pub fn patient(mut self, patience: Duration) -> Self {
+        if environment::named("CLIENT_TIMEOUT").is_none() {
+            self.patience = Some(patience);
+        }
         self
     }
 
@@ -301,9 +312,18 @@ impl Client {
             request = request.header(name, value);
         }
         match body {
-            Some(body) => self.agent.run(request.body(body)?),
-            None => self.agent.run(request.body(())?),
+            Some(body) => self.run(request.body(body)?),
+            None => self.run(request.body(())?),
         }
+    }
+
+    fn run(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, ureq::Error> {
+        let Some(patience) = self.patience else {
+            return self.agent.run(request);
+        };
+        let config = self.agent.configure_request(request);
+        self.agent
+            .run(config.timeout_global(Some(patience)).build())
     }
 
     fn named_headers(&self) -> impl Iterator<Item = (&str, &str)> {

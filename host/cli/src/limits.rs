@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The longest that a request may take, retries not counted, unless `VAULT_CLIENT_TIMEOUT` says otherwise.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for registering a plugin, which the server compiles.
+pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often a request is tried again, unless `VAULT_MAX_RETRIES` says otherwise.
 pub const CLIENT_RETRIES: u32 = 2;
 /// The wait before the first retry; it grows by as much with each.

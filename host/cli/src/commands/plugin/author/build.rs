@@ -95,7 +95,7 @@ pub(super) fn component(project: &Project, effort: Effort) -> Result<Vec<u8>, Au
 }
 
 /// Runs a project's own command.
-fn run(project: &Project, command: &str) -> Result<(), AuthorError> {
+pub(super) fn run(project: &Project, command: &str) -> Result<(), AuthorError> {
     let program = || format!("`{command}`");
     // What it says is for the author, but not part of what this command answers.
     let said = std::io::stderr();

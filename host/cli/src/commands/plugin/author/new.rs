@@ -8,7 +8,7 @@ use coffer_manifest::{Kind, check_name};
 
 use super::templates::{self, Language};
 use super::{AuthorError, files};
-use crate::error::CliResult;
+use crate::error::{CliError, CliResult};
 use crate::output;
 
 /// `plugin new`.
@@ -58,7 +58,7 @@ impl New {
             None => None,
         };
         let project = templates::project(self.lang, kind, &self.name, sdk.as_deref())
-            .map_err(AuthorError::Name)?;
+            .map_err(CliError::usage)?;
         for (path, text) in project {
             let path = folder.join(path);
             files::folder(path.parent().unwrap_or(&folder))?;

@@ -35,6 +35,8 @@ pub(super) struct Config {
     needs: Needs,
     /// How another toolchain builds it.
     pub(super) build: Option<Build>,
+    /// And tests it.
+    pub(super) test: Option<Test>,
 }
 
 /// `[build]`.
@@ -45,6 +47,14 @@ pub(super) struct Build {
     pub(super) command: String,
     /// What that leaves: a component or a core module.
     pub(super) output: PathBuf,
+}
+
+/// `[test]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Test {
+    /// For the shell, in the project's folder.
+    pub(super) command: String,
 }
 
 /// What Cargo says of a package.

@@ -10,6 +10,12 @@ use coffer_manifest::Kind;
 pub enum Language {
     /// Rust.
     Rust,
+    /// JavaScript.
+    #[value(alias = "javascript")]
+    Js,
+    /// Python.
+    #[value(alias = "py")]
+    Python,
 }
 
 /// Where a file goes, and what is in it.
@@ -20,6 +26,66 @@ macro_rules! template {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $path))
     };
 }
+
+macro_rules! contract {
+    ($file:literal) => {
+        (
+            concat!("wit/", $file),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/", $file)),
+        )
+    };
+}
+
+/// What toolchains that have no SDK make their bindings of.
+const CONTRACT: [(&str, &str); 4] = [
+    contract!("types.wit"),
+    contract!("imports.wit"),
+    contract!("plugin.wit"),
+    contract!("database.wit"),
+];
+
+/// A project of one kind in a language without an SDK.
+struct Foreign {
+    common: &'static [(&'static str, &'static str)],
+    secret: &'static [(&'static str, &'static str)],
+    auth: &'static [(&'static str, &'static str)],
+}
+
+const JS: Foreign = Foreign {
+    common: &[
+        ("package.json", template!("js/package.json.in")),
+        ("coffer.toml", template!("js/coffer.toml")),
+        ("README.md", template!("js/README.md")),
+        (".gitignore", template!("js/gitignore")),
+        ("host.js", template!("js/host.js")),
+    ],
+    secret: &[
+        ("plugin.js", template!("js/secret/plugin.js")),
+        ("plugin.test.js", template!("js/secret/plugin.test.js")),
+    ],
+    auth: &[
+        ("plugin.js", template!("js/auth/plugin.js")),
+        ("plugin.test.js", template!("js/auth/plugin.test.js")),
+    ],
+};
+
+const PYTHON: Foreign = Foreign {
+    common: &[
+        ("requirements.txt", template!("python/requirements.txt")),
+        ("coffer.toml", template!("python/coffer.toml")),
+        ("README.md", template!("python/README.md")),
+        (".gitignore", template!("python/gitignore")),
+        ("host.py", template!("python/host.py")),
+    ],
+    secret: &[
+        ("plugin.py", template!("python/secret/plugin.py")),
+        ("test_plugin.py", template!("python/secret/test_plugin.py")),
+    ],
+    auth: &[
+        ("plugin.py", template!("python/auth/plugin.py")),
+        ("test_plugin.py", template!("python/auth/test_plugin.py")),
+    ],
+};
 
 /// What differs from kind to kind.
 struct OfKind {
@@ -83,7 +149,44 @@ pub(super) fn project(
     name: &str,
     sdk: Option<&Path>,
 ) -> Result<Vec<File>, String> {
-    let Language::Rust = language;
+    match language {
+        Language::Rust => rust(kind, name, sdk),
+        Language::Js => foreign(&JS, kind, name),
+        Language::Python => foreign(&PYTHON, kind, name),
+    }
+}
+
+fn foreign(language: &Foreign, kind: Kind, name: &str) -> Result<Vec<File>, String> {
+    let (sources, description, usage) = match kind {
+        Kind::Secret => (
+            language.secret,
+            SECRET.description,
+            template!("secret-usage.md"),
+        ),
+        Kind::Auth => (language.auth, AUTH.description, AUTH.usage),
+        Kind::Database => {
+            return Err(
+                "there is no frame of a database backend in this language; -lang=rust has one"
+                    .to_owned(),
+            );
+        }
+    };
+    let fill = |text: &str| {
+        text.replace("@usage@", usage.trim_end())
+            .replace("@description@", description)
+            .replace("@kind@", kind.name())
+            .replace("@crate@", &package(name))
+            .replace("@name@", name)
+    };
+    let own = language.common.iter().chain(sources);
+    let own = own.map(|(path, text)| (*path, fill(text)));
+    let contract = CONTRACT
+        .iter()
+        .map(|(path, text)| (*path, (*text).to_owned()));
+    Ok(own.chain(contract).collect())
+}
+
+fn rust(kind: Kind, name: &str, sdk: Option<&Path>) -> Result<Vec<File>, String> {
     let own = of(kind);
     let sdk = match sdk {
         None => "\"0.1\"".to_owned(),
@@ -117,7 +220,7 @@ pub(super) fn project(
         .collect())
 }
 
-/// The crate of a plugin of this name. Cargo is choosier about names than the catalog.
+/// The crate, or the package, of a plugin of this name. Cargo and npm are choosier about names than the catalog.
 fn package(name: &str) -> String {
     format!("coffer-plugin-{}", name.to_lowercase().replace('.', "-"))
 }
@@ -129,26 +232,34 @@ mod tests {
 
     #[test]
     fn nothing_is_left_open() {
-        for kind in Kind::ALL {
-            let files = project(Language::Rust, kind, "My.Plugin-1", None).unwrap();
-            for (path, text) in &files {
-                let open = text.split('@').skip(1).step_by(2);
-                let names = [
-                    "name",
-                    "kind",
-                    "crate",
-                    "sdk",
-                    "usage",
-                    "needs",
-                    "description",
-                ];
-                assert!(open.clone().all(|word| !names.contains(&word)), "{path}");
-                assert!(text.ends_with('\n'), "{path}");
+        for language in [Language::Rust, Language::Js, Language::Python] {
+            for kind in Kind::ALL {
+                if let Ok(files) = project(language, kind, "My.Plugin-1", None) {
+                    is_filled(&files);
+                }
             }
-            let (_, cargo) = files.first().unwrap();
-            let cargo: toml::Table = cargo.parse().unwrap();
-            let name = cargo["package"]["name"].as_str();
-            assert_eq!(name, Some("coffer-plugin-my-plugin-1"));
+        }
+        let files = project(Language::Rust, Kind::Secret, "My.Plugin-1", None).unwrap();
+        let (_, cargo) = files.first().unwrap();
+        let cargo: toml::Table = cargo.parse().unwrap();
+        let name = cargo["package"]["name"].as_str();
+        assert_eq!(name, Some("coffer-plugin-my-plugin-1"));
+    }
+
+    fn is_filled(files: &[File]) {
+        let names = [
+            "name",
+            "kind",
+            "crate",
+            "sdk",
+            "usage",
+            "needs",
+            "description",
+        ];
+        for (path, text) in files {
+            let open = text.split('@').skip(1).step_by(2);
+            assert!(open.clone().all(|word| !names.contains(&word)), "{path}");
+            assert!(text.ends_with('\n'), "{path}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::project::{Project, cargo, no_cargo};
-use super::{AuthorError, build};
+use super::{AuthorError, build, proof};
 use crate::error::{CliError, CliResult};
 use crate::output;
 
@@ -28,10 +28,19 @@ impl Test {
     pub(super) fn run(self) -> CliResult {
         let project = Project::open(&self.folder)?;
         if project.cargo.is_none() {
-            return Err(AuthorError::malformed(&project.folder)(
-                "only the tests of Rust projects are known; run the others with their own tool",
-            )
-            .into());
+            let Some(test) = &project.config.test else {
+                return Err(AuthorError::malformed(&project.folder)(
+                    "coffer.toml has no [test] with a command, and there is no Cargo.toml",
+                )
+                .into());
+            };
+            build::run(&project, &test.command)?;
+            if !self.native {
+                let built = build::build(&project)?;
+                proof::prove(build::shown(&built.path), &built.bytes)?;
+                output::complain("And the built component says of itself what it should.");
+            }
+            return Ok(ExitCode::SUCCESS);
         }
         let natively = self.cargo_test(&project, None)?;
         if natively != ExitCode::SUCCESS || self.native {

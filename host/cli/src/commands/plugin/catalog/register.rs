@@ -13,6 +13,7 @@ use super::artifact::Artifact;
 use super::{Named, version_query};
 use crate::commands::{Context, nothing_at};
 use crate::error::{CliError, CliResult, Doing};
+use crate::limits;
 
 /// `plugin register`.
 #[derive(Args)]
@@ -127,6 +128,7 @@ fn send(context: &Context, plugin: &Named, request: Map<String, Value>) -> CliRe
         .client
         .clone()
         .once()
+        .patient(limits::REGISTER_TIMEOUT)
         .write(&plugin.path("catalog"), &Value::Object(request))
         .doing(format!("Error registering plugin {name}"))?;
     let secret = answer.unwrap_or_default();
