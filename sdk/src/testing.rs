@@ -38,6 +38,7 @@
 
 mod acceptance;
 mod component;
+mod connection;
 mod faults;
 pub(crate) mod keys;
 mod live;
@@ -56,6 +57,7 @@ use crate::effects::LeaseRequest;
 use crate::{Error, Operation, Plugin, Renewal, Response, Result, dispatch, http};
 use component::Run;
 
+pub use connection::Connection;
 pub use faults::StorageFault;
 pub use network::Fault;
 pub use recording::MASK;
@@ -191,6 +193,13 @@ impl Host {
             Some(database) => call(database),
             None => Err(Error::unavailable("no database in this test")),
         })
+    }
+
+    /// Whether there is one on this thread.
+    pub(crate) fn is_there() -> bool {
+        STATE
+            .try_with(|state| state.borrow().is_some())
+            .unwrap_or_default()
     }
 
     /// With these mount options, as a JSON object of strings.

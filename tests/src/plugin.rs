@@ -159,3 +159,22 @@ pub fn mount_echo(client: &Client, limits: Value) {
         .post("sys/mounts/other", json!({"type": "echo"}))
         .ok();
 }
+
+/// Runs this suite's own executable once more, against what `cargo xtask build` made of the plugin; nothing, if it is being
+/// run so already.
+///
+/// # Panics
+/// If a test fails then.
+pub fn once_more_as_component(name: &str) {
+    if std::env::var_os("COFFER_COMPONENT").is_some() {
+        return;
+    }
+    let done = Command::new(std::env::current_exe().expect("an executable"))
+        .env("COFFER_COMPONENT", ours(name))
+        .env("COFFER", crate::server::binary().expect("coffer"))
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{text}");
+    println!("{text}");
+}

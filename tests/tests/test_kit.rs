@@ -21,13 +21,13 @@ impl Built {
     }
 }
 
-/// `cargo test` in an example, as its author runs it; with a component, if there is one.
-fn cargo_test(example: &str, component: Option<&Path>) -> Output {
+/// `cargo test` in a plugin's folder, as its author runs it; with a component, if there is one.
+fn cargo_test(folder: &str, component: Option<&Path>) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["test", "--quiet"])
-        .current_dir(root.join("examples").join(example))
+        .current_dir(root.join(folder))
         .env("CARGO_TARGET_DIR", root.join("target/guests-of-tests"))
         .env("COFFER", coffer_tests::server::binary().unwrap())
         .env_remove("COFFER_COMPONENT")
@@ -67,11 +67,17 @@ fn altered(component: &[u8], from: &str, to: &str) -> Vec<u8> {
 fn the_same_tests_run_natively_and_against_the_component() {
     let component = plugin::build("examples/api-tokens");
     let built = Built::new(&component);
-    said(&cargo_test("api-tokens", None), true);
-    said(&cargo_test("api-tokens", Some(&built.file())), true);
+    said(&cargo_test("examples/api-tokens", None), true);
+    said(
+        &cargo_test("examples/api-tokens", Some(&built.file())),
+        true,
+    );
     // One that asks the service for something else is found out, with the same tests.
     let other = Built::new(&altered(&component, "/tokens/", "/tokenz/"));
-    let text = said(&cargo_test("api-tokens", Some(&other.file())), false);
+    let text = said(
+        &cargo_test("examples/api-tokens", Some(&other.file())),
+        false,
+    );
     assert!(
         text.contains("a_token_lives_as_long_as_its_lease"),
         "{text}"
@@ -81,7 +87,7 @@ fn the_same_tests_run_natively_and_against_the_component() {
 #[test]
 fn what_cannot_be_run_is_said() {
     let text = said(
-        &cargo_test("api-tokens", Some(Path::new("/nowhere.wasm"))),
+        &cargo_test("examples/api-tokens", Some(Path::new("/nowhere.wasm"))),
         false,
     );
     assert!(
@@ -89,13 +95,28 @@ fn what_cannot_be_run_is_said() {
         "{text}"
     );
     let module = Built::new(b"\0asm\x01\0\0\0");
-    let text = said(&cargo_test("api-tokens", Some(&module.file())), false);
+    let text = said(
+        &cargo_test("examples/api-tokens", Some(&module.file())),
+        false,
+    );
     assert!(text.contains("it is a core module"), "{text}");
 }
 
 #[test]
 fn an_auth_method_is_tested_both_ways() {
     let built = Built::new(&plugin::build("examples/signed-login"));
-    said(&cargo_test("signed-login", None), true);
-    said(&cargo_test("signed-login", Some(&built.file())), true);
+    said(&cargo_test("examples/signed-login", None), true);
+    said(
+        &cargo_test("examples/signed-login", Some(&built.file())),
+        true,
+    );
+}
+
+#[test]
+fn keys_that_the_host_holds_are_tested_both_ways() {
+    let component = plugin::build("tests/guests/echo");
+    let needs = serde_json::json!({ "keys": ["mac"] });
+    let built = Built::new(&plugin::echo(&component, "1.0.0-aaaa", needs));
+    said(&cargo_test("tests/guests/echo", None), true);
+    said(&cargo_test("tests/guests/echo", Some(&built.file())), true);
 }

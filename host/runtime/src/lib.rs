@@ -31,7 +31,9 @@ mod response;
 mod shares;
 mod state;
 mod tls;
+mod trial;
 
+pub use crate::bindings::plugin::coffer::plugin::databases::Target as DatabaseTarget;
 pub use crate::bindings::plugin::coffer::plugin::effects::{LeaseGrant, LeaseRequest};
 pub use crate::bindings::plugin::coffer::plugin::mount::Info as MountInfo;
 pub use crate::bindings::plugin::exports::coffer::plugin::engine::{
@@ -61,3 +63,4 @@ pub use crate::plugin::{
 pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
 pub use crate::response::{Response, nests_deeper};
 pub use crate::state::Environment;
+pub use crate::trial::BackendCall;

@@ -8,11 +8,13 @@
 )]
 
 use coffer_sdk::backend::{UserChange, UserNaming, UserRemoval, UserRequest};
-use coffer_sdk::testing::Host;
+use coffer_sdk::testing::{Connection, Host};
 use coffer_sdk::{Backend, ErrorKind};
 use coffer_tests::InfluxDb as Server;
 use coffer_tests::influxdb::{ADMIN, PASSWORD};
-use influxdb_plugin::InfluxDb;
+
+/// The backend, natively or as the built component.
+type InfluxDb = Connection<influxdb_plugin::InfluxDb>;
 use serde_json::{Value, json};
 
 fn connected(server: &Server, more: Value) -> (Host, InfluxDb) {
@@ -208,4 +210,9 @@ fn names_say_for_whom_they_are() {
     for bad in ["{{.Nobody}}", "{{"] {
         assert!(name(&mut influx, "ci", bad).is_err());
     }
+}
+
+#[test]
+fn the_component_does_the_same_in_the_sandbox() {
+    coffer_tests::plugin::once_more_as_component("influxdb-database-plugin");
 }

@@ -9,9 +9,8 @@ use std::thread;
 
 use coffer_sdk::testing::Host;
 use coffer_sdk::{Backend, Error, ErrorKind};
-use kit::{change, open, removal, user};
+use kit::{Valkey, change, open, removal, user};
 use serde_json::json;
-use valkey_plugin::Valkey;
 
 /// A server that answers each command (or flight) with the next of these, and the last one again and again.
 fn serve(answers: Vec<Vec<u8>>) -> (Host, Valkey) {
@@ -157,4 +156,9 @@ fn a_server_that_lies() {
         let (_host, mut valkey) = serve(answers(&script));
         is_clear(what, &call(&mut valkey).unwrap_err(), kind, expected);
     }
+}
+
+#[test]
+fn the_component_does_the_same_in_the_sandbox() {
+    coffer_tests::plugin::once_more_as_component("valkey-database-plugin");
 }

@@ -615,3 +615,8 @@ fn a_server_that_cannot_be_used_now() {
     let error = admin(&server).ping().unwrap_err();
     assert_eq!(error.kind, ErrorKind::PermissionDenied, "{error:?}");
 }
+
+#[test]
+fn the_component_does_the_same_in_the_sandbox() {
+    coffer_tests::plugin::once_more_as_component("valkey-database-plugin");
+}

@@ -17,7 +17,7 @@ use crate::{Error, Result, http};
 use link::Line;
 use wire::{Answer, Ask, Done, Said};
 
-pub(super) use wire::Run;
+pub(super) use wire::{BackendCall, Run};
 
 /// Names the component that takes the plugin's place.
 pub(super) const COMPONENT: &str = "COFFER_COMPONENT";
@@ -83,13 +83,23 @@ pub(super) fn call<T: DeserializeOwned>(run: &Run<'_>) -> Result<T> {
         .map_err(|error| Error::internal(format!("the component answers something else: {error}")))
 }
 
+/// Closes a backend's connection, if there is still a host on this thread.
+pub(super) fn close(connection: &str) {
+    let is_there = SLOT.try_with(|slot| matches!(&*slot.borrow(), Slot::Component(_)));
+    if is_there.unwrap_or_default() && Host::is_there() {
+        // What does not close is closed with the session.
+        let _: Result<()> = call(&Run::Close { connection });
+    }
+}
+
 impl Session {
     #[allow(clippy::panic)]
     fn run(&mut self, run: &Run<'_>) -> Result<Value> {
         let (now, seed, call) = Host::with(|host| {
             host.leased = false;
             let storage: Vec<_> = host.storage.iter().collect();
-            let call = json!({ "call": { "mount": host.mount, "storage": storage, "faults": host.faults.on_wire(), "run": run } });
+            let keys: Vec<_> = host.keys.iter().collect();
+            let call = json!({ "call": { "mount": host.mount, "storage": storage, "keys": keys, "faults": host.faults.on_wire(), "run": run } });
             (host.now, host.seed, call)
         });
         if !std::mem::replace(&mut self.started, true) {
@@ -141,8 +151,13 @@ impl Session {
                 Host::with(|host| host.closed.push(name));
                 Value::Null
             }
-            Ask::Prepare { lease, storage } => Host::with(|host| {
+            Ask::Prepare {
+                lease,
+                storage,
+                keys,
+            } => Host::with(|host| {
                 host.storage = storage.into_iter().collect();
+                host.keys = keys.into_iter().collect();
                 to_value(host.prepare(lease.as_ref())?)
             })?,
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
@@ -182,6 +197,8 @@ fn finish(done: Done) -> Result<Value> {
     Host::with(|host| {
         host.storage = done.storage.into_iter().collect();
         host.committed = host.storage.clone();
+        host.keys = done.keys.into_iter().collect();
+        host.committed_keys = host.keys.clone();
         host.gets += done.gets;
         host.faults.set_left(&done.faults);
         host.log.extend(done.log);

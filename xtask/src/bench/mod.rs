@@ -10,6 +10,7 @@ mod incumbent;
 mod load;
 mod process;
 mod report;
+mod sandbox;
 mod scenario;
 mod target;
 
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// Logs in so often, to see how memory grows, and how the server starts with so many leases.
     #[arg(long, default_value_t = 0)]
     logins: u64,
+    /// What plugins cost besides their requests: memory of 100 mounts, and requests while components are compiled.
+    #[arg(long, conflicts_with = "address")]
+    sandbox: bool,
     /// Writes all figures to this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -135,6 +139,13 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         .map(|target| target.name.as_str())
         .unwrap_or_default();
     report.judge(us, arguments.beside.map(|_| THEM));
+    if let (true, Some(ours)) = (arguments.sandbox, targets.first()) {
+        let connections = arguments.connections.first().copied().unwrap_or(1);
+        let seconds = Duration::from_secs(arguments.seconds);
+        report
+            .goals
+            .extend(sandbox::run(ours, connections, seconds)?);
+    }
     report.print();
     if let Some(file) = &arguments.json {
         let text = serde_json::to_string_pretty(&report)

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
 use coffer_clock::{Clock, Random, UnixMillis};
 use coffer_runtime::{
-    Caller, Catalog, Compiler, Component, DatabasePools, Effects, EffectsError, Environment,
-    LeaseGrant, LeaseRequest, MountContext, Outcome, Plugins, Release, Response,
+    Caller, Catalog, Compiler, Component, DatabasePools, DatabaseTarget, Effects, EffectsError,
+    Environment, LeaseGrant, LeaseRequest, MountContext, Outcome, Plugins, Registered, Release,
+    Releases, Response, Versions,
 };
 use coffer_storage::MemoryStorage;
 use serde::Serialize;
@@ -20,6 +21,8 @@ use super::{HarnessError, Subject};
 
 /// What the keys of the mount start with.
 const PREFIX: &str = "mount/";
+/// What the names of the keys start with that the host holds for it.
+const KEYS: &str = "keys/";
 
 /// A component, ready to be called.
 pub struct Session {
@@ -28,6 +31,7 @@ pub struct Session {
     component: Arc<Component>,
     release: Release,
     plugins: Plugins,
+    databases: Arc<DatabasePools>,
 }
 
 impl Session {
@@ -51,17 +55,20 @@ impl Session {
         )
         .with_outside(test.clone());
         catalog.attach(subject.store.clone());
+        catalog.publish(releases(&subject.release));
         let catalog = Arc::new(catalog);
         // The first one compiles it, and the others wait for that.
         let turn = subject.loading.lock().await;
         let component = catalog.load(&subject.release).await;
         drop(turn);
+        let databases = Arc::new(DatabasePools::new(catalog));
         Ok(Self {
             id,
             test,
             component: component.map_err(|error| HarnessError::Load(error.to_string()))?,
             release: subject.release.clone(),
-            plugins: Plugins::new(Arc::new(DatabasePools::new(catalog))),
+            plugins: Plugins::new(databases.clone()),
+            databases,
         })
     }
 
@@ -71,6 +78,7 @@ impl Session {
         let Call {
             mount,
             storage,
+            keys,
             faults,
             run,
         } = call;
@@ -78,12 +86,12 @@ impl Session {
             faults,
             ..Noted::default()
         };
-        let barrier = barrier(storage).await?;
+        let barrier = barrier(storage, keys).await?;
         let granted = &self.release.granted;
         let mount = Arc::new(MountContext {
             id: self.id.to_string().into(),
             storage_prefix: PREFIX.to_owned(),
-            keys_prefix: "keys/".to_owned(),
+            keys_prefix: KEYS.to_owned(),
             connections_prefix: "connection/".to_owned(),
             info: mount,
             deadline: granted
@@ -102,11 +110,13 @@ impl Session {
             grants: Arc::default(),
         });
         let answer = self.run(&barrier, &mount, run).await?;
-        let storage = stored(&barrier).await?;
+        let storage = stored(&barrier, PREFIX).await?;
+        let keys = stored(&barrier, KEYS).await?;
         let Noted { gets, faults, log } = std::mem::take(&mut *self.test.noted());
         self.test.say(Said::Done(Box::new(Done {
             answer,
             storage,
+            keys,
             gets,
             faults,
             log,
@@ -121,11 +131,29 @@ impl Session {
         run: Run,
     ) -> Result<Answer, HarnessError> {
         let (plugins, component) = (&self.plugins, &self.component);
-        if component.plugin().is_none() {
-            return Ok(Answer::Ended(
-                "it is a database backend, which has no paths".to_owned(),
-            ));
-        }
+        let run = match run {
+            Run::Backend {
+                connection,
+                config,
+                call,
+            } => {
+                let on = self.connection(connection, config);
+                return Ok(match self.databases.ask(mount, on, call).await {
+                    Ok(answer) => Answer::Answered(answer),
+                    Err(error) => Answer::Refused(error),
+                });
+            }
+            Run::Close { connection } => {
+                self.databases.close(&mount.id, &connection);
+                return Ok(Answer::Answered(Value::Null));
+            }
+            run if component.plugin().is_some() => run,
+            _ => {
+                return Ok(Answer::Ended(
+                    "it is a database backend, which has no paths".to_owned(),
+                ));
+            }
+        };
         let txn = barrier.begin()?;
         let token = |request: &coffer_runtime::Request| match request.caller.token.as_str() {
             "" => Caller::Anonymous,
@@ -162,8 +190,35 @@ impl Session {
                 finish(plugins.revoke(component, mount, txn, lease).await, same).await
             }
             Run::Tick => finish(plugins.tick(component, mount, txn).await, same).await,
+            Run::Backend { .. } | Run::Close { .. } => Ok(Answer::Answered(Value::Null)),
         }
     }
+
+    /// A value of a backend is one connection.
+    fn connection(&self, name: String, config: String) -> DatabaseTarget {
+        DatabaseTarget {
+            name,
+            plugin: self.release.name.to_string(),
+            version: String::new(),
+            config,
+            max_connections: 1,
+            max_lifetime: 0,
+        }
+    }
+}
+
+/// The component as what is registered: connections find their backend there.
+fn releases(release: &Release) -> Releases {
+    let registered = Registered {
+        sha256: release.sha256.clone(),
+        granted: release.granted.clone(),
+        refused: None,
+    };
+    let versions = Versions {
+        in_force: Some(release.version.clone()),
+        all: [(release.version.clone(), registered)].into(),
+    };
+    [((release.kind, release.name.to_string()), versions)].into()
 }
 
 fn same<T: Serialize>(value: T) -> Result<Value, HarnessError> {
@@ -199,7 +254,7 @@ async fn finish<T>(
 }
 
 /// A barrier over memory that has this in the mount.
-async fn barrier(storage: Stored) -> Result<Arc<Barrier>, HarnessError> {
+async fn barrier(storage: Stored, held: Stored) -> Result<Arc<Barrier>, HarnessError> {
     let barrier = Barrier::new(Arc::new(MemoryStorage::new()), Random::system());
     let seal = Seal::new(barrier.clone());
     let keys = seal.init(InitConfig::new(1, 1)?, |_| {}).await?;
@@ -207,18 +262,20 @@ async fn barrier(storage: Stored) -> Result<Arc<Barrier>, HarnessError> {
         seal.unseal(key).await?;
     }
     let mut txn = barrier.begin()?;
-    for (key, value) in storage {
-        txn.put([PREFIX, &key].concat(), value);
+    for (prefix, all) in [(PREFIX, storage), (KEYS, held)] {
+        for (key, value) in all {
+            txn.put([prefix, &key].concat(), value);
+        }
     }
     txn.commit().await?;
     Ok(barrier)
 }
 
-async fn stored(barrier: &Barrier) -> Result<Stored, HarnessError> {
+async fn stored(barrier: &Barrier, prefix: &str) -> Result<Stored, HarnessError> {
     let mut txn = barrier.begin()?;
     let mut stored = Vec::new();
-    for key in txn.list(PREFIX, None, usize::MAX).await? {
-        if let (Some(value), Some(name)) = (txn.get(&key).await?, key.strip_prefix(PREFIX)) {
+    for key in txn.list(prefix, None, usize::MAX).await? {
+        if let (Some(value), Some(name)) = (txn.get(&key).await?, key.strip_prefix(prefix)) {
             stored.push((name.to_owned(), value.to_vec()));
         }
     }
@@ -242,10 +299,13 @@ impl Effects for Leases {
             .await
             .map_err(EffectsError::Barrier)?;
         let refused = |reason: String| EffectsError::Refused(reason);
-        let storage = stored(&self.barrier)
-            .await
-            .map_err(|error| refused(error.to_string()))?;
-        let ask = json!({"ask": "prepare", "with": {"lease": lease, "storage": storage}});
+        let kept = async |prefix| {
+            let kept = stored(&self.barrier, prefix).await;
+            kept.map_err(|error| refused(error.to_string()))
+        };
+        let (storage, keys) = (kept(PREFIX).await?, kept(KEYS).await?);
+        let ask =
+            json!({"ask": "prepare", "with": {"lease": lease, "storage": storage, "keys": keys}});
         let granted = self.test.ask(ask).await;
         let granted = granted.map_err(|error| refused(error.message))?;
         serde_json::from_value(granted).map_err(|error| refused(error.to_string()))

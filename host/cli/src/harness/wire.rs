@@ -1,6 +1,6 @@
 //! What the test's process and the harness say to each other, one JSON text a line. `coffer_sdk::testing` has the other end.
 
-use coffer_runtime::{Lease, MountInfo, PluginError, Request, StorageAccess};
+use coffer_runtime::{BackendCall, Lease, MountInfo, PluginError, Request, StorageAccess};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,6 +34,8 @@ pub enum What {
 pub struct Call {
     pub mount: MountInfo,
     pub storage: Stored,
+    /// The keys that the host holds, as they are kept.
+    pub keys: Stored,
     /// Which accesses fail: the number counts down to the one that does.
     pub faults: Vec<(StorageAccess, usize)>,
     pub run: Run,
@@ -48,6 +50,16 @@ pub enum Run {
     Renew(Lease, u64),
     Revoke(Lease),
     Tick,
+    /// Of a database backend, on a connection of this name and configuration.
+    Backend {
+        connection: String,
+        config: String,
+        call: BackendCall,
+    },
+    /// The connection is not used any more.
+    Close {
+        connection: String,
+    },
 }
 
 /// To the test.
@@ -73,6 +85,8 @@ pub struct Done {
     pub answer: Answer,
     /// What the call leaves in storage.
     pub storage: Stored,
+    /// And of keys.
+    pub keys: Stored,
     /// How often storage was read by key.
     pub gets: usize,
     /// What is left of the faults.

@@ -2,11 +2,13 @@
 #![allow(dead_code)]
 
 use coffer_sdk::backend::{UserChange, UserRemoval, UserRequest};
-use coffer_sdk::testing::Host;
+use coffer_sdk::testing::{Connection, Host};
 use coffer_sdk::{Backend, Result};
 use coffer_tests::valkey::{ADMIN, PASSWORD, Valkey as Server};
 use serde_json::{Value, json};
-use valkey_plugin::Valkey;
+
+/// The backend, natively or as the built component.
+pub type Valkey = Connection<valkey_plugin::Valkey>;
 
 /// The host of a thread, who lets it connect to this server.
 pub fn host(server: &Server) -> Host {

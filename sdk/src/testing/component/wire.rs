@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::HttpRequest;
 use crate::Error;
 use crate::bindings::plugin::exports::coffer::plugin::engine::{Lease, Request};
-use crate::databases::Target;
+use crate::databases::{Target, UserChange, UserNaming, UserRemoval, UserRequest};
 use crate::effects::LeaseRequest;
 use crate::network::TlsOptions;
 
@@ -21,6 +21,27 @@ pub(in crate::testing) enum Run<'a> {
     Renew(&'a Lease, u64),
     Revoke(&'a Lease),
     Tick,
+    Backend {
+        connection: &'a str,
+        config: &'a str,
+        call: BackendCall<'a>,
+    },
+    Close {
+        connection: &'a str,
+    },
+}
+
+/// A function of a database backend.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::testing) enum BackendCall<'a> {
+    Open,
+    Username(&'a UserNaming),
+    Exists(&'a str),
+    CreateUser(&'a UserRequest),
+    UpdateUser(&'a UserChange),
+    DeleteUser(&'a UserRemoval),
+    Ping,
 }
 
 /// A line of the harness.
@@ -73,6 +94,7 @@ pub enum Ask {
     Prepare {
         lease: Option<LeaseRequest>,
         storage: Stored,
+        keys: Stored,
     },
     Withdraw,
 }
@@ -82,6 +104,7 @@ pub enum Ask {
 pub struct Done {
     pub answer: Answer,
     pub storage: Stored,
+    pub keys: Stored,
     pub gets: usize,
     pub faults: Vec<(String, usize)>,
     pub log: Vec<String>,

@@ -69,3 +69,31 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use coffer_sdk::testing::Host;
+    use coffer_sdk::{Operation, Response};
+
+    use super::*;
+    use crate::ECHO;
+
+    fn write(host: &Host, path: &str, data: serde_json::Value) -> Result<Response> {
+        host.call(&ECHO, Operation::Write, path, data)
+    }
+
+    #[test]
+    fn keys_are_kept_from_call_to_call_and_rolled_back_with_one_that_fails() {
+        let host = Host::new();
+        write(&host, "keys/a", json!({"algorithm": keys::HMAC})).unwrap();
+        write(&host, "half-a-key/b", json!({"algorithm": keys::HMAC})).unwrap_err();
+        assert_eq!(host.held_keys(), ["a"]);
+        let mac = |input: &str| write(&host, "keys/a/mac", json!({ "input": input })).unwrap().data;
+        assert_eq!(mac("00"), mac("00"));
+        assert_ne!(mac("00"), mac("01"));
+        assert!(host.keys().is_empty(), "storage has no key");
+        let read = host.call(&ECHO, Operation::Delete, "keys/a", json!({}));
+        read.unwrap();
+        assert!(host.held_keys().is_empty());
+    }
+}
