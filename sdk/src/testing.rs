@@ -30,7 +30,8 @@
 //! With `COFFER_COMPONENT=plugin.wasm` in its environment, `cargo test` runs the same tests against that component in the
 //! real sandbox: the `coffer` on the path, or the one that `COFFER` names, runs it, and this host answers what it asks of
 //! HTTP, databases and the network. `&PLUGIN` only says then what would be called natively; what calls a function of the
-//! plugin itself ([`Host::transaction`]) refuses to run.
+//! plugin itself ([`Host::transaction`]) refuses to run. A database backend's tests open a [`Connection`] instead of the backend
+//! itself: it is the one or the other.
 //!
 //! Things go wrong on demand ([`Host::fail_storage`], [`Host::fail_http`], [`Host::fail_network`], [`Host::set_clock`]),
 //! [`Host::assert_nothing_left`] proves that every lease undoes what it stands for, and what a real service said once can be

@@ -419,3 +419,8 @@ fn many_at_once() {
     }
     assert!(server.users_like("v-many-%").is_empty());
 }
+
+#[test]
+fn the_component_does_the_same_in_the_sandbox() {
+    coffer_tests::plugin::once_more_as_component("mysql-database-plugin");
+}

@@ -2,12 +2,14 @@
 #![allow(dead_code)]
 
 use coffer_sdk::backend::{UserChange, UserRemoval, UserRequest};
-use coffer_sdk::testing::Host;
+use coffer_sdk::testing::{Connection, Host};
 use coffer_sdk::{Backend, Result};
 use coffer_tests::MySql as Server;
 use coffer_tests::mysql::{PASSWORD, SUPERUSER};
-use mysql_plugin::MySql;
 use serde_json::{Value, json};
+
+/// The backend, natively or as the built component.
+pub type MySql = Connection<mysql_plugin::MySql>;
 
 pub const CREATE: &str = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
 
