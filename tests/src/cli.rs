@@ -86,13 +86,8 @@ impl Cli {
     /// # Panics
     /// If it cannot be started.
     pub fn words(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
-        let output = Command::new(&self.binary)
-            .args(words)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path())
-            .stdin(std::process::Stdio::null())
+        let output = self
+            .command(words)
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
         Ran {
@@ -100,6 +95,31 @@ impl Cli {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Starts a command that goes on until it is told to stop; what it says goes into this file.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn spawn(&self, line: &str, says: &Path) -> std::process::Child {
+        let file = std::fs::File::create(says).expect("a file for what it says");
+        self.command(line.split_whitespace())
+            .stdout(file.try_clone().expect("the same file"))
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
+    }
+
+    fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.home.path())
+            .stdin(std::process::Stdio::null());
+        command
     }
 }
 

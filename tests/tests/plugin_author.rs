@@ -8,10 +8,16 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-use coffer_tests::Cli;
 use coffer_tests::cli::Ran;
+use coffer_tests::leash::Leash;
+use coffer_tests::{Cli, Client, port, until};
 use serde_json::{Value, json};
+
+/// As long as a build takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -149,6 +155,48 @@ fn a_database_backend() {
     let about = from_nothing_to_a_signature("database", "my-db", "ok: database plugin my-db 0.1.0");
     assert_eq!(about["destination_fields"], json!(["connection_url"]));
     assert_eq!(about["needs"], json!(["network:configuration"]));
+}
+
+#[test]
+fn a_plugin_runs_anew_at_every_save() {
+    let author = author();
+    let folder = project(&author, "secret", "tokens");
+    let address = port::free();
+    let says = author.home().join("says");
+    let line = format!("plugin run tokens -dev-listen-address={address} -dev-root-token-id=root");
+    let mut running = author.spawn(&line, &says);
+    let _leash = Leash::on(running.id(), "INT", None).unwrap();
+    let said = || std::fs::read_to_string(&says).unwrap();
+    let client = Client::new(&format!("http://{address}"), "root");
+    let says_so = |field: &str| {
+        let answer = client.send("POST", "tokens/check", Some(&json!({"key": "k"})));
+        answer.is_ok_and(|reply| reply.body["data"][field] == false)
+    };
+    until(PATIENCE, "it is mounted", || says_so("valid"));
+    client
+        .post("tokens/roles/app", json!({"ttl": "10m", "length": 40}))
+        .ok();
+    let source = std::fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+    let other = source.replace("\"valid\":", "\"good\":");
+    author.write("tokens/src/lib.rs", &other);
+    until(PATIENCE, "it is reloaded", || says_so("good"));
+    let kept = client.get("tokens/roles/app");
+    assert_eq!(kept.number("/data/ttl"), 600, "what it stored is there");
+    // A mistake is shown, and what ran before runs on.
+    author.write("tokens/src/lib.rs", "fn broken(");
+    until(PATIENCE, "the mistake is shown", || {
+        said().contains("unclosed")
+    });
+    until(PATIENCE, "it waits", || {
+        said().contains("Waiting for the next save.")
+    });
+    assert!(says_so("good"));
+    author.write("tokens/src/lib.rs", &source);
+    until(PATIENCE, "it is mended", || says_so("valid"));
+    let pid = running.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(running.wait().unwrap().success());
+    assert!(said().contains("Stopped."));
 }
 
 #[test]

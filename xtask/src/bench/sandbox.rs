@@ -67,7 +67,11 @@ fn register(client: &Client, kind: &str, name: &str, component: &[u8]) -> Result
 fn mounts(target: &Target, echo: &[u8]) -> Result<f64> {
     let rest = || std::thread::sleep(Duration::from_secs(3));
     rest();
-    let before = target.resident().unwrap_or_default();
+    let resident = || {
+        let unknown = || Error::other("the server's memory cannot be read");
+        target.resident().ok_or_else(unknown)
+    };
+    let before = resident()?;
     for n in 0..PLUGINS {
         // Each is a component of its own: its version stands in its code.
         let bytes = plugin::echo(echo, &format!("1.0.0-aa{n:02}"), json!({}));
@@ -81,7 +85,7 @@ fn mounts(target: &Target, echo: &[u8]) -> Result<f64> {
         target.ask("GET", &format!("bench-mount-{n}/version"), Value::Null)?;
     }
     rest();
-    let after = target.resident().unwrap_or_default();
+    let after = resident()?;
     println!(
         "\n{MOUNTS} mounts of {PLUGINS} plugins: {before:.1} MiB before, {after:.1} MiB after"
     );
@@ -94,19 +98,17 @@ fn registering(target: &Target, connections: usize, limit: Duration) -> Result<f
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/mysql-database-plugin.wasm");
     let component = std::fs::read(&component).map_err(Error::file(&component))?;
     let (mut quiet, mut busy) = (Vec::new(), Vec::new());
-    let registered = AtomicU64::new(0);
-    for round in 0..ROUNDS {
+    let (made, registered) = (AtomicU64::new(0), AtomicU64::new(0));
+    for _ in 0..ROUNDS {
         let read = || scenario::run(target, Scenario::KvRead, connections, limit);
         quiet.push(p99(&read()?.load));
         let done = AtomicBool::new(false);
         busy.push(std::thread::scope(|threads| {
             threads.spawn(|| {
-                for n in 0.. {
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let version = format!("0.{}.{n}", round + 1);
-                    // As long as its own, or it would say another of itself.
+                while !done.load(Ordering::Relaxed) {
+                    // As long as its own, or it would say another of itself: there are a hundred of them.
+                    let n = made.fetch_add(1, Ordering::Relaxed);
+                    let version = format!("1.{}.{}", n / 10, n % 10);
                     if version.len() != 5 {
                         break;
                     }
@@ -128,6 +130,12 @@ fn registering(target: &Target, connections: usize, limit: Duration) -> Result<f
             measured.map(|measured| p99(&measured.load))
         })?);
     }
+    let registered = registered.into_inner();
+    if registered < ROUNDS as u64 || made.into_inner() > 100 {
+        return Err(Error::other(format!(
+            "{registered} components were registered: not enough to say anything, or not all the time"
+        )));
+    }
     let median = |all: &mut Vec<f64>| {
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).copied().unwrap_or_default()
@@ -135,7 +143,7 @@ fn registering(target: &Target, connections: usize, limit: Duration) -> Result<f
     let (quiet, busy) = (median(&mut quiet), median(&mut busy));
     println!(
         "KV reads on {connections} connections: p99 {quiet:.2} ms; while {} components of {} KiB were registered: {busy:.2} ms",
-        registered.load(Ordering::Relaxed),
+        registered,
         component.len() / 1024,
     );
     Ok(busy / quiet.max(f64::EPSILON))
