@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::leash::Leash;
 use crate::server::{self, Server};
 
 /// The `coffer` command, with the environment of a user who has logged in.
@@ -101,13 +102,19 @@ impl Cli {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn spawn(&self, line: &str, says: &Path) -> std::process::Child {
+    pub fn spawn(&self, line: &str, says: &Path) -> Running {
         let file = std::fs::File::create(says).expect("a file for what it says");
-        self.command(line.split_whitespace())
+        let child = self
+            .command(line.split_whitespace())
             .stdout(file.try_clone().expect("the same file"))
             .stderr(file)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let leash = Leash::on(child.id(), "INT", None).expect("a shell");
+        Running {
+            child,
+            _leash: leash,
+        }
     }
 
     fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -120,6 +127,32 @@ impl Cli {
             .current_dir(self.home.path())
             .stdin(std::process::Stdio::null());
         command
+    }
+}
+
+/// A command that goes on. It is told to stop when it is dropped.
+pub struct Running {
+    child: Child,
+    _leash: Leash,
+}
+
+impl Running {
+    /// As Ctrl-C does; returns how it ended.
+    ///
+    /// # Panics
+    /// If that cannot be known.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().ok();
+        self.child.wait().expect("its status")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.interrupt();
+        }
     }
 }
 

@@ -8,11 +8,9 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use coffer_tests::cli::Ran;
-use coffer_tests::leash::Leash;
 use coffer_tests::{Cli, Client, port, until};
 use serde_json::{Value, json};
 
@@ -165,7 +163,6 @@ fn a_plugin_runs_anew_at_every_save() {
     let says = author.home().join("says");
     let line = format!("plugin run tokens -dev-listen-address={address} -dev-root-token-id=root");
     let mut running = author.spawn(&line, &says);
-    let _leash = Leash::on(running.id(), "INT", None).unwrap();
     let said = || std::fs::read_to_string(&says).unwrap();
     let client = Client::new(&format!("http://{address}"), "root");
     let says_so = |field: &str| {
@@ -193,9 +190,7 @@ fn a_plugin_runs_anew_at_every_save() {
     assert!(says_so("good"));
     author.write("tokens/src/lib.rs", &source);
     until(PATIENCE, "it is mended", || says_so("valid"));
-    let pid = running.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(running.wait().unwrap().success());
+    assert!(running.interrupt().success());
     assert!(said().contains("Stopped."));
 }
 
