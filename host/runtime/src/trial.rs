@@ -50,7 +50,7 @@ impl DatabasePools {
                 database::call(move |$db, $store| Box::pin(async move { $call.await }))
             };
         }
-        let done = match call {
+        match call {
             BackendCall::Open => {
                 let open = database::call(|_, _| Box::pin(async { Ok(Ok(())) }));
                 let open = DatabaseCall {
@@ -87,8 +87,7 @@ impl DatabasePools {
                 let call = run!(|db, store| db.call_ping(store));
                 self.call(mount, by, on, call).await.map(|()| Value::Null)
             }
-        };
-        done
+        }
     }
 }
 
