@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn data_is_a_json_object_within_the_limit() {
-        let deep = format!("{{\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        let nested = |depth| format!("{{\"x\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+        let (deep, too_deep) = (nested(limits::NESTING - 1), nested(limits::NESTING));
         for good in ["{}", " {\"a\": [1, 2]} ", deep.as_str()] {
             assert!(
                 Response::checked(response(good), 30_000).is_ok(),
@@ -173,6 +174,7 @@ mod tests {
         }
         #[rustfmt::skip]
         let table = [
+            (too_deep.as_str(), "invalid response: the data is nested more than 100 deep"),
             ("", "invalid response: the data is not JSON: EOF while parsing a value at line 1 column 0"),
             ("[]", "invalid response: the data is not a JSON object"),
             ("null", "invalid response: the data is not a JSON object"),
@@ -180,7 +182,7 @@ mod tests {
             ("{\"a\"}", "invalid response: the data is not JSON: expected `:` at line 1 column 5"),
         ];
         for (bad, expected) in table {
-            let error = Response::checked(response(bad), 100)
+            let error = Response::checked(response(bad), 30_000)
                 .map(|_| ())
                 .map_err(|error| error.to_string());
             assert_eq!(error, Err(expected.to_owned()), "{bad}");
