@@ -131,10 +131,9 @@ fn blocks(bundle: &str) -> Result<(Vec<String>, Vec<String>)> {
         let block = rest.get(begin..).unwrap_or_default();
         let end = block
             .find("-----END ")
-            .and_then(|end| Some(end + block.get(end..)?.find("-----\n").unwrap_or(0)))
             .ok_or_else(|| Error::invalid("pem_bundle has a block without an end"))?;
-        // The closing dashes, or what there is of them.
-        let end = (end + "-----\n".len()).min(block.len());
+        let last = block.get(end..).unwrap_or_default();
+        let end = end + last.find('\n').map_or(last.len(), |line| line + 1);
         let (this, after) = block.split_at(end);
         if this.starts_with("-----BEGIN CERTIFICATE-----") {
             certificates.push(format!("{}\n", this.trim_end()));
