@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
+use crate::backend::UserNaming;
 use crate::{Error, Result, clock, random};
 
 mod layout;
@@ -43,6 +44,41 @@ pub fn render(template: &str, fields: &[(&str, &str)]) -> Result<String> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// A name for a database's user, of the naming's own template or else of this one, made into what the database takes by `tame`.
+/// Of the names that stand in it, only letters, digits and `_.@+-` are left: who logs in by a name of their own choice has a
+/// say in them.
+///
+/// # Errors
+/// Invalid, if the template is, or if nothing is left of the name.
+pub fn username(
+    naming: &UserNaming,
+    default: &str,
+    tame: impl FnOnce(&str) -> String,
+) -> Result<String> {
+    let own = match naming.template.as_str() {
+        "" => default,
+        own => own,
+    };
+    let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
+    let fields = [
+        ("DisplayName", display.as_str()),
+        ("RoleName", role.as_str()),
+    ];
+    match tame(&render(own, &fields)?) {
+        empty if empty.is_empty() => {
+            Err(Error::invalid("the username template makes an empty name"))
+        }
+        name => Ok(name),
+    }
+}
+
+fn plain(name: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
+    name.chars()
+        .map(|c| if kept(c) { c } else { '-' })
+        .collect()
 }
 
 fn bad(why: impl std::fmt::Display) -> Error {

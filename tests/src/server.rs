@@ -337,6 +337,21 @@ impl Server {
         self.folder.path()
     }
 
+    /// Its resident memory, in KiB.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn resident(&self) -> u64 {
+        let pid = self.pid().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("its memory");
+        let kib = line.trim().trim_end_matches(" kB");
+        kib.parse().expect("a number")
+    }
+
     /// Every file below its folder, as it is on the disk.
     ///
     /// # Panics

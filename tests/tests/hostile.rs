@@ -95,7 +95,7 @@ fn attacks_on_the_sandbox_fail_one_request() {
         ("status", json!({"status": 99}), "invalid response: status 99 is not between 200 and 599"),
         ("random", json!({"len": 65_537}), "trap: 65537 random bytes asked for; 65536 are allowed at a time"),
     ];
-    let before = resident(&server);
+    let before = server.resident();
     for (path, data, expected) in table {
         let reply = client.post(&format!("g/{path}"), data);
         assert_eq!(reply.status, 500, "{path}: {reply:?}");
@@ -107,7 +107,7 @@ fn attacks_on_the_sandbox_fail_one_request() {
         good_mount_serves(&client);
     }
     assert!(
-        resident(&server) < before + (256 << 10),
+        server.resident() < before + (256 << 10),
         "the server has grown"
     );
     check! { client;
@@ -489,15 +489,4 @@ fn periodic_work_that_never_ends_is_ended() {
     good_mount_serves(&client);
     // Nothing of it is stored.
     assert_eq!(client.get("m/ticked").body["data"]["ticked"], false);
-}
-
-/// The server's resident memory, in KiB.
-fn resident(server: &Server) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", server.pid().unwrap())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -383,17 +383,6 @@ fn two_who_register_at_once_both_succeed() {
     }
 }
 
-/// The server's resident memory, in KiB.
-fn resident(server: &Server) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", server.pid().unwrap())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 const CLIENTS: usize = 32;
 const SWAPS: usize = 200;
 
@@ -424,7 +413,7 @@ fn two_hundred_swaps_under_load_fail_no_request() {
         let mut warm = 0;
         for swap in 0..SWAPS {
             if swap == SWAPS / 10 {
-                warm = resident(&server);
+                warm = server.resident();
             }
             let version = versions[swap % 2];
             client
@@ -437,7 +426,7 @@ fn two_hundred_swaps_under_load_fail_no_request() {
         }
         done.store(true, Ordering::Relaxed);
         // Each version that was swapped out would be some 2 MiB of code.
-        let grown = resident(&server).saturating_sub(warm);
+        let grown = server.resident().saturating_sub(warm);
         assert!(
             grown < 64 << 10,
             "{grown} KiB more than after the first swaps"

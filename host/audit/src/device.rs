@@ -74,11 +74,6 @@ impl Device {
         Ok(Arc::new(Self { name, orders }))
     }
 
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Has it open anew what it writes to, once what was queued is written.
     pub fn reopen(&self) {
         if self.orders.try_send(Order::Reopen).is_err() {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use coffer_runtime::{Caller, MountContext};
 use serde_json::{Value, json};
-use support::{Fixture, fixture, mount, token};
+use support::{Fixture, cpu_time, fixture, mount, token};
 
 struct Line {
     name: &'static str,
@@ -144,17 +144,4 @@ fn measure(
         cpu_time() - cpu,
         latencies,
     )
-}
-
-/// Of the process, user and system.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<_> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
 }

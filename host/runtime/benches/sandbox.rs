@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use coffer_runtime::{Caller, Component, MountContext, Operation, Request};
 use coffer_sdk::testing::Host;
 use serde_json::{Value, json};
-use support::{Fixture, Granting, Kind, builtin, component, fixture_with, mount, token, wanted};
+use support::{
+    Fixture, Granting, Kind, builtin, component, cpu_time, fixture_with, mount, token, wanted,
+};
 
 const ROUNDS: usize = 5;
 
@@ -163,17 +165,4 @@ async fn per_call(length: Duration, mut call: impl AsyncFnMut()) -> f64 {
 fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
-}
-
-/// Of the process, user and system.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<_> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
 }

@@ -46,47 +46,33 @@ impl DatabasePools {
     ) -> Result<Value, PluginError> {
         let by = Instant::now() + mount.deadline;
         macro_rules! run {
-            (|$db:ident, $store:ident| $call:expr) => {
-                database::call(move |$db, $store| Box::pin(async move { $call.await }))
-            };
-        }
-        match call {
-            BackendCall::Open => {
-                let open = database::call(|_, _| Box::pin(async { Ok(Ok(())) }));
-                let open = DatabaseCall {
-                    connects: false,
-                    ..open
-                };
-                self.call(mount, by, on, open).await.map(|()| Value::Null)
-            }
-            BackendCall::Username(naming) => {
-                let call = run!(|db, store| db.call_username(store, &naming));
+            ($connects:literal, |$db:pat_param, $store:pat_param| $call:expr) => {{
+                let call = database::call(move |$db, $store| Box::pin(async move { $call }));
                 let call = DatabaseCall {
-                    connects: false,
+                    connects: $connects,
                     ..call
                 };
-                return json(self.call(mount, by, on, call).await?);
+                json(self.call(mount, by, on, call).await?)
+            }};
+        }
+        match call {
+            BackendCall::Open => run!(false, |_, _| Ok(Ok(()))),
+            BackendCall::Username(naming) => {
+                run!(false, |db, store| db.call_username(store, &naming).await)
             }
             BackendCall::Exists(username) => {
-                let call = run!(|db, store| db.call_exists(store, &username));
-                return json(self.call(mount, by, on, call).await?);
+                run!(true, |db, store| db.call_exists(store, &username).await)
             }
             BackendCall::CreateUser(user) => {
-                let call = run!(|db, store| db.call_create_user(store, &user));
-                self.call(mount, by, on, call).await.map(|()| Value::Null)
+                run!(true, |db, store| db.call_create_user(store, &user).await)
             }
             BackendCall::UpdateUser(change) => {
-                let call = run!(|db, store| db.call_update_user(store, &change));
-                self.call(mount, by, on, call).await.map(|()| Value::Null)
+                run!(true, |db, store| db.call_update_user(store, &change).await)
             }
             BackendCall::DeleteUser(removal) => {
-                let call = run!(|db, store| db.call_delete_user(store, &removal));
-                self.call(mount, by, on, call).await.map(|()| Value::Null)
+                run!(true, |db, store| db.call_delete_user(store, &removal).await)
             }
-            BackendCall::Ping => {
-                let call = run!(|db, store| db.call_ping(store));
-                self.call(mount, by, on, call).await.map(|()| Value::Null)
-            }
+            BackendCall::Ping => run!(true, |db, store| db.call_ping(store).await),
         }
     }
 }

@@ -63,22 +63,7 @@ impl Backend for InfluxDb {
     }
 
     fn username(&mut self, naming: &UserNaming) -> Result<String> {
-        let own = match naming.template.as_str() {
-            "" => &self.username_template,
-            own => own,
-        };
-        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
-        let fields = [
-            ("DisplayName", display.as_str()),
-            ("RoleName", role.as_str()),
-        ];
-        let mut name = template::render(own, &fields)?;
-        name.retain(|c| !c.is_control());
-        name.truncate(name.floor_char_boundary(NAME));
-        if name.is_empty() {
-            return Err(Error::invalid("the username template makes an empty name"));
-        }
-        Ok(name)
+        template::username(naming, &self.username_template, tame)
     }
 
     fn exists(&mut self, username: &str) -> Result<bool> {
@@ -119,12 +104,11 @@ impl Backend for InfluxDb {
     }
 }
 
-/// With nothing in it but letters, digits and `_.@+-`: who logs in by a name of their own choice has a say in it.
-fn plain(name: &str) -> String {
-    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
-    name.chars()
-        .map(|c| if kept(c) { c } else { '-' })
-        .collect()
+/// A name that a server of this family takes.
+fn tame(name: &str) -> String {
+    let mut name: String = name.chars().filter(|c| !c.is_control()).collect();
+    name.truncate(name.floor_char_boundary(NAME));
+    name
 }
 
 coffer_sdk::export_database!(InfluxDb);

@@ -54,23 +54,7 @@ impl Backend for Postgres {
     }
 
     fn username(&mut self, naming: &UserNaming) -> Result<String> {
-        let own = if naming.template.is_empty() {
-            &self.username_template
-        } else {
-            &naming.template
-        };
-        // Who logs in by a name of their own choice has a say in these.
-        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
-        let fields = [
-            ("DisplayName", display.as_str()),
-            ("RoleName", role.as_str()),
-        ];
-        match users::tame(&template::render(own, &fields)?).as_str() {
-            "" => Err(ContractError::invalid(
-                "the username template makes an empty name",
-            )),
-            name => Ok(name.to_owned()),
-        }
+        template::username(naming, &self.username_template, users::tame)
     }
 
     fn exists(&mut self, username: &str) -> Result<bool> {
@@ -113,14 +97,6 @@ impl Postgres {
     fn call<R>(&mut self, call: impl FnOnce(&mut Users) -> Result<R, Error>) -> Result<R> {
         call(&mut self.users).map_err(|error| contract(error.without(&[&self.password])))
     }
-}
-
-/// With nothing in it but letters, digits and `_.@+-`.
-fn plain(name: &str) -> String {
-    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
-    name.chars()
-        .map(|c| if kept(c) { c } else { '-' })
-        .collect()
 }
 
 fn contract(error: Error) -> ContractError {

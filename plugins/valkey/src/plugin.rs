@@ -61,22 +61,7 @@ impl Backend for Valkey {
     }
 
     fn username(&mut self, naming: &UserNaming) -> Result<String> {
-        let own = if naming.template.is_empty() {
-            &self.username_template
-        } else {
-            &naming.template
-        };
-        let (display, role) = (plain(&naming.display_name), plain(&naming.role_name));
-        let fields = [
-            ("DisplayName", display.as_str()),
-            ("RoleName", role.as_str()),
-        ];
-        match users::tame(&template::render(own, &fields)?) {
-            empty if empty.is_empty() => Err(ContractError::invalid(
-                "the username template makes an empty name",
-            )),
-            name => Ok(name),
-        }
+        template::username(naming, &self.username_template, users::tame)
     }
 
     fn exists(&mut self, username: &str) -> Result<bool> {
@@ -114,14 +99,6 @@ impl Backend for Valkey {
     fn ping(&mut self) -> Result<()> {
         self.call("", Users::ping)
     }
-}
-
-/// With nothing in it but letters, digits and `_.@+-`: who logs in by a name of their own choice has a say in it.
-fn plain(name: &str) -> String {
-    let kept = |c: char| c.is_alphanumeric() || "_.@+-".contains(c);
-    name.chars()
-        .map(|c| if kept(c) { c } else { '-' })
-        .collect()
 }
 
 coffer_sdk::export_database!(Valkey);

@@ -26,24 +26,12 @@ fn name() -> String {
     format!("c{}", MADE.fetch_add(1, Ordering::Relaxed))
 }
 
-impl<B: Backend> Connection<B> {
-    fn ask<T: DeserializeOwned>(&mut self, call: BackendCall<'_>) -> Option<Result<T>> {
-        let Kind::Component(connection, config) = &self.0 else {
-            return None;
-        };
-        Some(component::call(&Run::Backend {
-            connection,
-            config,
-            call,
-        }))
-    }
-
-    fn native(&mut self) -> Result<&mut B> {
-        match &mut self.0 {
-            Kind::Native(backend) => Ok(backend),
-            Kind::Component(..) => Err(crate::Error::internal("the component did not answer")),
-        }
-    }
+fn ask<T: DeserializeOwned>(connection: &str, config: &str, call: BackendCall<'_>) -> Result<T> {
+    component::call(&Run::Backend {
+        connection,
+        config,
+        call,
+    })
 }
 
 impl<B: Backend> Backend for Connection<B> {
@@ -56,52 +44,50 @@ impl<B: Backend> Backend for Connection<B> {
             return B::open(config).map(|backend| Self(Kind::Native(backend)));
         }
         let config = serde_json::to_string(config)?;
-        let mut opened = Self(Kind::Component(name(), config));
-        match opened.ask::<()>(BackendCall::Open) {
-            Some(Err(error)) => Err(error),
-            _ => Ok(opened),
-        }
+        let name = name();
+        ask::<()>(&name, &config, BackendCall::Open)?;
+        Ok(Self(Kind::Component(name, config)))
     }
 
     fn username(&mut self, naming: &UserNaming) -> Result<String> {
-        match self.ask(BackendCall::Username(naming)) {
-            Some(answer) => answer,
-            None => self.native()?.username(naming),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.username(naming),
+            Kind::Component(name, config) => ask(name, config, BackendCall::Username(naming)),
         }
     }
 
     fn exists(&mut self, username: &str) -> Result<bool> {
-        match self.ask(BackendCall::Exists(username)) {
-            Some(answer) => answer,
-            None => self.native()?.exists(username),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.exists(username),
+            Kind::Component(name, config) => ask(name, config, BackendCall::Exists(username)),
         }
     }
 
     fn create_user(&mut self, user: &UserRequest) -> Result<()> {
-        match self.ask(BackendCall::CreateUser(user)) {
-            Some(answer) => answer,
-            None => self.native()?.create_user(user),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.create_user(user),
+            Kind::Component(name, config) => ask(name, config, BackendCall::CreateUser(user)),
         }
     }
 
     fn update_user(&mut self, change: &UserChange) -> Result<()> {
-        match self.ask(BackendCall::UpdateUser(change)) {
-            Some(answer) => answer,
-            None => self.native()?.update_user(change),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.update_user(change),
+            Kind::Component(name, config) => ask(name, config, BackendCall::UpdateUser(change)),
         }
     }
 
     fn delete_user(&mut self, removal: &UserRemoval) -> Result<()> {
-        match self.ask(BackendCall::DeleteUser(removal)) {
-            Some(answer) => answer,
-            None => self.native()?.delete_user(removal),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.delete_user(removal),
+            Kind::Component(name, config) => ask(name, config, BackendCall::DeleteUser(removal)),
         }
     }
 
     fn ping(&mut self) -> Result<()> {
-        match self.ask(BackendCall::Ping) {
-            Some(answer) => answer,
-            None => self.native()?.ping(),
+        match &mut self.0 {
+            Kind::Native(backend) => backend.ping(),
+            Kind::Component(name, config) => ask(name, config, BackendCall::Ping),
         }
     }
 }

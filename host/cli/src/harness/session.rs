@@ -131,35 +131,30 @@ impl Session {
         run: Run,
     ) -> Result<Answer, HarnessError> {
         let (plugins, component) = (&self.plugins, &self.component);
-        let run = match run {
-            Run::Backend {
-                connection,
-                config,
-                call,
-            } => {
-                let on = self.connection(connection, config);
-                return Ok(match self.databases.ask(mount, on, call).await {
-                    Ok(answer) => Answer::Answered(answer),
-                    Err(error) => Answer::Refused(error),
-                });
-            }
-            Run::Close { connection } => {
-                self.databases.close(&mount.id, &connection);
-                return Ok(Answer::Answered(Value::Null));
-            }
-            run if component.plugin().is_some() => run,
-            _ => {
-                return Ok(Answer::Ended(
-                    "it is a database backend, which has no paths".to_owned(),
-                ));
-            }
-        };
         let txn = barrier.begin()?;
         let token = |request: &coffer_runtime::Request| match request.caller.token.as_str() {
             "" => Caller::Anonymous,
             token => Caller::Token(token.into()),
         };
         match run {
+            Run::Backend {
+                connection,
+                config,
+                call,
+            } => {
+                let on = self.connection(connection, config);
+                Ok(match self.databases.ask(mount, on, call).await {
+                    Ok(answer) => Answer::Answered(answer),
+                    Err(error) => Answer::Refused(error),
+                })
+            }
+            Run::Close { connection } => {
+                self.databases.close(&mount.id, &connection);
+                Ok(Answer::Answered(Value::Null))
+            }
+            _ if component.plugin().is_none() => Ok(Answer::Ended(
+                "it is a database backend, which has no paths".to_owned(),
+            )),
             Run::Handle(request) => {
                 let caller = token(&request);
                 let effects = Arc::new(Leases {
@@ -190,7 +185,6 @@ impl Session {
                 finish(plugins.revoke(component, mount, txn, lease).await, same).await
             }
             Run::Tick => finish(plugins.tick(component, mount, txn).await, same).await,
-            Run::Backend { .. } | Run::Close { .. } => Ok(Answer::Answered(Value::Null)),
         }
     }
 

@@ -41,16 +41,6 @@ fn refused(error: &KeyError) -> PluginError {
     plugin_error(kind, error.to_string())
 }
 
-/// Returns from a host function with the plugin's error.
-macro_rules! answer {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Ok(Err(error)),
-        }
-    };
-}
-
 impl State {
     /// The key of a handle, if the plugin may do this with it.
     fn key(&mut self, handle: &Resource<KeyHandle>, operation: KeyOperation) -> Answer<Arc<Key>> {

@@ -1,5 +1,15 @@
 //! The host's side of the contract, one module for each import.
 
+/// Returns from a host function with the plugin's error.
+macro_rules! answer {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
 mod databases;
 mod effects;
 mod environment;

@@ -54,16 +54,6 @@ fn check_prefix(prefix: &str) -> Result<(), PluginError> {
     Ok(())
 }
 
-/// Returns from a host function with the plugin's error.
-macro_rules! answer {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Ok(Err(error)),
-        }
-    };
-}
-
 impl State {
     /// Under test, what the test has to say of it.
     fn accessed(&self, access: StorageAccess) -> Result<(), PluginError> {
