@@ -1,4 +1,4 @@
-//! Plugins in other languages, built by their stock toolchains from npm and PyPI: the examples, and what `plugin new` writes.
+//! Plugins in other languages, built by their stock toolchains: the examples, and what `plugin new` writes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -57,11 +57,10 @@ fn mount(client: &Client, name: &str, component: &[u8]) {
         .ok();
 }
 
-fn greets(name: &str) {
-    let component = built(name);
+fn greets(name: &str, component: &[u8]) {
     let server = Server::dev().unwrap();
     let client = server.client();
-    mount(&client, name, &component);
+    mount(&client, name, component);
     let at = |path: &str| format!("{name}/{path}");
     client
         .post(&at("greetings/Ada"), json!({"greeting": "Hello"}))
@@ -81,39 +80,66 @@ fn greets(name: &str) {
 
 #[test]
 fn javascript() {
-    greets("js-greeter");
+    greets("js-greeter", &built("js-greeter"));
 }
 
 #[test]
 fn python() {
-    greets("python-greeter");
+    greets("python-greeter", &built("python-greeter"));
 }
 
-/// A project of `plugin new` that borrows an example's toolchain; tested, built, and registered with a server.
-fn from_new(language: &str, kind: &str, name: &str, toolchain: &str, of: &str) -> (Server, Client) {
-    // Whoever builds it first installs it.
-    built(of);
+/// The folder where Go is.
+fn go() -> String {
+    std::env::var("GO_BIN").unwrap_or_else(|_| "/usr/local/go/bin".to_owned())
+}
+
+fn author(server: &Server) -> Cli {
+    let path = format!("{}:{}", go(), std::env::var("PATH").unwrap());
+    Cli::new(server).unwrap().with("PATH", &path)
+}
+
+#[test]
+fn go_lang() {
     let server = Server::dev().unwrap();
-    let cli = Cli::new(&server)
-        .unwrap()
-        .with("PATH", &std::env::var("PATH").unwrap());
+    let cli = author(&server);
+    let example = root().join("examples/go-greeter");
+    let example = example.to_str().unwrap();
+    cli.words(["plugin", "test", example, "-native"]).ok();
+    cli.words(["plugin", "build", example, "-out=greeter.wasm"])
+        .ok();
+    let component = std::fs::read(cli.home().join("greeter.wasm")).unwrap();
+    greets("go-greeter", &component);
+}
+
+/// A project of `plugin new`; tested, built, and registered with a server. Where it says so, it borrows an example's toolchain.
+fn from_new(
+    language: &str,
+    kind: &str,
+    name: &str,
+    borrowed: Option<(&str, &str)>,
+) -> (Server, Client) {
+    let server = Server::dev().unwrap();
+    let cli = author(&server);
+    let sdk = root().join("sdk").canonicalize().unwrap();
+    let sdk = format!("-sdk={}", sdk.display());
     let made = cli
-        .words(["plugin", "new", name, "-kind", kind, "-lang", language])
+        .words([
+            "plugin", "new", name, "-kind", kind, "-lang", language, &sdk,
+        ])
         .ok();
     assert!(made.starts_with("Success!"), "{made}");
-    let theirs = root().join("examples").join(of).join(toolchain);
-    let theirs = theirs.canonicalize().unwrap();
-    std::os::unix::fs::symlink(theirs, cli.home().join(name).join(toolchain)).unwrap();
+    if let Some((toolchain, of)) = borrowed {
+        // Whoever builds it first installs it.
+        built(of);
+        let theirs = root().join("examples").join(of).join(toolchain);
+        let theirs = theirs.canonicalize().unwrap();
+        std::os::unix::fs::symlink(theirs, cli.home().join(name).join(toolchain)).unwrap();
+    }
     cli.words(["plugin", "test", name, "-native"]).ok();
     cli.words(["plugin", "build", name]).ok();
-    cli.words([
-        "plugin",
-        "register",
-        kind,
-        name,
-        &format!("{name}/{name}.wasm"),
-    ])
-    .ok();
+    let component = format!("{name}/{name}.wasm");
+    cli.words(["plugin", "register", kind, name, &component])
+        .ok();
     let client = server.client();
     let table = if kind == "auth" {
         "sys/auth"
@@ -126,9 +152,7 @@ fn from_new(language: &str, kind: &str, name: &str, toolchain: &str, of: &str) -
     (server, client)
 }
 
-#[test]
-fn a_new_secret_engine_in_javascript() {
-    let (_server, client) = from_new("js", "secret", "tokens", "node_modules", "js-greeter");
+fn issues_keys(client: &Client) {
     client.post("tokens/roles/app", json!({"ttl": "10m"})).ok();
     let made = client.get("tokens/keys/app");
     let (key, lease) = (made.text("/data/key"), made.text("/lease_id"));
@@ -150,8 +174,23 @@ fn a_new_secret_engine_in_javascript() {
 }
 
 #[test]
-fn a_new_auth_method_in_python() {
-    let (_server, client) = from_new("python", "auth", "shared", ".venv", "python-greeter");
+fn a_new_secret_engine_in_javascript() {
+    let (_server, client) = from_new(
+        "js",
+        "secret",
+        "tokens",
+        Some(("node_modules", "js-greeter")),
+    );
+    issues_keys(&client);
+}
+
+#[test]
+fn a_new_secret_engine_in_go() {
+    let (_server, client) = from_new("go", "secret", "tokens", None);
+    issues_keys(&client);
+}
+
+fn logs_in(client: &Client) {
     let key = "0123456789abcdef0123";
     client
         .post(
@@ -174,6 +213,23 @@ fn a_new_auth_method_in_python() {
 }
 
 #[test]
+fn a_new_auth_method_in_python() {
+    let (_server, client) = from_new(
+        "python",
+        "auth",
+        "shared",
+        Some((".venv", "python-greeter")),
+    );
+    logs_in(&client);
+}
+
+#[test]
+fn a_new_auth_method_in_go() {
+    let (_server, client) = from_new("go", "auth", "shared", None);
+    logs_in(&client);
+}
+
+#[test]
 fn a_language_says_what_it_has() {
     let server = Server::dev().unwrap();
     let cli = Cli::new(&server).unwrap();
@@ -185,7 +241,7 @@ fn a_language_says_what_it_has() {
     assert!(!cli.home().join("db").exists());
     let ran = cli.run("plugin new db -kind=secret -lang=cobol");
     assert!(
-        ran.code == 1 && ran.stderr.contains("rust, js, python"),
+        ran.code == 1 && ran.stderr.contains("rust, js, python, go"),
         "{ran:?}"
     );
 }

@@ -56,7 +56,7 @@ enum Task {
         #[arg(long)]
         once: bool,
     },
-    /// Writes the reference of the contract, wit/REFERENCE.md.
+    /// Writes what is made from the contract: wit/REFERENCE.md, and the Go SDK's bindings.
     Docs {
         /// Only says whether it is up to date.
         #[arg(long)]
@@ -83,7 +83,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { filter } => test::test(&workspace, filter.as_deref()),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
         Task::Demo { once } => demo::demo(&workspace, once),
-        Task::Docs { check } => docs::reference(&workspace, check),
+        Task::Docs { check } => docs::docs(&workspace, check),
         Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
 }

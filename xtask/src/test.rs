@@ -20,12 +20,14 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::registry(workspace)?;
     setup::typescript_app(workspace)?;
     setup::python(workspace)?;
+    let go = setup::go(workspace)?;
     let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(filter);
     cargo.env("COFFER_BIN", &binary);
+    cargo.env("GO_BIN", go);
     cargo.env(
         "PG_BIN",
         postgres::binaries().map_err(|error| Error::other(error.to_string()))?,

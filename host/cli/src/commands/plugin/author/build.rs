@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::Args;
 
 use super::project::Project;
-use super::{AuthorError, files, guest};
+use super::{AuthorError, encode, files, guest};
 use crate::error::CliResult;
 use crate::output;
 
@@ -120,8 +120,8 @@ pub(super) fn run(project: &Project, command: &str) -> Result<(), AuthorError> {
 
 /// Encodes what is still a core module, and writes the manifest into the component.
 fn finish(project: &Project, file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, AuthorError> {
-    let component = match guest::is_module(&bytes) {
-        true => guest::encode(&bytes).map_err(AuthorError::refused(file))?,
+    let component = match encode::is_module(&bytes) {
+        true => encode::encode(bytes, project.kind()).map_err(AuthorError::refused(file))?,
         false => bytes,
     };
     let inspection = coffer_runtime::inspect(&component).map_err(AuthorError::refused(file))?;

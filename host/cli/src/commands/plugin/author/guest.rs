@@ -1,10 +1,9 @@
-//! A Rust crate as a component: compiled for WebAssembly, and encoded.
+//! A Rust crate, compiled to a core module for WebAssembly.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
-use wit_component::ComponentEncoder;
 
 use super::AuthorError;
 use super::build::Effort;
@@ -13,38 +12,6 @@ use super::project::{CargoProject, cargo, no_cargo};
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Bytes: what a usual request needs, stack and heap. Growing costs every fresh instance a system call.
 const INITIAL_MEMORY: usize = 2 << 20;
-const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-
-/// Whether this is a core module.
-pub(super) fn is_module(bytes: &[u8]) -> bool {
-    bytes.starts_with(MODULE)
-}
-
-/// The component that a core module describes.
-pub(super) fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
-    let encoded = ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|encoder| encoder.encode());
-    encoded.map_err(|error| {
-        let error = format!("{error:#}");
-        let hint = hint(&error);
-        format!("the core module is no component: {error}{hint}")
-    })
-}
-
-/// What usually is behind an import that no component can have.
-fn hint(error: &str) -> &'static str {
-    if error.contains("wbindgen") {
-        "; it is for browsers: the crates `getrandom` (feature \"wasm_js\"), `chrono` (feature \"wasmbind\"), `js-sys` or `web-sys` bring that in; turn these features off"
-    } else if error.contains("wasi_snapshot_preview1") {
-        "; it was built for WASI 0.1: build for wasm32-unknown-unknown or wasm32-wasip2"
-    } else if error.contains("`env`") {
-        "; a C library or a missing symbol brings that in"
-    } else {
-        ""
-    }
-}
 
 /// One line of Cargo's JSON.
 #[derive(Deserialize)]

@@ -2,7 +2,9 @@
 
 mod build;
 mod check;
+mod contract;
 mod dev_server;
+mod encode;
 mod error;
 mod files;
 mod guest;

@@ -5,6 +5,8 @@ use std::path::Path;
 use clap::ValueEnum;
 use coffer_manifest::Kind;
 
+use super::contract;
+
 /// What a plugin is written in.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Language {
@@ -16,6 +18,9 @@ pub enum Language {
     /// Python.
     #[value(alias = "py")]
     Python,
+    /// Go.
+    #[value(alias = "golang")]
+    Go,
 }
 
 /// Where a file goes, and what is in it.
@@ -27,28 +32,15 @@ macro_rules! template {
     };
 }
 
-macro_rules! contract {
-    ($file:literal) => {
-        (
-            concat!("wit/", $file),
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/", $file)),
-        )
-    };
-}
+type Texts = &'static [(&'static str, &'static str)];
 
-/// What toolchains that have no SDK make their bindings of.
-const CONTRACT: [(&str, &str); 4] = [
-    contract!("types.wit"),
-    contract!("imports.wit"),
-    contract!("plugin.wit"),
-    contract!("database.wit"),
-];
-
-/// A project of one kind in a language without an SDK.
+/// Projects in a language that is not the server's own.
 struct Foreign {
-    common: &'static [(&'static str, &'static str)],
-    secret: &'static [(&'static str, &'static str)],
-    auth: &'static [(&'static str, &'static str)],
+    common: Texts,
+    secret: Texts,
+    auth: Texts,
+    /// What its toolchain makes bindings of, if there is no SDK that has them.
+    contract: Texts,
 }
 
 const JS: Foreign = Foreign {
@@ -67,6 +59,7 @@ const JS: Foreign = Foreign {
         ("plugin.js", template!("js/auth/plugin.js")),
         ("plugin.test.js", template!("js/auth/plugin.test.js")),
     ],
+    contract: &contract::FILES,
 };
 
 const PYTHON: Foreign = Foreign {
@@ -85,6 +78,25 @@ const PYTHON: Foreign = Foreign {
         ("plugin.py", template!("python/auth/plugin.py")),
         ("test_plugin.py", template!("python/auth/test_plugin.py")),
     ],
+    contract: &contract::FILES,
+};
+
+const GO: Foreign = Foreign {
+    common: &[
+        ("go.mod", template!("go/go.mod.in")),
+        ("coffer.toml", template!("go/coffer.toml")),
+        ("README.md", template!("go/README.md")),
+        (".gitignore", template!("go/gitignore")),
+    ],
+    secret: &[
+        ("plugin.go", template!("go/secret/plugin.go")),
+        ("plugin_test.go", template!("go/secret/plugin_test.go")),
+    ],
+    auth: &[
+        ("plugin.go", template!("go/auth/plugin.go")),
+        ("plugin_test.go", template!("go/auth/plugin_test.go")),
+    ],
+    contract: &[],
 };
 
 /// What differs from kind to kind.
@@ -151,12 +163,26 @@ pub(super) fn project(
 ) -> Result<Vec<File>, String> {
     match language {
         Language::Rust => rust(kind, name, sdk),
-        Language::Js => foreign(&JS, kind, name),
-        Language::Python => foreign(&PYTHON, kind, name),
+        Language::Js => foreign(&JS, kind, name, sdk),
+        Language::Python => foreign(&PYTHON, kind, name, sdk),
+        Language::Go => foreign(&GO, kind, name, sdk),
     }
 }
 
-fn foreign(language: &Foreign, kind: Kind, name: &str) -> Result<Vec<File>, String> {
+fn foreign(
+    language: &Foreign,
+    kind: Kind,
+    name: &str,
+    sdk: Option<&Path>,
+) -> Result<Vec<File>, String> {
+    // Go's SDK is in a folder of the Rust one's.
+    let replace = sdk.map_or_else(String::new, |sdk| {
+        let sdk = sdk.join("go");
+        format!(
+            "\nreplace github.com/coffer-dev/coffer/sdk/go => {}\n",
+            sdk.display()
+        )
+    });
     let (sources, description, usage) = match kind {
         Kind::Secret => (
             language.secret,
@@ -176,11 +202,13 @@ fn foreign(language: &Foreign, kind: Kind, name: &str) -> Result<Vec<File>, Stri
             .replace("@description@", description)
             .replace("@kind@", kind.name())
             .replace("@crate@", &package(name))
+            .replace("@replace@\n", &replace)
             .replace("@name@", name)
     };
     let own = language.common.iter().chain(sources);
     let own = own.map(|(path, text)| (*path, fill(text)));
-    let contract = CONTRACT
+    let contract = language
+        .contract
         .iter()
         .map(|(path, text)| (*path, (*text).to_owned()));
     Ok(own.chain(contract).collect())
@@ -232,9 +260,9 @@ mod tests {
 
     #[test]
     fn nothing_is_left_open() {
-        for language in [Language::Rust, Language::Js, Language::Python] {
+        for language in Language::value_variants() {
             for kind in Kind::ALL {
-                if let Ok(files) = project(language, kind, "My.Plugin-1", None) {
+                if let Ok(files) = project(*language, kind, "My.Plugin-1", None) {
                     is_filled(&files);
                 }
             }
@@ -252,6 +280,7 @@ mod tests {
             "kind",
             "crate",
             "sdk",
+            "replace",
             "usage",
             "needs",
             "description",

@@ -1,0 +1,226 @@
+package coffertest
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+
+	coffer "github.com/coffer-dev/coffer/sdk/go"
+)
+
+// key is a key as the server holds it: raw bytes if it is symmetric, PKCS#8 if not. ChaCha20-Poly1305, which Go's own library
+// does not have, is only there in the component.
+type key struct {
+	algorithm string
+	material  []byte
+}
+
+const (
+	aes128    = "aes128-gcm96"
+	aes256    = "aes256-gcm96"
+	edwards   = "ed25519"
+	ecdsaP256 = "ecdsa-p256"
+	ecdsaP384 = "ecdsa-p384"
+	mac       = "hmac"
+)
+
+var symmetric = map[string]int{aes128: 16, aes256: 32, mac: 32}
+
+var curves = map[string]elliptic.Curve{ecdsaP256: elliptic.P256(), ecdsaP384: elliptic.P384()}
+
+// Random is the host's.
+func (h *Host) Random(length uint32) []byte {
+	bytes := make([]byte, length)
+	rand.Read(bytes)
+	return bytes
+}
+
+// GenerateKey is the host's.
+func (h *Host) GenerateKey(name, algorithm string) error {
+	var material []byte
+	var err error
+	if length, is := symmetric[algorithm]; is {
+		material = h.Random(uint32(length))
+	} else if curve, is := curves[algorithm]; is {
+		var private *ecdsa.PrivateKey
+		if private, err = ecdsa.GenerateKey(curve, rand.Reader); err == nil {
+			material, err = x509.MarshalPKCS8PrivateKey(private)
+		}
+	} else if algorithm == edwards {
+		material, err = x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(h.Random(ed25519.SeedSize)))
+	} else {
+		return coffer.Errorf(coffer.InvalidRequest, "the host in memory has no key algorithm %q", algorithm)
+	}
+	if err != nil {
+		return err
+	}
+	return h.ImportKey(name, algorithm, material)
+}
+
+// ImportKey is the host's.
+func (h *Host) ImportKey(name, algorithm string, material []byte) error {
+	if _, taken := h.keys[name]; taken {
+		return coffer.Errorf(coffer.Conflict, "there is a key %q", name)
+	}
+	made := key{algorithm, material}
+	if length, is := symmetric[algorithm]; is && algorithm != mac && len(material) != length {
+		return coffer.Errorf(coffer.InvalidRequest, "a key for %s has %d bytes", algorithm, length)
+	} else if !is {
+		if _, err := made.private(); err != nil {
+			return err
+		}
+	}
+	h.keys[name] = made
+	return h.Failing
+}
+
+// OpenKey is the host's.
+func (h *Host) OpenKey(name string) (coffer.Key, error) {
+	if key, is := h.keys[name]; is {
+		return key, h.Failing
+	}
+	return nil, h.Failing
+}
+
+// DeleteKey is the host's.
+func (h *Host) DeleteKey(name string) error {
+	delete(h.keys, name)
+	return h.Failing
+}
+
+func (k key) Algorithm() string { return k.algorithm }
+
+func (k key) unsupported(what string) error {
+	return coffer.Errorf(coffer.InvalidRequest, "a key for %s does not %s", k.algorithm, what)
+}
+
+func (k key) private() (any, error) {
+	private, err := x509.ParsePKCS8PrivateKey(k.material)
+	if err != nil {
+		return nil, coffer.Errorf(coffer.InvalidRequest, "this is no key for %s: %v", k.algorithm, err)
+	}
+	return private, nil
+}
+
+func (k key) PublicKey() []byte {
+	var public any
+	switch private, _ := k.private(); private := private.(type) {
+	case *ecdsa.PrivateKey:
+		public = private.Public()
+	case ed25519.PrivateKey:
+		public = private.Public()
+	default:
+		return nil
+	}
+	der, _ := x509.MarshalPKIXPublicKey(public)
+	return der
+}
+
+func (k key) Derive(context []byte) (coffer.Key, error) {
+	material := k.material
+	if k.algorithm == edwards {
+		private, err := k.private()
+		if err != nil {
+			return nil, err
+		}
+		material = private.(ed25519.PrivateKey).Seed()
+	} else if _, is := symmetric[k.algorithm]; !is {
+		return nil, k.unsupported("derive")
+	}
+	length := 32
+	if k.algorithm == aes128 {
+		length = 16
+	}
+	derived, err := hkdf.Key(sha256.New, material, nil, string(context), length)
+	if err == nil && k.algorithm == edwards {
+		derived, err = x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(derived))
+	}
+	return key{k.algorithm, derived}, err
+}
+
+func (k key) aead() (cipher.AEAD, error) {
+	if k.algorithm != aes128 && k.algorithm != aes256 {
+		return nil, k.unsupported("encrypt")
+	}
+	block, err := aes.NewCipher(k.material)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func (k key) Encrypt(plaintext, associated, nonce []byte) ([]byte, error) {
+	aead, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
+	if nonce == nil {
+		nonce = make([]byte, aead.NonceSize())
+		rand.Read(nonce)
+	}
+	if len(nonce) != aead.NonceSize() {
+		return nil, coffer.Errorf(coffer.InvalidRequest, "a nonce for %s has %d bytes, not %d", k.algorithm, aead.NonceSize(), len(nonce))
+	}
+	return aead.Seal(append([]byte{}, nonce...), nonce, plaintext, associated), nil
+}
+
+func (k key) Decrypt(ciphertext, associated []byte) ([]byte, error) {
+	aead, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
+	if size := aead.NonceSize(); len(ciphertext) > size {
+		if plaintext, err := aead.Open(nil, ciphertext[:size], ciphertext[size:], associated); err == nil {
+			return plaintext, nil
+		}
+	}
+	return nil, coffer.Errorf(coffer.InvalidRequest, "the ciphertext does not open")
+}
+
+func (k key) digest(message []byte) []byte {
+	if k.algorithm == ecdsaP384 {
+		digest := sha512.Sum384(message)
+		return digest[:]
+	}
+	digest := sha256.Sum256(message)
+	return digest[:]
+}
+
+func (k key) Sign(message []byte) ([]byte, error) {
+	switch private, _ := k.private(); private := private.(type) {
+	case *ecdsa.PrivateKey:
+		return ecdsa.SignASN1(rand.Reader, private, k.digest(message))
+	case ed25519.PrivateKey:
+		return ed25519.Sign(private, message), nil
+	}
+	return nil, k.unsupported("sign")
+}
+
+func (k key) Verify(message, signature []byte) (bool, error) {
+	switch private, _ := k.private(); private := private.(type) {
+	case *ecdsa.PrivateKey:
+		return ecdsa.VerifyASN1(&private.PublicKey, k.digest(message), signature), nil
+	case ed25519.PrivateKey:
+		return ed25519.Verify(private.Public().(ed25519.PublicKey), message, signature), nil
+	}
+	return false, k.unsupported("sign")
+}
+
+func (k key) MAC(data []byte) ([]byte, error) {
+	if k.algorithm != mac {
+		return nil, k.unsupported("mac")
+	}
+	code := hmac.New(sha256.New, k.material)
+	code.Write(data)
+	return code.Sum(nil), nil
+}
+
+func (k key) Export() ([]byte, error) { return k.material, nil }

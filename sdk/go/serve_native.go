@@ -1,0 +1,6 @@
+//go:build !wasip1
+
+package coffer
+
+// Serve says which engine this plugin is. Outside of a component nobody asks it.
+func Serve(Engine) {}
