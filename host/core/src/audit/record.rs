@@ -46,8 +46,8 @@ struct Record<'a> {
 
 #[derive(Serialize)]
 struct Auth<'a> {
-    client_token: String,
-    accessor: String,
+    client_token: &'a str,
+    accessor: &'a str,
     display_name: &'a str,
     policies: &'a [String],
     token_policies: &'a [String],
@@ -73,9 +73,9 @@ struct Asking<'a> {
     id: &'a str,
     operation: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_token: Option<String>,
+    client_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_token_accessor: Option<String>,
+    client_token_accessor: Option<&'a str>,
     namespace: Namespace,
     path: &'a str,
     #[serde(flatten)]
@@ -130,8 +130,9 @@ pub fn render(
     let shown = mount.map_or(&[][..], |mount| {
         &mount.entry.config.audit_non_hmac_request_keys
     });
-    let accessor = |accessor: &str| view.accessor(accessor);
     let token = found.token.as_deref();
+    let id = request.token.as_ref().map(|id| view.hasher.text(id));
+    let accessor = token.map(|token| view.accessor(&token.entry.accessor));
     let record = Record {
         time,
         r#type: if answered.is_some() {
@@ -139,12 +140,18 @@ pub fn render(
         } else {
             "request"
         },
-        auth: token.map(|token| view.auth(token, request)),
+        auth: token.map(|token| {
+            auth(
+                token,
+                id.as_deref().unwrap_or_default(),
+                accessor.as_deref().unwrap_or_default(),
+            )
+        }),
         request: Asking {
             id: &asked.id,
             operation: asked.operation,
-            client_token: request.token.as_ref().map(|token| view.hasher.text(token)),
-            client_token_accessor: token.map(|token| accessor(&token.entry.accessor)),
+            client_token: id.as_deref(),
+            client_token_accessor: accessor.as_deref(),
             namespace: Namespace { id: "root" },
             path: &request.path,
             mount: mount.map(mounted),
@@ -174,29 +181,28 @@ fn mounted(mount: &Mount) -> Mounted<'_> {
     }
 }
 
+fn auth<'a>(token: &'a Token, id: &'a str, accessor: &'a str) -> Auth<'a> {
+    let entry = &token.entry;
+    Auth {
+        client_token: id,
+        accessor,
+        display_name: &entry.display_name,
+        policies: &entry.policies,
+        token_policies: &entry.policies,
+        metadata: entry.meta.as_ref(),
+        token_type: entry.kind.name(),
+        token_issue_time: crate::time::rfc3339(entry.created),
+        token_ttl: entry.creation_ttl,
+        remaining_uses: entry.num_uses,
+    }
+}
+
 impl Recorder {
     fn accessor(&self, accessor: &str) -> String {
         if self.shape.hashes_accessors && !accessor.is_empty() {
             self.hasher.text(accessor)
         } else {
             accessor.to_owned()
-        }
-    }
-
-    fn auth<'t>(&self, token: &'t Token, request: &Request) -> Auth<'t> {
-        let entry = &token.entry;
-        let id = request.token.as_ref();
-        Auth {
-            client_token: id.map_or_else(String::new, |id| self.hasher.text(id)),
-            accessor: self.accessor(&entry.accessor),
-            display_name: &entry.display_name,
-            policies: &entry.policies,
-            token_policies: &entry.policies,
-            metadata: entry.meta.as_ref(),
-            token_type: entry.kind.name(),
-            token_issue_time: crate::time::rfc3339(entry.created),
-            token_ttl: entry.creation_ttl,
-            remaining_uses: entry.num_uses,
         }
     }
 
