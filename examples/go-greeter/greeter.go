@@ -6,20 +6,21 @@ import (
 	"strings"
 
 	coffer "github.com/coffer-dev/coffer/sdk/go"
+	"github.com/coffer-dev/coffer/sdk/go/engine"
 )
 
-func init() { coffer.Serve(greeter{}) }
+func init() { engine.Serve(greeter{}) }
 
 func main() {}
 
-type greeter struct{ coffer.Base }
+type greeter struct{ engine.Base }
 
-func (greeter) Describe() coffer.Description {
-	return coffer.Description{
-		Kind: coffer.Secret, Name: "go-greeter", Version: "1.0.0", Help: "Keeps greetings.",
-		Paths: []coffer.Path{{
-			Pattern: "greetings/{name}", Operations: []coffer.Operation{coffer.Read, coffer.Write}, Help: "A greeting.",
-			Fields: []coffer.Field{
+func (greeter) Describe() engine.Description {
+	return engine.Description{
+		Kind: engine.Secret, Name: "go-greeter", Version: "1.0.0", Help: "Keeps greetings.",
+		Paths: []engine.Path{{
+			Pattern: "greetings/{name}", Operations: []engine.Operation{engine.Read, engine.Write}, Help: "A greeting.",
+			Fields: []engine.Field{
 				{Name: "name", Help: "Whom it is for.", Required: true},
 				{Name: "greeting", Help: "What to say.", Required: true},
 			},
@@ -27,13 +28,13 @@ func (greeter) Describe() coffer.Description {
 	}
 }
 
-func (greeter) Handle(request coffer.Request) (*coffer.Response, error) {
+func (greeter) Handle(request engine.Request) (*engine.Response, error) {
 	name, found := strings.CutPrefix(request.Path, "greetings/")
 	if !found || name == "" {
 		return nil, coffer.Errorf(coffer.NotFound, "unsupported path")
 	}
 	switch request.Operation {
-	case coffer.Write:
+	case engine.Write:
 		var given struct {
 			Greeting string `json:"greeting"`
 		}
@@ -44,7 +45,7 @@ func (greeter) Handle(request coffer.Request) (*coffer.Response, error) {
 			return nil, coffer.Errorf(coffer.InvalidRequest, "missing greeting")
 		}
 		return nil, coffer.Put("greetings/"+name, []byte(given.Greeting))
-	case coffer.Read:
+	case engine.Read:
 		kept, err := coffer.Get("greetings/" + name)
 		if err != nil {
 			return nil, err
@@ -52,7 +53,7 @@ func (greeter) Handle(request coffer.Request) (*coffer.Response, error) {
 		if kept == nil {
 			return nil, coffer.Errorf(coffer.NotFound, "")
 		}
-		return coffer.Answer(map[string]string{"greeting": fmt.Sprintf("%s, %s!", kept, name)}), nil
+		return engine.Answer(map[string]string{"greeting": fmt.Sprintf("%s, %s!", kept, name)}), nil
 	}
 	return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 }

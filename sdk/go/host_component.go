@@ -115,7 +115,7 @@ func protection(options TLSOptions) coffer_plugin_network.TlsOptions {
 
 func (imports) Fetch(request HTTPRequest) (*HTTPResponse, error) {
 	asked := coffer_plugin_http.Request{
-		Method: request.Method, Url: request.URL, Headers: pairs(request.Headers), Body: request.Body,
+		Method: request.Method, Url: request.URL, Headers: types.Pairs(request.Headers), Body: request.Body,
 	}
 	if request.TLS != nil {
 		asked.Tls = types.Some(protection(*request.TLS))

@@ -7,9 +7,11 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -146,8 +148,12 @@ fn from_new(
     } else {
         "sys/mounts"
     };
+    let (path, engine) = match kind {
+        "database" => ("database", "database"),
+        _ => (name, name),
+    };
     client
-        .post(&format!("{table}/{name}"), json!({ "type": name }))
+        .post(&format!("{table}/{path}"), json!({ "type": engine }))
         .ok();
     (server, client)
 }
@@ -229,21 +235,137 @@ fn a_new_auth_method_in_go() {
     logs_in(&client);
 }
 
+/// A server that has its users over HTTP, as the frames of database backends take it.
+struct Users {
+    url: String,
+    /// Names and passwords.
+    all: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Users {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let users = Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            all: Arc::default(),
+        };
+        let all = users.all.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let _ = answer(stream, &mut all.lock().unwrap());
+            }
+        });
+        users
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.all.lock().unwrap().keys().cloned().collect()
+    }
+}
+
+fn answer(stream: TcpStream, users: &mut BTreeMap<String, String>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let (mut head, mut line) = (String::new(), String::new());
+    while stream.read_line(&mut line)? > 2 {
+        head.push_str(&line);
+        line.clear();
+    }
+    let head = head.to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
+    stream.read_exact(&mut body)?;
+    let mut words = head.split_whitespace();
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let name = path.strip_prefix("/users/").map(str::to_owned);
+    let status = match name {
+        // admin:secret
+        _ if !head.contains("authorization: basic ywrtaw46c2vjcmv0") => 401,
+        None => 200,
+        Some(name) if method == "put" => {
+            let taken = users.contains_key(&name);
+            if taken && head.contains("if-none-match: *") {
+                412
+            } else {
+                let body: serde_json::Value = serde_json::from_slice(&body)?;
+                users.insert(name, body["password"].as_str().unwrap().to_owned());
+                if taken { 200 } else { 201 }
+            }
+        }
+        Some(name) if !users.contains_key(&name) => 404,
+        Some(name) => {
+            if method == "delete" {
+                users.remove(&name);
+            }
+            200
+        }
+    };
+    let stream = stream.get_mut();
+    write!(
+        stream,
+        "HTTP/1.1 {status} .\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+}
+
+/// A frame of a database backend is whole: what it makes is there, logs in, and is gone with its lease.
+fn makes_users(language: &str, borrowed: Option<(&str, &str)>) {
+    let users = Users::start();
+    let (_server, client) = from_new(language, "database", "people", borrowed);
+    let config = |password: &str| {
+        let config = json!({
+            "plugin_name": "people", "allowed_roles": "*", "connection_url": users.url,
+            "username": "admin", "password": password,
+        });
+        client.post("database/config/mine", config)
+    };
+    let wrong = config("wrong");
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.errors().contains("/health with 401"), "{wrong:?}");
+    config("secret").ok();
+    let role = json!({"db_name": "mine", "default_ttl": "1h"});
+    client.post("database/roles/app", role).ok();
+    let made = client.get("database/creds/app");
+    let (name, password) = (made.text("/data/username"), made.text("/data/password"));
+    assert!(name.starts_with("v-token-app-"), "{name}");
+    assert_eq!(
+        users.all.lock().unwrap().get(&name.to_lowercase()),
+        Some(&password)
+    );
+    let lease = made.text("/lease_id");
+    let revoke = json!({"lease_id": lease, "sync": true});
+    client.post("sys/leases/revoke", revoke).ok();
+    assert_eq!(users.names(), [""; 0]);
+}
+
 #[test]
-fn a_language_says_what_it_has() {
+fn a_new_database_backend_in_javascript() {
+    makes_users("js", Some(("node_modules", "js-greeter")));
+}
+
+#[test]
+fn a_new_database_backend_in_python() {
+    makes_users("python", Some((".venv", "python-greeter")));
+}
+
+#[test]
+fn a_new_database_backend_in_go() {
+    makes_users("go", None);
+}
+
+#[test]
+fn a_language_is_known_or_not() {
     let server = Server::dev().unwrap();
     let cli = Cli::new(&server).unwrap();
-    let ran = cli.run("plugin new db -kind=database -lang=js");
-    assert!(
-        ran.code == 1 && ran.stderr.contains("-lang=rust has one"),
-        "{ran:?}"
-    );
-    assert!(!cli.home().join("db").exists());
     let ran = cli.run("plugin new db -kind=secret -lang=cobol");
     assert!(
         ran.code == 1 && ran.stderr.contains("rust, js, python, go"),
         "{ran:?}"
     );
+    assert!(!cli.home().join("db").exists());
 }
 
 #[test]

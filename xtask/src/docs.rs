@@ -45,26 +45,29 @@ fn make(wit: &Path) -> Made {
     Ok(made)
 }
 
-/// The Go SDK's bindings for engines and auth methods.
+/// The Go SDK's bindings. The worlds share those of what they import; each has its own of what it exports.
 fn go(wit: &Path) -> Made {
-    let mut generator = wit_bindgen_go::Opts {
-        // What gofmt there is, and whether, differs from machine to machine.
-        format: wit_bindgen_go::Format::False,
-        pkg_name: Some(format!("{MODULE}/internal/bindings")),
-        ..Default::default()
+    let mut made = BTreeMap::new();
+    for world in WORLDS {
+        let mut generator = wit_bindgen_go::Opts {
+            // What gofmt there is, and whether, differs from machine to machine.
+            format: wit_bindgen_go::Format::False,
+            pkg_name: Some(format!("{MODULE}/internal/bindings")),
+            ..Default::default()
+        }
+        .build();
+        for (path, content) in generate(wit, world, generator.as_mut())?.iter() {
+            let path = path.replace("wit_exports", &format!("{world}_exports"));
+            let text = String::from_utf8_lossy(content).replace(
+                "go.bytecodealliance.org/pkg/wit/",
+                &format!("{MODULE}/internal/wit/"),
+            );
+            // Only a component has imports.
+            let text = format!("//go:build wasip1\n\n{text}");
+            made.insert(Path::new(BINDINGS).join(path), text);
+        }
     }
-    .build();
-    let files = generate(wit, "plugin", generator.as_mut())?;
-    let ours = |(path, content): (&str, &[u8])| {
-        let text = String::from_utf8_lossy(content);
-        // Only a component has imports.
-        let text = format!("//go:build wasip1\n\n{text}").replace(
-            "go.bytecodealliance.org/pkg/wit/",
-            &format!("{MODULE}/internal/wit/"),
-        );
-        (Path::new(BINDINGS).join(path), text)
-    };
-    Ok(files.iter().map(ours).collect())
+    Ok(made)
 }
 
 fn generate(

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	coffer "github.com/coffer-dev/coffer/sdk/go"
+	"github.com/coffer-dev/coffer/sdk/go/engine"
 )
 
 // Host is a mount of an engine, with all that it keeps and all that was issued.
@@ -19,7 +20,7 @@ type Host struct {
 	// Storage is what the engine has put.
 	Storage map[string][]byte
 	// Leases are those that live, the oldest first.
-	Leases []coffer.Lease
+	Leases []engine.Lease
 	// Clock is the time; move it to have time pass.
 	Clock time.Time
 	// Info is where the engine is mounted.
@@ -31,22 +32,22 @@ type Host struct {
 	// Failing is what each call of storage fails with, for as long as it is set.
 	Failing error
 
-	t      testing.TB
-	engine coffer.Engine
-	keys   map[string]key
-	path   string
-	leased bool
-	before map[string][]byte
-	heldBy map[string]key
+	t       testing.TB
+	mounted engine.Engine
+	keys    map[string]key
+	path    string
+	leased  bool
+	before  map[string][]byte
+	heldBy  map[string]key
 }
 
-// New mounts an engine for the length of a test.
-func New(t testing.TB, engine coffer.Engine) *Host {
+// New mounts an engine for the length of a test; nil for a database backend, which the test calls itself.
+func New(t testing.TB, mounted engine.Engine) *Host {
 	h := &Host{
 		Storage: map[string][]byte{},
 		Clock:   time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		Info:    coffer.MountInfo{Path: "test/", Accessor: "test", DefaultTTL: 3600, MaxTTL: 86400, Options: json.RawMessage("{}")},
-		t:       t, engine: engine, keys: map[string]key{},
+		t:       t, mounted: mounted, keys: map[string]key{},
 	}
 	coffer.Use(h)
 	t.Cleanup(func() { coffer.Use(nil) })
@@ -54,7 +55,7 @@ func New(t testing.TB, engine coffer.Engine) *Host {
 }
 
 // Call asks the engine. What it has put is dropped if it fails.
-func (h *Host) Call(operation coffer.Operation, path string, data map[string]any) (*coffer.Response, error) {
+func (h *Host) Call(operation engine.Operation, path string, data map[string]any) (*engine.Response, error) {
 	h.t.Helper()
 	if data == nil {
 		data = map[string]any{}
@@ -65,22 +66,22 @@ func (h *Host) Call(operation coffer.Operation, path string, data map[string]any
 	}
 	h.path, h.leased = path, false
 	h.commit()
-	response, err := h.engine.Handle(coffer.Request{
+	response, err := h.mounted.Handle(engine.Request{
 		Operation: operation, Path: path, Data: text,
-		Caller: coffer.Caller{DisplayName: "test", Token: "test", RemoteAddress: "127.0.0.1"},
+		Caller: engine.Caller{DisplayName: "test", Token: "test", RemoteAddress: "127.0.0.1"},
 	})
 	if err != nil {
 		h.Storage, h.keys = h.before, h.heldBy
 		return nil, err
 	}
 	if response == nil {
-		response = &coffer.Response{}
+		response = &engine.Response{}
 	}
 	return response, nil
 }
 
 // Must asks the engine, and fails the test if it refuses. It gives the answer's data as they are in JSON.
-func (h *Host) Must(operation coffer.Operation, path string, data map[string]any) map[string]any {
+func (h *Host) Must(operation engine.Operation, path string, data map[string]any) map[string]any {
 	h.t.Helper()
 	response, err := h.Call(operation, path, data)
 	if err != nil {
@@ -98,7 +99,7 @@ func (h *Host) Must(operation coffer.Operation, path string, data map[string]any
 }
 
 // Refused asks the engine, and fails the test unless it refuses with this kind of error.
-func (h *Host) Refused(kind coffer.ErrorKind, operation coffer.Operation, path string, data map[string]any) {
+func (h *Host) Refused(kind coffer.ErrorKind, operation engine.Operation, path string, data map[string]any) {
 	h.t.Helper()
 	_, err := h.Call(operation, path, data)
 	var refused *coffer.Error
@@ -114,7 +115,7 @@ func (h *Host) Revoke() error {
 	if last < 0 {
 		h.t.Fatal("there is no lease")
 	}
-	if err := h.engine.Revoke(h.Leases[last]); err != nil {
+	if err := h.mounted.Revoke(h.Leases[last]); err != nil {
 		return err
 	}
 	h.Leases = h.Leases[:last]
@@ -205,8 +206,8 @@ func (h *Host) Prepare(lease *coffer.LeaseRequest) (*coffer.LeaseGrant, error) {
 		ceiling = min(ceiling, lease.MaxTTL)
 	}
 	ttl = min(ttl, ceiling)
-	made := coffer.Lease{
-		ID: fmt.Sprintf("%s%s/%d", h.Info.Path, h.path, len(h.Leases)+1), Kind: coffer.SecretLease, Path: h.path, Internal: internal,
+	made := engine.Lease{
+		ID: fmt.Sprintf("%s%s/%d", h.Info.Path, h.path, len(h.Leases)+1), Kind: engine.SecretLease, Path: h.path, Internal: internal,
 		Issued: h.Clock, Expires: h.Clock.Add(time.Duration(ttl) * time.Second),
 	}
 	h.Leases, h.leased = append(h.Leases, made), true

@@ -7,6 +7,8 @@ const state = (globalThis.cofferHost = {
   keys: new Map(),
   leases: [],
   now: 1_700_000_000_000n,
+  /** What answers the plugin's HTTP requests. */
+  answer: undefined,
 
   /** Nothing is there any more. */
   reset() {
@@ -38,6 +40,7 @@ const state = (globalThis.cofferHost = {
     clock: { now: () => state.now },
     random: { bytes: (len) => new Uint8Array(randomBytes(len)) },
     log: { write() {} },
+    http: { send: (request) => state.answer(request) },
     storage: {
       get: (key) => state.storage.get(key),
       put: (key, value) => void state.storage.set(key, value),

@@ -13,6 +13,11 @@ held: dict[str, bytes] = {}
 leases: list = []
 
 
+def answer(request):
+    """What answers the plugin's HTTP requests: a test puts its own here."""
+    raise Err(SimpleNamespace(kind=SimpleNamespace(value="permission-denied"), message="not granted"))
+
+
 class Err(Exception):
     """What `componentize_py_types.Err` is."""
 
@@ -55,7 +60,8 @@ RECORDS = {name: type(name, (Anything,), {}) for name in "Description Path Field
 MODULES = {
     "componentize_py_types": {"Err": Err},
     "wit_world": {},
-    "wit_world.exports": {"Engine": object},
+    "wit_world.exports": {"Engine": object, "Backend": object},
+    "wit_world.exports.backend": RECORDS,
     "wit_world.exports.engine": {
         **RECORDS,
         "EngineKind": names("SECRET AUTH"),
@@ -77,6 +83,10 @@ MODULES = {
     "wit_world.imports.keys": {
         "generate": lambda name, algorithm: held.__setitem__(name, secrets.token_bytes(32)),
         "open": lambda name: Key(held[name]) if name in held else None,
+    },
+    "wit_world.imports.http": {
+        "Request": type("Request", (), {"__init__": lambda self, method, url, headers, body, tls: self.__dict__.update(method=method, url=url, headers=headers)}),
+        "send": lambda request: answer(request),
     },
     "wit_world.imports.random": {"bytes": secrets.token_bytes},
     "wit_world.imports.effects": {

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	coffer "github.com/coffer-dev/coffer/sdk/go"
+	"github.com/coffer-dev/coffer/sdk/go/engine"
 )
 
-func init() { coffer.Serve(engine{}) }
+func init() { engine.Serve(plugin{}) }
 
 func main() {}
 
-type engine struct{ coffer.Base }
+type plugin struct{ engine.Base }
 
 // user is who may log in, and what for.
 type user struct {
@@ -26,23 +27,23 @@ type session struct {
 	Name string `json:"name"`
 }
 
-func (engine) Describe() coffer.Description {
-	name := coffer.Field{Name: "name", Help: "The user.", Required: true}
-	key := coffer.Field{Name: "key", Help: "The user's key.", Required: true}
-	policies := coffer.Field{Name: "policies", Kind: coffer.TextListField, Help: "Policies of the user's tokens."}
-	operations := func(all ...coffer.Operation) []coffer.Operation { return all }
-	fields := func(all ...coffer.Field) []coffer.Field { return all }
-	return coffer.Description{
-		Kind: coffer.Auth, Name: "@name@", Version: "1.0.0", Help: "@description@",
-		Paths: []coffer.Path{
-			{Pattern: "users", Operations: operations(coffer.List), Help: "Lists the users."},
-			{Pattern: "users/{name}", Operations: operations(coffer.Read, coffer.Write, coffer.Delete), Fields: fields(name, key, policies), Help: "Who may log in, and what for."},
-			{Pattern: "login/{name}", Operations: operations(coffer.Write), Fields: fields(name, key), Help: "Logs in.", Unauthenticated: true},
+func (plugin) Describe() engine.Description {
+	name := engine.Field{Name: "name", Help: "The user.", Required: true}
+	key := engine.Field{Name: "key", Help: "The user's key.", Required: true}
+	policies := engine.Field{Name: "policies", Kind: engine.TextListField, Help: "Policies of the user's tokens."}
+	operations := func(all ...engine.Operation) []engine.Operation { return all }
+	fields := func(all ...engine.Field) []engine.Field { return all }
+	return engine.Description{
+		Kind: engine.Auth, Name: "@name@", Version: "1.0.0", Help: "@description@",
+		Paths: []engine.Path{
+			{Pattern: "users", Operations: operations(engine.List), Help: "Lists the users."},
+			{Pattern: "users/{name}", Operations: operations(engine.Read, engine.Write, engine.Delete), Fields: fields(name, key, policies), Help: "Who may log in, and what for."},
+			{Pattern: "login/{name}", Operations: operations(engine.Write), Fields: fields(name, key), Help: "Logs in.", Unauthenticated: true},
 		},
 	}
 }
 
-func (engine) Handle(request coffer.Request) (*coffer.Response, error) {
+func (plugin) Handle(request engine.Request) (*engine.Response, error) {
 	first, name, _ := strings.Cut(strings.TrimSuffix(request.Path, "/"), "/")
 	switch first {
 	case "users":
@@ -53,19 +54,19 @@ func (engine) Handle(request coffer.Request) (*coffer.Response, error) {
 	return nil, coffer.Errorf(coffer.NotFound, "unsupported path")
 }
 
-func users(request coffer.Request, name string) (*coffer.Response, error) {
+func users(request engine.Request, name string) (*engine.Response, error) {
 	switch {
-	case name == "" && request.Operation == coffer.List:
+	case name == "" && request.Operation == engine.List:
 		names, err := coffer.Children("users/", "", 1000)
-		return coffer.Answer(map[string]any{"keys": names}), err
-	case name != "" && request.Operation == coffer.Read:
+		return engine.Answer(map[string]any{"keys": names}), err
+	case name != "" && request.Operation == engine.Read:
 		var user user
 		if err := coffer.LoadOr("users/"+name, &user, coffer.Errorf(coffer.NotFound, "")); err != nil {
 			return nil, err
 		}
 		user.Code = ""
-		return coffer.Answer(user), nil
-	case name != "" && request.Operation == coffer.Write:
+		return engine.Answer(user), nil
+	case name != "" && request.Operation == engine.Write:
 		var given struct {
 			Key      string          `json:"key"`
 			Policies coffer.TextList `json:"policies"`
@@ -81,14 +82,14 @@ func users(request coffer.Request, name string) (*coffer.Response, error) {
 			return nil, err
 		}
 		return nil, coffer.Store("users/"+name, user{code, given.Policies})
-	case name != "" && request.Operation == coffer.Delete:
+	case name != "" && request.Operation == engine.Delete:
 		return nil, coffer.Remove("users/" + name)
 	}
 	return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 }
 
-func login(request coffer.Request, name string) (*coffer.Response, error) {
-	if name == "" || request.Operation != coffer.Write {
+func login(request engine.Request, name string) (*engine.Response, error) {
+	if name == "" || request.Operation != engine.Write {
 		return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 	}
 	var given struct {
@@ -110,8 +111,8 @@ func login(request coffer.Request, name string) (*coffer.Response, error) {
 	if code != user.Code {
 		return nil, wrong
 	}
-	return &coffer.Response{Login: &coffer.Login{
-		Policies: user.Policies, DisplayName: name, Alias: &coffer.Alias{Name: name}, Internal: session{name}, Renewable: true,
+	return &engine.Response{Login: &engine.Login{
+		Policies: user.Policies, DisplayName: name, Alias: &engine.Alias{Name: name}, Internal: session{name}, Renewable: true,
 	}}, nil
 }
 
@@ -126,11 +127,11 @@ func code(key string) (string, error) {
 }
 
 // Renew has a token live on for as long as its user is there.
-func (engine) Renew(lease coffer.Lease, _ coffer.Seconds) (coffer.Renewal, error) {
+func (plugin) Renew(lease engine.Lease, _ coffer.Seconds) (engine.Renewal, error) {
 	var of session
 	if err := json.Unmarshal(lease.Internal, &of); err != nil {
-		return coffer.Renewal{}, err
+		return engine.Renewal{}, err
 	}
 	gone := coffer.Errorf(coffer.PermissionDenied, "the user is gone")
-	return coffer.Renewal{}, coffer.LoadOr("users/"+of.Name, &user{}, gone)
+	return engine.Renewal{}, coffer.LoadOr("users/"+of.Name, &user{}, gone)
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	coffer "github.com/coffer-dev/coffer/sdk/go"
+	"github.com/coffer-dev/coffer/sdk/go/engine"
 )
 
-func init() { coffer.Serve(engine{}) }
+func init() { engine.Serve(plugin{}) }
 
 func main() {}
 
-type engine struct{ coffer.Base }
+type plugin struct{ engine.Base }
 
 // role says what keys are made for.
 type role struct {
@@ -29,24 +30,24 @@ type kept struct {
 	Place string `json:"place"`
 }
 
-func (engine) Describe() coffer.Description {
-	name := coffer.Field{Name: "name", Help: "The role.", Required: true}
-	ttl := coffer.Field{Name: "ttl", Kind: coffer.DurationField, Help: "How long its keys are good."}
-	key := coffer.Field{Name: "key", Help: "The key.", Required: true}
-	operations := func(all ...coffer.Operation) []coffer.Operation { return all }
-	fields := func(all ...coffer.Field) []coffer.Field { return all }
-	return coffer.Description{
-		Kind: coffer.Secret, Name: "@name@", Version: "1.0.0", Help: "@description@",
-		Paths: []coffer.Path{
-			{Pattern: "roles", Operations: operations(coffer.List), Help: "Lists the roles."},
-			{Pattern: "roles/{name}", Operations: operations(coffer.Read, coffer.Write, coffer.Delete), Fields: fields(name, ttl), Help: "What keys are made for."},
-			{Pattern: "keys/{name}", Operations: operations(coffer.Read), Fields: fields(name), Help: "Makes a key."},
-			{Pattern: "check", Operations: operations(coffer.Write), Fields: fields(key), Help: "Whether a key is good."},
+func (plugin) Describe() engine.Description {
+	name := engine.Field{Name: "name", Help: "The role.", Required: true}
+	ttl := engine.Field{Name: "ttl", Kind: engine.DurationField, Help: "How long its keys are good."}
+	key := engine.Field{Name: "key", Help: "The key.", Required: true}
+	operations := func(all ...engine.Operation) []engine.Operation { return all }
+	fields := func(all ...engine.Field) []engine.Field { return all }
+	return engine.Description{
+		Kind: engine.Secret, Name: "@name@", Version: "1.0.0", Help: "@description@",
+		Paths: []engine.Path{
+			{Pattern: "roles", Operations: operations(engine.List), Help: "Lists the roles."},
+			{Pattern: "roles/{name}", Operations: operations(engine.Read, engine.Write, engine.Delete), Fields: fields(name, ttl), Help: "What keys are made for."},
+			{Pattern: "keys/{name}", Operations: operations(engine.Read), Fields: fields(name), Help: "Makes a key."},
+			{Pattern: "check", Operations: operations(engine.Write), Fields: fields(key), Help: "Whether a key is good."},
 		},
 	}
 }
 
-func (engine) Handle(request coffer.Request) (*coffer.Response, error) {
+func (plugin) Handle(request engine.Request) (*engine.Response, error) {
 	first, name, _ := strings.Cut(strings.TrimSuffix(request.Path, "/"), "/")
 	switch first {
 	case "roles":
@@ -59,31 +60,31 @@ func (engine) Handle(request coffer.Request) (*coffer.Response, error) {
 	return nil, coffer.Errorf(coffer.NotFound, "unsupported path")
 }
 
-func roles(request coffer.Request, name string) (*coffer.Response, error) {
+func roles(request engine.Request, name string) (*engine.Response, error) {
 	var role role
 	switch {
-	case name == "" && request.Operation == coffer.List:
+	case name == "" && request.Operation == engine.List:
 		names, err := coffer.Children("roles/", "", 1000)
-		return coffer.Answer(map[string]any{"keys": names}), err
-	case name != "" && request.Operation == coffer.Read:
+		return engine.Answer(map[string]any{"keys": names}), err
+	case name != "" && request.Operation == engine.Read:
 		if err := coffer.LoadOr("roles/"+name, &role, coffer.Errorf(coffer.NotFound, "")); err != nil {
 			return nil, err
 		}
-		return coffer.Answer(role), nil
-	case name != "" && request.Operation == coffer.Write:
+		return engine.Answer(role), nil
+	case name != "" && request.Operation == engine.Write:
 		if err := request.Decode(&role); err != nil {
 			return nil, err
 		}
 		return nil, coffer.Store("roles/"+name, role)
-	case name != "" && request.Operation == coffer.Delete:
+	case name != "" && request.Operation == engine.Delete:
 		return nil, coffer.Remove("roles/" + name)
 	}
 	return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 }
 
 // issue makes a key. The lease is there before the key is: whatever happens then, it will be revoked.
-func issue(request coffer.Request, name string) (*coffer.Response, error) {
-	if name == "" || request.Operation != coffer.Read {
+func issue(request engine.Request, name string) (*engine.Response, error) {
+	if name == "" || request.Operation != engine.Read {
 		return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 	}
 	var role role
@@ -99,11 +100,11 @@ func issue(request coffer.Request, name string) (*coffer.Response, error) {
 	if _, err := coffer.Prepare(&lease); err != nil {
 		return nil, err
 	}
-	return coffer.Answer(map[string]string{"key": key}), coffer.Store(place, issued{name})
+	return engine.Answer(map[string]string{"key": key}), coffer.Store(place, issued{name})
 }
 
-func check(request coffer.Request) (*coffer.Response, error) {
-	if request.Operation != coffer.Write {
+func check(request engine.Request) (*engine.Response, error) {
+	if request.Operation != engine.Write {
 		return nil, coffer.Errorf(coffer.UnsupportedOperation, "unsupported operation")
 	}
 	var given struct {
@@ -123,7 +124,7 @@ func check(request coffer.Request) (*coffer.Response, error) {
 	if err := coffer.LoadOr(place, &of, coffer.Errorf(coffer.PermissionDenied, "the key is not good, or no more")); err != nil {
 		return nil, err
 	}
-	return coffer.Answer(of), nil
+	return engine.Answer(of), nil
 }
 
 // place is where a key stands. Keys of storage are not encrypted: it is a code of the API key, which only the host can make.
@@ -136,11 +137,11 @@ func place(key string) (string, error) {
 	return "keys/" + hex.EncodeToString(code), err
 }
 
-func (engine) Renew(_ coffer.Lease, increment coffer.Seconds) (coffer.Renewal, error) {
-	return coffer.Renewal{TTL: increment}, nil
+func (plugin) Renew(_ engine.Lease, increment coffer.Seconds) (engine.Renewal, error) {
+	return engine.Renewal{TTL: increment}, nil
 }
 
-func (engine) Revoke(lease coffer.Lease) error {
+func (plugin) Revoke(lease engine.Lease) error {
 	var of kept
 	if err := json.Unmarshal(lease.Internal, &of); err != nil {
 		return err

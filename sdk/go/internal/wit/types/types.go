@@ -69,3 +69,11 @@ func (r Result[T, E]) Ok() T { return r.value }
 
 // Err is the error.
 func (r Result[T, E]) Err() E { return r.err }
+
+// Pairs is a map as the contract has it.
+func Pairs(of map[string]string) (pairs []Tuple2[string, string]) {
+	for name, value := range of {
+		pairs = append(pairs, Tuple2[string, string]{name, value})
+	}
+	return pairs
+}

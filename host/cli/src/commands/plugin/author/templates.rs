@@ -39,6 +39,7 @@ struct Foreign {
     common: Texts,
     secret: Texts,
     auth: Texts,
+    database: Texts,
     /// What its toolchain makes bindings of, if there is no SDK that has them.
     contract: Texts,
 }
@@ -59,6 +60,10 @@ const JS: Foreign = Foreign {
         ("plugin.js", template!("js/auth/plugin.js")),
         ("plugin.test.js", template!("js/auth/plugin.test.js")),
     ],
+    database: &[
+        ("plugin.js", template!("js/database/plugin.js")),
+        ("plugin.test.js", template!("js/database/plugin.test.js")),
+    ],
     contract: &contract::FILES,
 };
 
@@ -78,6 +83,13 @@ const PYTHON: Foreign = Foreign {
         ("plugin.py", template!("python/auth/plugin.py")),
         ("test_plugin.py", template!("python/auth/test_plugin.py")),
     ],
+    database: &[
+        ("plugin.py", template!("python/database/plugin.py")),
+        (
+            "test_plugin.py",
+            template!("python/database/test_plugin.py"),
+        ),
+    ],
     contract: &contract::FILES,
 };
 
@@ -95,6 +107,10 @@ const GO: Foreign = Foreign {
     auth: &[
         ("plugin.go", template!("go/auth/plugin.go")),
         ("plugin_test.go", template!("go/auth/plugin_test.go")),
+    ],
+    database: &[
+        ("plugin.go", template!("go/database/plugin.go")),
+        ("plugin_test.go", template!("go/database/plugin_test.go")),
     ],
     contract: &[],
 };
@@ -163,18 +179,13 @@ pub(super) fn project(
 ) -> Result<Vec<File>, String> {
     match language {
         Language::Rust => rust(kind, name, sdk),
-        Language::Js => foreign(&JS, kind, name, sdk),
-        Language::Python => foreign(&PYTHON, kind, name, sdk),
-        Language::Go => foreign(&GO, kind, name, sdk),
+        Language::Js => Ok(foreign(&JS, kind, name, sdk)),
+        Language::Python => Ok(foreign(&PYTHON, kind, name, sdk)),
+        Language::Go => Ok(foreign(&GO, kind, name, sdk)),
     }
 }
 
-fn foreign(
-    language: &Foreign,
-    kind: Kind,
-    name: &str,
-    sdk: Option<&Path>,
-) -> Result<Vec<File>, String> {
+fn foreign(language: &Foreign, kind: Kind, name: &str, sdk: Option<&Path>) -> Vec<File> {
     // Go's SDK is in a folder of the Rust one's.
     let replace = sdk.map_or_else(String::new, |sdk| {
         let sdk = sdk.join("go");
@@ -183,23 +194,20 @@ fn foreign(
             sdk.display()
         )
     });
-    let (sources, description, usage) = match kind {
-        Kind::Secret => (
-            language.secret,
-            SECRET.description,
-            template!("secret-usage.md"),
-        ),
-        Kind::Auth => (language.auth, AUTH.description, AUTH.usage),
-        Kind::Database => {
-            return Err(
-                "there is no frame of a database backend in this language; -lang=rust has one"
-                    .to_owned(),
-            );
-        }
+    let (sources, usage) = match kind {
+        Kind::Secret => (language.secret, template!("secret-usage.md")),
+        Kind::Auth => (language.auth, AUTH.usage),
+        Kind::Database => (language.database, template!("database-usage.md")),
+    };
+    let (world, needs) = match kind {
+        Kind::Secret | Kind::Auth => ("plugin", "keys = [\"mac\"]"),
+        Kind::Database => ("database", DATABASE.needs),
     };
     let fill = |text: &str| {
         text.replace("@usage@", usage.trim_end())
-            .replace("@description@", description)
+            .replace("@description@", of(kind).description)
+            .replace("@needs@", needs)
+            .replace("@world@", world)
             .replace("@kind@", kind.name())
             .replace("@crate@", &package(name))
             .replace("@replace@\n", &replace)
@@ -211,7 +219,7 @@ fn foreign(
         .contract
         .iter()
         .map(|(path, text)| (*path, (*text).to_owned()));
-    Ok(own.chain(contract).collect())
+    own.chain(contract).collect()
 }
 
 fn rust(kind: Kind, name: &str, sdk: Option<&Path>) -> Result<Vec<File>, String> {
@@ -262,9 +270,7 @@ mod tests {
     fn nothing_is_left_open() {
         for language in Language::value_variants() {
             for kind in Kind::ALL {
-                if let Ok(files) = project(*language, kind, "My.Plugin-1", None) {
-                    is_filled(&files);
-                }
+                is_filled(&project(*language, kind, "My.Plugin-1", None).unwrap());
             }
         }
         let files = project(Language::Rust, Kind::Secret, "My.Plugin-1", None).unwrap();
@@ -281,6 +287,7 @@ mod tests {
             "crate",
             "sdk",
             "replace",
+            "world",
             "usage",
             "needs",
             "description",

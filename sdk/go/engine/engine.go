@@ -1,17 +1,11 @@
-// Package coffer is what a secret engine or an auth method for Coffer is written with.
-//
-// A plugin is a main package that gives its [Engine] to [Serve] in an init function, and whose main function does nothing;
-// `coffer plugin build` makes a component of it. What the host does for a plugin are the functions of this package: storage,
-// leases, keys, time, randomness and the network, each call of a plugin in a sandbox of its own. In tests the host is one in
-// memory, of the package coffertest.
-package coffer
+// Package engine is what a secret engine or an auth method is.
+package engine
 
 import (
 	"encoding/json"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	coffer "github.com/coffer-dev/coffer/sdk/go"
 )
 
 // Engine is a secret engine or an auth method. Embed [Base] for what it does not need. What stands in a variable is gone
@@ -19,13 +13,13 @@ import (
 type Engine interface {
 	// Describe says what the plugin is. It is called when a version is loaded, without anything to call.
 	Describe() Description
-	// Handle answers a request. An error that is no *Error is logged, and the caller gets a 500 without it.
+	// Handle answers a request. An error that is no *coffer.Error is logged, and the caller gets a 500 without it.
 	Handle(Request) (*Response, error)
 	// Exists says whether what a write is for is there already: create and update are then two capabilities. Nil if it does
 	// not matter. Only asked for paths that say ChecksExistence.
 	Exists(Request) (*bool, error)
 	// Renew is asked when a lease is to last longer.
-	Renew(lease Lease, increment Seconds) (Renewal, error)
+	Renew(lease Lease, increment coffer.Seconds) (Renewal, error)
 	// Revoke undoes what a lease was made for. It is called again until it succeeds.
 	Revoke(Lease) error
 	// Tick is periodic work, every Description.Tick seconds.
@@ -39,8 +33,8 @@ type Base struct{}
 func (Base) Exists(Request) (*bool, error) { return nil, nil }
 
 // Renew refuses.
-func (Base) Renew(Lease, Seconds) (Renewal, error) {
-	return Renewal{}, Errorf(InvalidRequest, "lease is not renewable")
+func (Base) Renew(Lease, coffer.Seconds) (Renewal, error) {
+	return Renewal{}, coffer.Errorf(coffer.InvalidRequest, "lease is not renewable")
 }
 
 // Revoke has nothing to undo.
@@ -49,57 +43,11 @@ func (Base) Revoke(Lease) error { return nil }
 // Tick has nothing to do.
 func (Base) Tick() error { return nil }
 
-// Seconds is a length of time. In JSON it is a number, or a text like "90", "10m" or "1h30m".
-type Seconds uint64
-
-// UnmarshalJSON reads a duration as Vault's clients write it.
-func (s *Seconds) UnmarshalJSON(data []byte) error {
-	text := strings.Trim(string(data), `"`)
-	if number, err := strconv.ParseUint(text, 10, 63); err == nil {
-		*s = Seconds(number)
-		return nil
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if number, err := strconv.ParseUint(days, 10, 32); err == nil {
-			*s = Seconds(number * 24 * 60 * 60)
-			return nil
-		}
-	}
-	duration, err := time.ParseDuration(text)
-	if err != nil || duration < 0 {
-		return fmt.Errorf("%q is no duration", text)
-	}
-	*s = Seconds(duration / time.Second)
-	return nil
-}
-
-// TextList is texts. In JSON it is a list, or one text with commas.
-type TextList []string
-
-// UnmarshalJSON reads a list as Vault's clients write it.
-func (l *TextList) UnmarshalJSON(data []byte) error {
-	var list []string
-	if err := json.Unmarshal(data, &list); err != nil {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return fmt.Errorf("%s is no list of texts", data)
-		}
-		list = strings.Split(text, ",")
-	}
-	*l = nil
-	for _, item := range list {
-		if item = strings.TrimSpace(item); item != "" {
-			*l = append(*l, item)
-		}
-	}
-	return nil
-}
-
-// EngineKind is what a plugin is.
-type EngineKind uint8
+// Kind is what a plugin is.
+type Kind uint8
 
 const (
-	Secret EngineKind = iota
+	Secret Kind = iota
 	Auth
 )
 
@@ -161,13 +109,13 @@ type Path struct {
 
 // Description is what a plugin says of itself.
 type Description struct {
-	Kind    EngineKind
+	Kind    Kind
 	Name    string
 	Version string
 	Help    string
 	Paths   []Path
 	// Tick is how often periodic work is done; 0 if there is none.
-	Tick Seconds
+	Tick coffer.Seconds
 }
 
 // Caller is who asks.
@@ -190,7 +138,7 @@ type Request struct {
 // Decode reads the request's data. What does not fit is the caller's mistake.
 func (r Request) Decode(into any) error {
 	if err := json.Unmarshal(r.Data, into); err != nil {
-		return Errorf(InvalidRequest, "%v", err)
+		return coffer.Errorf(coffer.InvalidRequest, "%v", err)
 	}
 	return nil
 }
@@ -224,10 +172,10 @@ type Login struct {
 	// Internal is what Renew will need: anything that JSON has.
 	Internal       any
 	Renewable      bool
-	TTL            Seconds
-	MaxTTL         Seconds
-	ExplicitMaxTTL Seconds
-	Period         Seconds
+	TTL            coffer.Seconds
+	MaxTTL         coffer.Seconds
+	ExplicitMaxTTL coffer.Seconds
+	Period         coffer.Seconds
 	NumUses        uint32
 	BoundCIDRs     []string
 	Kind           TokenKind
@@ -242,7 +190,7 @@ type Response struct {
 	Warnings []string
 	Login    *Login
 	// TTL is how long the answer holds, where that is told without a lease.
-	TTL Seconds
+	TTL coffer.Seconds
 }
 
 // Answer is an answer with data.
@@ -252,7 +200,7 @@ func Answer(data any) *Response { return &Response{Data: data} }
 type LeaseKind uint8
 
 const (
-	// SecretLease was made by Prepare.
+	// SecretLease was made by coffer.Prepare.
 	SecretLease LeaseKind = iota
 	// TokenLease is a login's token.
 	TokenLease
@@ -270,32 +218,4 @@ type Lease struct {
 }
 
 // Renewal is what a lease gets; 0 is as it was made.
-type Renewal struct{ TTL, MaxTTL, Period Seconds }
-
-// ErrorKind is what becomes of an error over HTTP.
-type ErrorKind uint8
-
-const (
-	// InvalidRequest is 400: the caller's input is wrong.
-	InvalidRequest ErrorKind = iota
-	PermissionDenied
-	NotFound
-	UnsupportedOperation
-	Conflict
-	Unavailable
-	// Internal is 500; its message is for the log only.
-	Internal
-)
-
-// Error is an error that the caller is told.
-type Error struct {
-	Kind    ErrorKind
-	Message string
-}
-
-func (e *Error) Error() string { return e.Message }
-
-// Errorf is an error of a kind.
-func Errorf(kind ErrorKind, format string, arguments ...any) *Error {
-	return &Error{kind, fmt.Sprintf(format, arguments...)}
-}
+type Renewal struct{ TTL, MaxTTL, Period coffer.Seconds }

@@ -1,15 +1,16 @@
 //go:build wasip1
 
-package coffer
+package engine
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
+	coffer "github.com/coffer-dev/coffer/sdk/go"
 	wit "github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_engine"
 	exports "github.com/coffer-dev/coffer/sdk/go/internal/bindings/export_coffer_plugin_engine"
-	_ "github.com/coffer-dev/coffer/sdk/go/internal/bindings/wit_exports"
+	_ "github.com/coffer-dev/coffer/sdk/go/internal/bindings/plugin_exports"
+	"github.com/coffer-dev/coffer/sdk/go/internal/outcome"
 	"github.com/coffer-dev/coffer/sdk/go/internal/wit/types"
 )
 
@@ -46,11 +47,36 @@ func (s served) Describe() wit.Description {
 func (s served) Handle(asked wit.Request) types.Result[wit.Response, wit.Error] {
 	own, err := s.engine.Handle(request(asked))
 	if err != nil {
-		return failed[wit.Response](err)
+		return outcome.Value(wit.Response{}, err)
 	}
 	if own == nil {
 		own = &Response{}
 	}
+	return outcome.Value(response(own))
+}
+
+func (s served) Exists(asked wit.Request) types.Result[types.Option[bool], wit.Error] {
+	exists, err := s.engine.Exists(request(asked))
+	if exists == nil {
+		return outcome.Value(types.None[bool](), err)
+	}
+	return outcome.Value(types.Some(*exists), err)
+}
+
+func (s served) Renew(of wit.Lease, increment uint64) types.Result[wit.Renewal, wit.Error] {
+	renewal, err := s.engine.Renew(lease(of), coffer.Seconds(increment))
+	return outcome.Value(wit.Renewal{
+		Ttl: uint64(renewal.TTL), MaxTtl: uint64(renewal.MaxTTL), Period: uint64(renewal.Period),
+	}, err)
+}
+
+func (s served) Revoke(of wit.Lease) types.Result[types.Unit, wit.Error] {
+	return outcome.Done(s.engine.Revoke(lease(of)))
+}
+
+func (s served) Tick() types.Result[types.Unit, wit.Error] { return outcome.Done(s.engine.Tick()) }
+
+func response(own *Response) (wit.Response, error) {
 	response := wit.Response{Warnings: own.Warnings, Ttl: uint64(own.TTL)}
 	if own.Status != 0 {
 		response.Status = types.Some(own.Status)
@@ -58,46 +84,19 @@ func (s served) Handle(asked wit.Request) types.Result[wit.Response, wit.Error] 
 	if own.Data != nil {
 		text, err := json.Marshal(own.Data)
 		if err != nil {
-			return failed[wit.Response](err)
+			return response, err
 		}
 		response.Data = types.Some(string(text))
 	}
 	if own.Login != nil {
 		auth, err := login(own.Login)
 		if err != nil {
-			return failed[wit.Response](err)
+			return response, err
 		}
 		response.Auth = types.Some(auth)
 	}
-	return types.Ok[wit.Response, wit.Error](response)
+	return response, nil
 }
-
-func (s served) Exists(asked wit.Request) types.Result[types.Option[bool], wit.Error] {
-	exists, err := s.engine.Exists(request(asked))
-	switch {
-	case err != nil:
-		return failed[types.Option[bool]](err)
-	case exists == nil:
-		return types.Ok[types.Option[bool], wit.Error](types.None[bool]())
-	}
-	return types.Ok[types.Option[bool], wit.Error](types.Some(*exists))
-}
-
-func (s served) Renew(of wit.Lease, increment uint64) types.Result[wit.Renewal, wit.Error] {
-	renewal, err := s.engine.Renew(lease(of), Seconds(increment))
-	if err != nil {
-		return failed[wit.Renewal](err)
-	}
-	return types.Ok[wit.Renewal, wit.Error](wit.Renewal{
-		Ttl: uint64(renewal.TTL), MaxTtl: uint64(renewal.MaxTTL), Period: uint64(renewal.Period),
-	})
-}
-
-func (s served) Revoke(of wit.Lease) types.Result[types.Unit, wit.Error] {
-	return done(s.engine.Revoke(lease(of)))
-}
-
-func (s served) Tick() types.Result[types.Unit, wit.Error] { return done(s.engine.Tick()) }
 
 func request(asked wit.Request) Request {
 	return Request{
@@ -122,32 +121,12 @@ func login(own *Login) (wit.Auth, error) {
 	}
 	auth := wit.Auth{
 		Policies: own.Policies, NoDefaultPolicy: own.NoDefaultPolicy, DisplayName: own.DisplayName,
-		Metadata: pairs(own.Metadata), Internal: string(internal), Renewable: own.Renewable,
+		Metadata: types.Pairs(own.Metadata), Internal: string(internal), Renewable: own.Renewable,
 		Ttl: uint64(own.TTL), MaxTtl: uint64(own.MaxTTL), ExplicitMaxTtl: uint64(own.ExplicitMaxTTL),
 		Period: uint64(own.Period), NumUses: own.NumUses, BoundCidrs: own.BoundCIDRs, Kind: uint8(own.Kind),
 	}
 	if own.Alias != nil {
-		auth.Alias = types.Some(wit.Alias{Name: own.Alias.Name, Metadata: pairs(own.Alias.Metadata)})
+		auth.Alias = types.Some(wit.Alias{Name: own.Alias.Name, Metadata: types.Pairs(own.Alias.Metadata)})
 	}
 	return auth, nil
-}
-
-func pairs(of map[string]string) (pairs []types.Tuple2[string, string]) {
-	for name, value := range of {
-		pairs = append(pairs, types.Tuple2[string, string]{F0: name, F1: value})
-	}
-	return pairs
-}
-
-func failed[T any](err error) types.Result[T, wit.Error] {
-	own := &Error{Internal, err.Error()}
-	errors.As(err, &own)
-	return types.Err[T, wit.Error](wit.Error{Kind: uint8(own.Kind), Message: own.Message})
-}
-
-func done(err error) types.Result[types.Unit, wit.Error] {
-	if err != nil {
-		return failed[types.Unit](err)
-	}
-	return types.Ok[types.Unit, wit.Error](types.Unit{})
 }
