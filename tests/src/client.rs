@@ -17,6 +17,7 @@ pub struct Client {
     agent: Agent,
     url: String,
     token: Option<String>,
+    wrap_ttl: Option<String>,
 }
 
 /// What came back.
@@ -45,6 +46,15 @@ impl Client {
             agent,
             url: url.trim_end_matches('/').to_owned(),
             token,
+            wrap_ttl: None,
+        }
+    }
+
+    /// The same, and answers are to be wrapped for so long.
+    pub fn wrapping(&self, ttl: &str) -> Self {
+        Self {
+            wrap_ttl: Some(ttl.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -82,6 +92,9 @@ impl Client {
             .uri(format!("{}/v1/{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header("X-Vault-Token", token);
+        }
+        if let Some(ttl) = &self.wrap_ttl {
+            request = request.header("X-Vault-Wrap-TTL", ttl);
         }
         if body.is_some() {
             request = request.header("Content-Type", content);

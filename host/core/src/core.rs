@@ -198,6 +198,7 @@ impl Core {
         self.tokens.unseal(&mut txn).await?;
         let cluster = Cluster::load(self).await?;
         self.cluster.store(Some(Arc::new(cluster)));
+        sys::complete(self).await?;
         let mut background = self
             .background
             .lock()

@@ -26,7 +26,7 @@ impl Mount {
         match &self.backend {
             Backend::Plugin(plugin) => Ok(plugin),
             Backend::Unavailable(reason) => Err(unavailable(reason)),
-            Backend::System | Backend::Token => Err(unavailable("it is the host's own")),
+            Backend::Native(_) => Err(unavailable("it is the host's own")),
         }
     }
 

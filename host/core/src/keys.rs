@@ -8,6 +8,7 @@
 //! | `ns/<ns>/audit/<path>` | an audit device |
 //! | `ns/<ns>/policy/<name>` | a policy |
 //! | `ns/<ns>/token/<hash>` | a token |
+//! | `ns/<ns>/cubbyhole/<token>/<path>` | what a token, by its hash, keeps for itself |
 //! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
 //! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
 //! | `ns/<ns>/owned/<token>/<lease id>` | a lease that ends with that token |
@@ -49,6 +50,9 @@ impl Ns<'_> {
     }
     pub fn token(self, hash: &str) -> String {
         format!("ns/{}/token/{hash}", self.0)
+    }
+    pub fn cubbyhole(self, token: &str, path: &str) -> String {
+        format!("ns/{}/cubbyhole/{token}/{path}", self.0)
     }
     pub fn child(self, parent: &str, child: &str) -> String {
         format!("ns/{}/child/{parent}/{child}", self.0)

@@ -11,6 +11,7 @@ mod audit;
 mod catalog;
 mod cluster;
 mod core;
+mod cubbyhole;
 mod effects;
 mod error;
 mod invoke;
@@ -30,6 +31,7 @@ mod sys;
 mod time;
 mod token;
 mod ttl;
+mod wrapping;
 
 pub use crate::audit::AuditConfig;
 pub use crate::catalog::{

@@ -57,6 +57,28 @@ impl AuthReply {
     }
 }
 
+/// Where an answer can be had, once: with this token, by `sys/wrapping/unwrap`.
+#[derive(Debug, Serialize)]
+pub struct WrapReply {
+    #[serde(serialize_with = "plain")]
+    pub token: Zeroizing<String>,
+    pub accessor: String,
+    /// In seconds.
+    pub ttl: u64,
+    pub creation_time: String,
+    pub creation_path: String,
+    /// Of the token in the answer, if there is one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub wrapped_accessor: String,
+}
+
+fn plain<S: serde::Serializer>(
+    secret: &Zeroizing<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret)
+}
+
 /// An answer before it is HTTP.
 #[derive(Default)]
 pub struct Reply {
@@ -64,6 +86,7 @@ pub struct Reply {
     pub data: Option<Data>,
     pub lease: LeaseReply,
     pub auth: Option<AuthReply>,
+    pub wrap: Option<WrapReply>,
     pub warnings: Vec<String>,
     /// The data also stands beside the envelope's own fields, as old clients of some `sys` paths expect.
     pub flatten: bool,
@@ -139,6 +162,16 @@ impl Reply {
         self
     }
 
+    /// Whether there is nothing to say.
+    pub fn is_nothing(&self) -> bool {
+        self.text.is_none()
+            && self.data.is_none()
+            && self.auth.is_none()
+            && self.wrap.is_none()
+            && self.warnings.is_empty()
+            && self.lease.id.is_empty()
+    }
+
     /// As the client gets it.
     pub fn respond(self, request_id: &str) -> Response {
         if let Some((content_type, text)) = self.text {
@@ -148,11 +181,7 @@ impl Reply {
                 headers: Vec::new(),
             };
         }
-        let nothing = self.data.is_none()
-            && self.auth.is_none()
-            && self.warnings.is_empty()
-            && self.lease.id.is_empty();
-        if nothing {
+        if self.is_nothing() {
             return Response {
                 status: self.status.unwrap_or(204),
                 body: Body::Empty,
@@ -190,7 +219,7 @@ impl Reply {
                 Data::Value(map) => EnvelopeData::Value(map),
                 Data::Raw(raw) => EnvelopeData::Raw(raw),
             }),
-            wrap_info: (),
+            wrap_info: self.wrap.as_ref(),
             warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
             auth: self.auth.as_ref().map(|auth| EnvelopeAuth {
                 client_token: &auth.id,
@@ -218,7 +247,7 @@ struct Envelope<'a> {
     renewable: bool,
     lease_duration: u64,
     data: Option<EnvelopeData<'a>>,
-    wrap_info: (),
+    wrap_info: Option<&'a WrapReply>,
     warnings: Option<&'a Vec<String>>,
     auth: Option<EnvelopeAuth<'a>>,
     mount_type: &'a str,

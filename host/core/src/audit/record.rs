@@ -257,6 +257,18 @@ impl Recorder {
             }
             put("auth", Value::Object(auth));
         }
+        if let Some(Value::Object(wrap)) = whole.get("wrap_info") {
+            let mut wrap = wrap.clone();
+            for name in ["token", "accessor", "wrapped_accessor"] {
+                if let Some(Value::String(text)) = wrap.get_mut(name) {
+                    *text = match name {
+                        "token" => self.hasher.text(text),
+                        _ => self.accessor(text),
+                    };
+                }
+            }
+            put("wrap_info", Value::Object(wrap));
+        }
         if let Some(warnings @ Value::Array(_)) = whole.get("warnings") {
             put("warnings", warnings.clone());
         }

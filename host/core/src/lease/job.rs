@@ -14,7 +14,7 @@ use crate::{Error, limits};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
-    /// Leases and children of a token that is gone. As an orphan-maker it frees the children.
+    /// Leases, children and cubbyhole of a token that is gone. As an orphan-maker it frees the children.
     Token { hash: String, orphan: bool },
     /// Leases and tokens whose id starts so and that were issued up to then.
     Prefix { prefix: String, until: UnixMillis },
@@ -139,7 +139,12 @@ async fn revoke_family(
             tokens.revoke(txn, child, &before, false, now)?;
         }
     }
-    let full = leases.len() == limits::JOB_PAGE || children.len() == limits::JOB_PAGE;
+    let cubbyhole = Ns(ns).cubbyhole(hash, "");
+    let kept = txn.list(&cubbyhole, None, limits::JOB_PAGE).await?;
+    kept.iter().for_each(|key| txn.delete(key.clone()));
+    let full = [&leases, &children, &kept]
+        .iter()
+        .any(|page| page.len() == limits::JOB_PAGE);
     Ok(if full {
         Progress::More(None)
     } else {

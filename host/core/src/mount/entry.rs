@@ -42,6 +42,8 @@ impl Table {
 pub const SYSTEM: &str = "system";
 /// The token store's type.
 pub const TOKEN: &str = "token";
+/// The type of what each token keeps for itself.
+pub const CUBBYHOLE: &str = "cubbyhole";
 
 /// What a mount is tuned to. Times in seconds, 0 for the server's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,7 +80,7 @@ pub struct MountEntry {
     pub table: Table,
     /// Within its table, with its trailing slash: `database/`, `approle/`.
     pub path: String,
-    /// The component's name in the catalog, or [`SYSTEM`] or [`TOKEN`].
+    /// The component's name in the catalog, or [`SYSTEM`], [`TOKEN`] or [`CUBBYHOLE`].
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(default)]
@@ -110,7 +112,7 @@ impl MountEntry {
 
     /// Whether it is the host's own.
     pub fn is_native(&self) -> bool {
-        self.kind == SYSTEM || self.kind == TOKEN
+        [SYSTEM, TOKEN, CUBBYHOLE].contains(&self.kind.as_str())
     }
 
     /// What it runs; None if it is the host's own.

@@ -18,11 +18,12 @@ use coffer_storage::Index;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-pub use entry::{MountConfig, MountEntry, SYSTEM, TOKEN, Table};
+pub use entry::{CUBBYHOLE, MountConfig, MountEntry, SYSTEM, TOKEN, Table};
 pub use router::{Router, RoutingTable};
 
 use crate::catalog::PluginCatalog;
 use crate::keys::Ns;
+use crate::routes::Route;
 
 /// A mount with what serves it.
 pub struct Mount {
@@ -39,10 +40,8 @@ pub struct Mount {
 
 /// What answers below a mount.
 pub enum Backend {
-    /// `sys/`.
-    System,
-    /// `auth/token/`.
-    Token,
+    /// The host itself, with these paths.
+    Native(&'static [Route]),
     /// A component.
     Plugin(PluginMount),
     /// A component that cannot be used, and why.
@@ -199,8 +198,9 @@ impl MountLoader {
         let default_lease_ttl =
             set(entry.config.default_lease_ttl, self.default_lease_ttl).min(max_lease_ttl);
         let backend = match entry.kind.as_str() {
-            SYSTEM => Backend::System,
-            TOKEN => Backend::Token,
+            SYSTEM => Backend::Native(crate::sys::ROUTES),
+            TOKEN => Backend::Native(crate::token::ROUTES),
+            CUBBYHOLE => Backend::Native(crate::cubbyhole::ROUTES),
             _ => match self.component(&entry, loading, until).await {
                 Ok((release, component)) => {
                     let info = MountInfo {
@@ -322,7 +322,7 @@ impl Mount {
     /// Whether it runs what it is to run now. What is unavailable is tried again.
     pub fn serves(&self, loader: &MountLoader, named: &Grants) -> bool {
         match &self.backend {
-            Backend::System | Backend::Token => true,
+            Backend::Native(_) => true,
             Backend::Unavailable(_) => false,
             Backend::Plugin(plugin) => {
                 loader.release(&self.entry) == Some(Ok(plugin.release.clone()))
@@ -335,9 +335,7 @@ impl Mount {
     pub fn running(&self) -> (String, &str) {
         match &self.backend {
             Backend::Plugin(plugin) => (plugin.release.label(), &plugin.release.sha256),
-            Backend::System | Backend::Token => {
-                (format!("v{}+builtin", env!("CARGO_PKG_VERSION")), "")
-            }
+            Backend::Native(_) => (format!("v{}+builtin", env!("CARGO_PKG_VERSION")), ""),
             Backend::Unavailable(_) => (String::new(), ""),
         }
     }

@@ -38,7 +38,7 @@ pub fn help(mount: &Mount, path: &str, version: &str) -> Result<Reply, Error> {
 
 fn fits(mount: &Mount, declared: &PathDescription, path: &str) -> bool {
     match mount.backend {
-        Backend::System | Backend::Token => routes::fits(&declared.pattern, path),
+        Backend::Native(_) => routes::fits(&declared.pattern, path),
         Backend::Plugin(_) | Backend::Unavailable(_) => matches(&declared.pattern, path),
     }
 }
@@ -50,7 +50,7 @@ fn overview(mount: &Mount, all: &[PathDescription]) -> String {
             .plugin()
             .map_or("", |description| &description.help),
         Backend::Unavailable(reason) => reason,
-        Backend::System | Backend::Token => &mount.entry.description,
+        Backend::Native(_) => &mount.entry.description,
     };
     let mut text = format!("## DESCRIPTION\n\n{about}\n\n## PATHS\n");
     for path in all {

@@ -8,23 +8,26 @@ use std::borrow::Cow;
 
 use coffer_runtime::{Field, FieldType, Operation, PathDescription};
 
-use crate::mount::{Backend, Mount};
+use crate::mount::{Backend, Mount, SYSTEM};
 use crate::request::Method;
 use crate::routes::{Needs, Route};
-use crate::sys::{self, LIFECYCLE};
-use crate::token;
+use crate::sys::LIFECYCLE;
 
 /// The paths below a mount; none if it is unavailable.
 pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
     match &mount.backend {
-        Backend::System => {
-            let lifecycle = LIFECYCLE.iter().map(|path| {
+        Backend::Native(routes) => {
+            // What is there while the server is sealed.
+            let lifecycle = match mount.entry.kind.as_str() {
+                SYSTEM => &LIFECYCLE[..],
+                _ => &[],
+            };
+            let lifecycle = lifecycle.iter().map(|path| {
                 let methods = path.operations.iter().map(|(method, _)| *method);
                 native(path.path, path.help, Needs::Nothing, methods)
             });
-            lifecycle.chain(sys::ROUTES.iter().map(route)).collect()
+            lifecycle.chain(routes.iter().map(route)).collect()
         }
-        Backend::Token => token::ROUTES.iter().map(route).collect(),
         Backend::Plugin(plugin) => plugin
             .component
             .plugin()

@@ -10,6 +10,7 @@ use crate::lease::{self, Leased};
 use crate::reply::{AuthReply, Data, LeaseReply, Reply};
 use crate::request::Method;
 use crate::token::{self, Alias, TokenRequest};
+use crate::wrapping::{self, Wrapped};
 use crate::{Error, limits};
 
 impl Attempt<'_> {
@@ -39,7 +40,11 @@ impl Attempt<'_> {
         };
         let lease_id = lease.as_ref().map(|lease| lease.lease_id.clone());
         self.mount.pin(&mut txn);
-        let done = match self.reply(&mut txn, response, lease) {
+        let reply = match self.reply(&mut txn, response, lease) {
+            Ok(reply) => self.wrapped(&mut txn, reply).await,
+            Err(error) => Err(error),
+        };
+        let done = match reply {
             Ok(reply) => match txn.commit().await {
                 Ok(_) => Ok(reply),
                 // It cannot be run again.
@@ -65,6 +70,21 @@ impl Attempt<'_> {
             self.undo(effects, &lease_id).await;
         }
         done
+    }
+
+    /// The answer, or where it can be had once if it is to be wrapped.
+    pub(super) async fn wrapped(
+        &self,
+        txn: &mut Transaction,
+        reply: Reply,
+    ) -> Result<Reply, Error> {
+        match wrapping::asked(self.request)? {
+            Some(ttl) if reply.wrap.is_none() && !reply.is_nothing() => {
+                let wrap = Wrapped::of(reply, ttl, &self.request.path, self.trail.id())?;
+                wrap.seal(self.core, txn, self.ns).await
+            }
+            _ => Ok(reply),
+        }
     }
 
     /// Makes a lease due at once, and sees to it now: if that fails or takes too long the reaper goes on trying.

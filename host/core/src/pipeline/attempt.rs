@@ -87,6 +87,7 @@ impl Attempt<'_> {
         let reply = reply?;
         let after = std::mem::take(&mut context.after_commit);
         drop(context);
+        let reply = self.wrapped(&mut txn, reply).await?;
         txn.commit().await?;
         for action in after {
             match action {

@@ -21,8 +21,8 @@ use crate::policy_store::AclSlot;
 use crate::reply::Reply;
 use crate::request::{Method, Request, Response};
 use crate::routes::Authenticated;
-use crate::token::{self, Token, TokenEntry};
-use crate::{Core, Error, paths, sys};
+use crate::token::{Token, TokenEntry};
+use crate::{Core, Error, paths, sys, wrapping};
 
 impl Core {
     /// Answers a request. Never fails: errors are answers.
@@ -60,15 +60,8 @@ impl Core {
         trail: &Trail<'_>,
     ) -> Result<Response, Error> {
         let ns = Self::namespace(&request.namespace)?;
-        if request
-            .wrap_ttl
-            .as_deref()
-            .is_some_and(|ttl| !ttl.is_empty() && ttl != "0")
-        {
-            return Err(Error::invalid(
-                "response wrapping is not available in this version; nothing was done",
-            ));
-        }
+        // Before anything is done for an answer that could not be given.
+        wrapping::asked(request)?;
         let mut turn = Turn::default();
         loop {
             match self.attempt(request, ns, trail).await {
@@ -115,8 +108,7 @@ impl Core {
             uses_token: false,
         };
         let reply = match &mount.backend {
-            Backend::System => attempt.native(txn, sys::ROUTES).await,
-            Backend::Token => attempt.native(txn, token::ROUTES).await,
+            Backend::Native(routes) => attempt.native(txn, routes).await,
             Backend::Plugin(_) | Backend::Unavailable(_) => attempt.plugin(txn).await,
         };
         match reply {
@@ -242,7 +234,7 @@ fn authorize(
         capability,
         sudo,
         parameters: parsed.as_ref().map(Params::map),
-        wrap_ttl: None,
+        wrap_ttl: wrapping::asked(request)?,
     };
     if caller.acl.allows(&access) {
         Ok(parsed)

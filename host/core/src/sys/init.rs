@@ -6,10 +6,11 @@ use coffer_clock::{Random, UnixMillis};
 use super::mounts::store_mount;
 use super::policies::store_policy;
 use crate::keys::ROOT_NS;
-use crate::mount::{MountEntry, SYSTEM, TOKEN, Table};
+use crate::mount::{CUBBYHOLE, MountEntry, SYSTEM, TOKEN, Table};
 use crate::policy::DEFAULT_POLICY;
 use crate::policy_store::StoredPolicy;
 use crate::token::{TokenEntry, TokenKeys, TokenKind};
+use crate::{Core, Error};
 
 /// Everything but the keys, into the transaction that `init` commits.
 pub fn initialize(
@@ -35,6 +36,7 @@ pub fn initialize(
         "system endpoints used for control, policy and debugging",
     );
     store_mount(txn, &system);
+    store_mount(txn, &cubbyhole(random, now));
     let token = mount(
         random,
         now,
@@ -87,6 +89,26 @@ pub fn initialize(
     if let Err(error) = keys.create(txn, root_token, &entry) {
         tracing::error!(%error, "the first token could not be stored");
     }
+}
+
+fn cubbyhole(random: &Random, now: UnixMillis) -> MountEntry {
+    let help = "per-token private secret storage";
+    let mount = mount(random, now, Table::Secret, "cubbyhole/", CUBBYHOLE, help);
+    MountEntry {
+        local: true,
+        ..mount
+    }
+}
+
+/// Adds what a barrier that was made before has not.
+pub async fn complete(core: &Core) -> Result<(), Error> {
+    core.transact(|mut txn| async move {
+        if core.mounts(&mut txn).await?.route("cubbyhole/").is_none() {
+            store_mount(&mut txn, &cubbyhole(&core.random, core.clock.now()));
+        }
+        Ok(((), txn))
+    })
+    .await
 }
 
 /// A mount as it is first.

@@ -12,11 +12,12 @@ mod plugin_limits;
 mod plugins;
 mod policies;
 mod ui;
+mod wrapping;
 
 use crate::request::Method::{Delete, Get, List, Post};
 use crate::routes::{Needs, Route};
 
-pub use init::initialize;
+pub use init::{complete, initialize};
 pub use lifecycle::{LIFECYCLE, lifecycle};
 pub use policies::fold_policy_name;
 
@@ -92,6 +93,13 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "revoke/{url_lease_id*}", help: "As leases/revoke.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(leases::revoke(c)))] },
     Route { pattern: "revoke-prefix/{prefix*}", help: "As leases/revoke-prefix.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(leases::revoke_prefix(c)))] },
     Route { pattern: "revoke-force/{prefix*}", help: "As leases/revoke-force.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(leases::revoke_force(c)))] },
+
+    Route { pattern: "wrapping/wrap", help: "Wraps what is sent.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(wrapping::wrap(c)))] },
+    Route { pattern: "wrapping/unwrap", help: "The answer that a token was given for, once.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(wrapping::unwrap(c)))] },
+    Route { pattern: "wrapping/rewrap", help: "The answer that a token was given for, for another token.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(wrapping::rewrap(c)))] },
+    Route { pattern: "wrapping/lookup", help: "Where the answer that a token was given for comes from.", needs: Needs::Nothing, operations: &[
+        (Get, |c| Box::pin(wrapping::lookup(c))), (Post, |c| Box::pin(wrapping::lookup(c))),
+    ] },
 
     Route { pattern: "internal/specs/openapi", help: "The API of all mounts that the caller may know of, in OpenAPI 3.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(openapi::document(c)))] },
     Route { pattern: "internal/ui/mounts", help: "The mounts that the caller may know of.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(ui::mounts(c)))] },

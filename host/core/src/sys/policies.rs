@@ -9,7 +9,7 @@ use crate::policy_store::{Policies, StoredPolicy};
 use crate::reply::Reply;
 use crate::routes::Context;
 use crate::time::rfc3339;
-use crate::{Error, limits};
+use crate::{Error, limits, wrapping};
 
 pub(super) fn store_policy(txn: &mut Transaction, ns: &str, name: &str, policy: &StoredPolicy) {
     txn.put(
@@ -90,8 +90,8 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
     if given.is_empty() {
         return Err(Error::invalid("'policy' parameter not supplied or empty"));
     }
-    if name == "root" {
-        return Err(Error::invalid("cannot update \"root\" policy"));
+    if ["root", wrapping::POLICY].contains(&name.as_str()) {
+        return Err(Error::invalid(format!("cannot update {name:?} policy")));
     }
     // Clients may send the text in base64.
     let text = match base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &given)
@@ -152,7 +152,7 @@ fn cas(c: &Context<'_>) -> Result<Option<i64>, Error> {
 pub async fn delete(c: &mut Context<'_>) -> Result<Reply, Error> {
     let name = name(c)?;
     match name.as_str() {
-        "root" => Err(Error::invalid("cannot delete \"root\" policy")),
+        "root" | wrapping::POLICY => Err(Error::invalid(format!("cannot delete {name:?} policy"))),
         "default" => Err(Error::invalid("cannot delete default policy")),
         _ => {
             c.txn.delete(Ns(c.ns).policy(&name));

@@ -12,7 +12,7 @@ use super::store::Tokens;
 use crate::mount::Mount;
 use crate::reply::AuthReply;
 use crate::ttl::TtlInput;
-use crate::{Error, limits};
+use crate::{Error, limits, wrapping};
 
 /// A token that is asked for, by a login or by another token. Times in seconds, 0 for none.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,12 @@ pub fn create(
         return Err(Error::invalid(format!(
             "a token can have {} policies",
             limits::MAX_POLICIES
+        )));
+    }
+    if policies.iter().any(|policy| policy == wrapping::POLICY) {
+        return Err(Error::invalid(format!(
+            "cannot assign policy {:?}",
+            wrapping::POLICY
         )));
     }
     let root = policies.iter().any(|policy| policy == "root");
