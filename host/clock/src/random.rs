@@ -82,6 +82,21 @@ impl Random {
         text
     }
 
+    /// A number below `limit`, each as likely as any other; 0 if there is none.
+    pub fn below(&self, limit: usize) -> usize {
+        let Some(limit) = u64::try_from(limit).ok().filter(|limit| *limit > 0) else {
+            return 0;
+        };
+        // Numbers from the last whole multiple on would favour the first ones.
+        let whole = u64::MAX - u64::MAX % limit;
+        loop {
+            let number = u64::from_be_bytes(self.bytes());
+            if number < whole {
+                return usize::try_from(number % limit).unwrap_or_default();
+            }
+        }
+    }
+
     /// A version 4 UUID (RFC 9562).
     pub fn uuid(&self) -> String {
         uuid::Builder::from_random_bytes(self.bytes())

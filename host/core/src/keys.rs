@@ -7,7 +7,9 @@
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/audit/<path>` | an audit device |
 //! | `ns/<ns>/policy/<name>` | a policy |
+//! | `ns/<ns>/password-policy/<name>` | how passwords are made |
 //! | `ns/<ns>/token/<hash>` | a token |
+//! | `ns/<ns>/token-role/<name>` | a role that tokens are made with |
 //! | `ns/<ns>/cubbyhole/<token>/<path>` | what a token, by its hash, keeps for itself |
 //! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
 //! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
@@ -48,8 +50,14 @@ impl Ns<'_> {
     pub fn policy(self, name: &str) -> String {
         format!("ns/{}/policy/{name}", self.0)
     }
+    pub fn password_policy(self, name: &str) -> String {
+        format!("ns/{}/password-policy/{name}", self.0)
+    }
     pub fn token(self, hash: &str) -> String {
         format!("ns/{}/token/{hash}", self.0)
+    }
+    pub fn token_role(self, name: &str) -> String {
+        format!("ns/{}/token-role/{name}", self.0)
     }
     pub fn cubbyhole(self, token: &str, path: &str) -> String {
         format!("ns/{}/cubbyhole/{token}/{path}", self.0)

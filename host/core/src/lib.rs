@@ -20,6 +20,7 @@ mod lease;
 mod limits;
 mod mount;
 mod params;
+mod password;
 mod paths;
 mod pipeline;
 mod policy;

@@ -12,7 +12,7 @@ mod trie;
 
 pub use acl::{Access, Acl};
 pub use capability::Capability;
-pub use parse::Policy;
+pub use parse::{Policy, body};
 pub use template::Subject;
 
 /// What a token without other policies may do: what concerns only itself.

@@ -51,26 +51,17 @@ impl Policy {
     /// # Errors
     /// If it is neither HCL nor JSON, or says something that no policy says: what, and where.
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
-        let fail = |message: String| Err(PolicyError(message));
-        if text.len() > MAX_POLICY {
-            return fail(format!(
-                "it has {} bytes; {MAX_POLICY} are allowed",
-                text.len()
-            ));
-        }
-        if nesting(text) > MAX_NESTING {
-            return fail(format!("it is nested more than {MAX_NESTING} deep"));
-        }
+        check(text)?;
         let paths = if text.trim_start().starts_with('{') {
             json_paths(text)?
         } else {
             hcl_paths(text)?
         };
         if paths.len() > MAX_RULES {
-            return fail(format!(
+            return Err(PolicyError(format!(
                 "it has {} paths; {MAX_RULES} are allowed",
                 paths.len()
-            ));
+            )));
         }
         let rules = paths
             .into_iter()
@@ -85,6 +76,30 @@ impl Policy {
             templated,
         })
     }
+}
+
+/// What people write in HCL, of either version.
+///
+/// # Errors
+/// If it is none, or too much of it.
+pub fn body(text: &str) -> Result<hcl::Body, PolicyError> {
+    check(text)?;
+    hcl::parse(&spread(text)).map_err(|error| PolicyError(error.to_string()))
+}
+
+fn check(text: &str) -> Result<(), PolicyError> {
+    if text.len() > MAX_POLICY {
+        return Err(PolicyError(format!(
+            "it has {} bytes; {MAX_POLICY} are allowed",
+            text.len()
+        )));
+    }
+    if nesting(text) > MAX_NESTING {
+        return Err(PolicyError(format!(
+            "it is nested more than {MAX_NESTING} deep"
+        )));
+    }
+    Ok(())
 }
 
 /// How deep brackets go: parsers recurse, and the text is hostile.
@@ -148,9 +163,8 @@ fn collect(paths: &mut Paths, map: Map<String, Value>) -> Result<(), PolicyError
 }
 
 fn hcl_paths(text: &str) -> Result<Paths, PolicyError> {
-    let body = hcl::parse(&spread(text)).map_err(|error| PolicyError(error.to_string()))?;
     let mut paths = Vec::new();
-    for structure in body {
+    for structure in body(text)? {
         match structure {
             hcl::Structure::Block(block) if block.identifier.as_str() == "path" => {
                 let [label] = block.labels.as_slice() else {

@@ -8,9 +8,11 @@ mod lifecycle;
 mod metrics;
 mod mounts;
 mod openapi;
+mod passwords;
 mod plugin_limits;
 mod plugins;
 mod policies;
+mod tools;
 mod ui;
 mod wrapping;
 
@@ -69,6 +71,11 @@ pub static ROUTES: &[Route] = &[
         (Get, |c| Box::pin(policies::read(c, false))), (Post, |c| Box::pin(policies::write(c))), (Delete, |c| Box::pin(policies::delete(c))),
     ] },
     Route { pattern: "policies/explain", help: "Which rule of which policy decides an access.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(capabilities::explain(c)))] },
+    Route { pattern: "policies/password", help: "The names of the password policies.", needs: Needs::Token, operations: &[(List, |c| Box::pin(passwords::list(c)))] },
+    Route { pattern: "policies/password/{name}", help: "Writes, reads or deletes a policy that passwords are made by.", needs: Needs::Token, operations: &[
+        (Get, |c| Box::pin(passwords::read(c))), (Post, |c| Box::pin(passwords::write(c))), (Delete, |c| Box::pin(passwords::delete(c))),
+    ] },
+    Route { pattern: "policies/password/{name}/generate", help: "A new password.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(passwords::generate(c)))] },
     Route { pattern: "policy", help: "The names of the policies.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(policies::list(c, true))), (List, |c| Box::pin(policies::list(c, true)))] },
     Route { pattern: "policy/{name*}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
         (Get, |c| Box::pin(policies::read(c, true))), (Post, |c| Box::pin(policies::write(c))), (Delete, |c| Box::pin(policies::delete(c))),
@@ -93,6 +100,12 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "revoke/{url_lease_id*}", help: "As leases/revoke.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(leases::revoke(c)))] },
     Route { pattern: "revoke-prefix/{prefix*}", help: "As leases/revoke-prefix.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(leases::revoke_prefix(c)))] },
     Route { pattern: "revoke-force/{prefix*}", help: "As leases/revoke-force.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(leases::revoke_force(c)))] },
+
+    Route { pattern: "tools/random", help: "Random bytes.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tools::random(c)))] },
+    Route { pattern: "tools/random/{source}", help: "Random bytes of a source; or so many of them.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tools::random(c)))] },
+    Route { pattern: "tools/random/{source}/{urlbytes}", help: "So many random bytes of a source.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tools::random(c)))] },
+    Route { pattern: "tools/hash", help: "A hash of the input.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tools::hash(c)))] },
+    Route { pattern: "tools/hash/{urlalgorithm}", help: "A hash of the input, by an algorithm.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tools::hash(c)))] },
 
     Route { pattern: "wrapping/wrap", help: "Wraps what is sent.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(wrapping::wrap(c)))] },
     Route { pattern: "wrapping/unwrap", help: "The answer that a token was given for, once.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(wrapping::unwrap(c)))] },

@@ -3,6 +3,7 @@
 mod create;
 mod entry;
 mod paths;
+mod roles;
 mod store;
 
 pub use create::{TokenRequest, create};

@@ -3,14 +3,15 @@
 use zeroize::Zeroizing;
 
 use super::create::{TokenRequest, create, sanitize};
-use super::entry::{TokenKind, parse_cidrs};
+use super::entry::{Alias, TokenKind, parse_cidrs};
+use super::roles::{self, Role, TokenType};
 use super::store::{Held, read_entry};
 use crate::keys::Ns;
 use crate::lease;
 use crate::policy::{Access, Capability};
 use crate::policy_store::Policies;
 use crate::reply::Reply;
-use crate::request::Method::{Get, List, Post};
+use crate::request::Method::{Delete, Get, List, Post};
 use crate::routes::{Answer, Context, Needs, Route};
 use crate::{Error, limits};
 
@@ -26,13 +27,35 @@ pub static ROUTES: &[Route] = &[
         pattern: "create",
         help: "Makes a child token.",
         needs: Needs::Token,
-        operations: &[(Post, |c| Box::pin(create_child(c, false)))],
+        operations: &[(Post, |c| Box::pin(create_child(c, false, None)))],
+    },
+    Route {
+        pattern: "create/{role_name}",
+        help: "Makes a token with a role.",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(create_with_role(c)))],
+    },
+    Route {
+        pattern: "roles",
+        help: "The names of the roles.",
+        needs: Needs::Token,
+        operations: &[(List, |c| Box::pin(roles::list(c)))],
+    },
+    Route {
+        pattern: "roles/{role_name}",
+        help: "What tokens that are made with a role may have.",
+        needs: Needs::Token,
+        operations: &[
+            (Get, |c| Box::pin(roles::read(c))),
+            (Post, |c| Box::pin(roles::write(c))),
+            (Delete, |c| Box::pin(roles::delete(c))),
+        ],
     },
     Route {
         pattern: "create-orphan",
         help: "Makes a token without a parent.",
         needs: Needs::Token,
-        operations: &[(Post, |c| Box::pin(create_child(c, true)))],
+        operations: &[(Post, |c| Box::pin(create_child(c, true, None)))],
     },
     Route {
         pattern: "lookup",
@@ -99,7 +122,18 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
-async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error> {
+async fn create_with_role(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let name = c.params.require("role_name")?;
+    let role = Role::load(c.txn, c.ns, &name).await?;
+    let role = role.ok_or_else(|| Error::invalid(format!("unknown role {name}")))?;
+    create_child(c, role.orphan, Some((&name, &role))).await
+}
+
+async fn create_child(
+    c: &mut Context<'_>,
+    orphan: bool,
+    role: Option<(&str, &Role)>,
+) -> Result<Reply, Error> {
     let caller = c.caller()?.clone();
     let parent = &caller.held.token;
     if parent.entry.kind == TokenKind::Batch {
@@ -135,6 +169,15 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
     // What was given and is empty, like a variable that was not set, is no wish for all that the parent may do.
     let given = params.texts_in_list("policies")?;
     let of_parent = &parent.entry.policies;
+    let asked = given.as_deref().unwrap_or_default();
+    let of_role = match role {
+        Some((_, role)) => role.policies(asked, no_default_policy, of_parent)?,
+        None => None,
+    };
+    let ruled = of_role.is_some();
+    let given = of_role.or(given);
+    let no_default_policy =
+        no_default_policy || ruled || role.is_some_and(|(_, role)| role.no_default_policy);
     let default = given.is_some()
         && !no_default_policy
         && (sudo || of_parent.iter().any(|policy| policy == "default"));
@@ -145,27 +188,27 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
             "root tokens may not be created without parent token being root",
         ));
     }
-    if !sudo && !policies.iter().all(|policy| of_parent.contains(policy)) {
+    if !sudo && !ruled && !policies.iter().all(|policy| of_parent.contains(policy)) {
         return Err(Error::invalid("child policies must be subset of parent"));
     }
     sanitize(&mut policies, !default);
-    if params
-        .text("entity_alias")?
-        .is_some_and(|alias| !alias.is_empty())
-    {
-        return Err(Error::invalid(
-            "'entity_alias' is only allowed in combination with token role",
-        ));
-    }
-    let batch = match params.text("type")?.as_deref() {
-        None | Some("" | "service") => false,
-        Some("batch") => true,
-        Some(other) => {
-            return Err(Error::invalid(format!(
-                "invalid 'token_type' value {other:?}"
-            )));
+    let asked = params.text("entity_alias")?;
+    let asked = asked.filter(|alias| !alias.is_empty());
+    match (&asked, role) {
+        (Some(_), None) => {
+            return Err(Error::invalid(
+                "'entity_alias' is only allowed in combination with token role",
+            ));
         }
-    };
+        (Some(alias), Some((_, role))) if !role.allows_alias(alias) => {
+            return Err(Error::invalid("invalid 'entity_alias' value"));
+        }
+        _ => {}
+    }
+    let kind = params.text("type")?;
+    let batch = role
+        .map_or(TokenType::DefaultService, |(_, role)| role.token_type)
+        .batch(kind.as_deref())?;
     let display_name = params.text("display_name")?.unwrap_or_default();
     let meta = params.texts("meta")?.filter(|meta| !meta.is_empty());
     if meta.as_ref().is_some_and(|meta| {
@@ -187,45 +230,83 @@ async fn create_child(c: &mut Context<'_>, orphan: bool) -> Result<Reply, Error>
         ));
     }
     let orphan = orphan || no_parent;
+    let mut warnings = Vec::new();
+    let mut lesser = |what: &str, asked: u64, of_role: Option<u64>| {
+        let of_role = of_role.unwrap_or(0);
+        if asked == 0 || of_role == 0 {
+            return asked.max(of_role);
+        }
+        let lesser = asked.min(of_role);
+        if !what.is_empty() {
+            warnings.push(format!(
+                "{what} specified both during creation call and in role; using the lesser value of {lesser} seconds"
+            ));
+        }
+        lesser
+    };
+    let of_role = role.map(|(_, role)| role);
+    let period = lesser("Period", period, of_role.map(|role| role.period));
+    let explicit_max_ttl = lesser(
+        "Explicit max TTL",
+        params.seconds("explicit_max_ttl")?.unwrap_or(0),
+        of_role.map(|role| role.explicit_max_ttl),
+    );
+    let num_uses = lesser(
+        "",
+        params.number("num_uses")?.unwrap_or(0),
+        of_role.map(|role| role.num_uses),
+    );
+    let bound_cidrs = match of_role {
+        Some(role) if !role.bound_cidrs.is_empty() => role.bound_cidrs.clone(),
+        _ => parse_cidrs(&params.list("bound_cidrs")?.unwrap_or_default())?,
+    };
+    let renewable =
+        params.boolean("renewable")?.unwrap_or(true) && of_role.is_none_or(|role| role.renewable);
+    let path = match role {
+        Some((name, role)) if role.path_suffix.is_empty() => format!("auth/token/create/{name}"),
+        Some((name, role)) => format!("auth/token/create/{name}/{}", role.path_suffix),
+        None if orphan && !no_parent => "auth/token/create-orphan".to_owned(),
+        None => "auth/token/create".to_owned(),
+    };
+    let table = c.core.mounts(c.txn).await?;
+    let (mount, _) = table
+        .route("auth/token/create")
+        .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
+    let alias = match asked {
+        Some(name) => Some(Alias {
+            mount_accessor: mount.entry.accessor.clone(),
+            name,
+            ..Alias::default()
+        }),
+        None => parent.entry.alias.clone(),
+    };
     let request = TokenRequest {
         id,
-        path: format!(
-            "auth/token/{}",
-            if orphan && !no_parent {
-                "create-orphan"
-            } else {
-                "create"
-            }
-        ),
+        path,
         policies: policies.clone(),
         no_default_policy: true,
         display_name: display_name_of(&display_name),
         meta,
-        alias: parent.entry.alias.clone(),
+        alias,
         parent: (!orphan).then(|| parent.hash.clone()),
         batch,
-        renewable: params.boolean("renewable")?.unwrap_or(true),
+        renewable,
         ttl,
-        explicit_max_ttl: params.seconds("explicit_max_ttl")?.unwrap_or(0),
+        explicit_max_ttl,
         period,
-        num_uses: params.number("num_uses")?.unwrap_or(0),
-        bound_cidrs: parse_cidrs(&params.list("bound_cidrs")?.unwrap_or_default())?,
+        num_uses,
+        bound_cidrs,
         ..TokenRequest::default()
     };
     if !orphan {
         // A parent that is revoked meanwhile has no child.
         caller.held.require(c.txn);
     }
-    let mut warnings = Vec::new();
     for policy in &policies {
         if policy != "root" && Policies::load(c.txn, c.ns, policy).await?.is_none() {
             warnings.push(format!("Policy {policy:?} does not exist"));
         }
     }
-    let table = c.core.mounts(c.txn).await?;
-    let (mount, _) = table
-        .route("auth/token/create")
-        .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
     let (auth, more) = create(&c.core.tokens, c.txn, mount, request, c.core.clock.now())?;
     warnings.extend(more);
     Ok(Reply::auth(auth, warnings))
