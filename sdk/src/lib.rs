@@ -51,6 +51,7 @@ pub mod storage;
 pub mod template;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod token;
 mod ttl;
 
 pub use backend::Backend;

@@ -1,6 +1,7 @@
 //! Logging in, and renewing the tokens that came of it.
 
 use coffer_sdk::prelude::*;
+use coffer_sdk::token;
 use serde::{Deserialize, Serialize};
 
 use crate::params as p;
@@ -23,7 +24,7 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
     } else {
         None
     };
-    if !secret_id::allows(&role.secret_id_bound_cidrs, &request.caller.remote_address) {
+    if !token::allows(&role.secret_id_bound_cidrs, &request.caller.remote_address) {
         return Err(Error::invalid(format!(
             "source address {:?} unauthorized by CIDR restrictions on the role",
             request.caller.remote_address
@@ -39,7 +40,7 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
             role.token_bound_cidrs.clone(),
         ),
     };
-    if !secret_id::allows(&token_bound_cidrs, &request.caller.remote_address) {
+    if !token::allows(&token_bound_cidrs, &request.caller.remote_address) {
         return Err(Error::denied("permission denied"));
     }
     let bound_cidrs = if role.token_strictly_bind_ip {
@@ -47,17 +48,10 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
     } else {
         token_bound_cidrs
     };
-    let mut policies: Vec<String> = role
-        .token_policies
-        .iter()
-        .map(|policy| policy.to_lowercase())
-        .collect();
-    policies.sort();
-    policies.dedup();
     let mut metadata: Vec<(String, String)> = metadata.into_iter().collect();
     metadata.push(("role_name".to_owned(), name.clone()));
     Ok(Response::auth(Auth {
-        policies,
+        policies: token::set(&role.token_policies),
         no_default_policy: role.token_no_default_policy,
         alias: Some(Alias {
             name: role.role_id,
@@ -72,11 +66,7 @@ pub(crate) fn login(request: &Request) -> Result<Response> {
         period: role.token_period.0,
         num_uses: role.token_num_uses,
         bound_cidrs,
-        kind: match role.token_type.as_str() {
-            "service" => TokenKind::Service,
-            "batch" => TokenKind::Batch,
-            _ => TokenKind::Default,
-        },
+        kind: token::token_kind(&role.token_type),
         ..Auth::default()
     }))
 }
@@ -93,7 +83,7 @@ fn use_secret_id(request: &Request, name: &str, role: &Role) -> Result<SecretId>
     let secret = secret_id::load(name, &hash)?
         .filter(|secret| !secret.is_expired())
         .ok_or_else(refused)?;
-    if !secret_id::allows(&secret.cidr_list, &request.caller.remote_address) {
+    if !token::allows(&secret.cidr_list, &request.caller.remote_address) {
         return Err(Error::invalid(format!(
             "source address {:?} unauthorized through CIDR restrictions on the secret ID",
             request.caller.remote_address

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use coffer_sdk::Decl;
 use coffer_sdk::prelude::*;
+pub(crate) use coffer_sdk::token::{
+    BOUND_CIDRS as TOKEN_CIDRS, EXPLICIT_MAX_TTL, MAX_TTL, NO_DEFAULT_POLICY as NO_DEFAULT,
+    NUM_USES, OLD_PERIOD, OLD_POLICIES, PERIOD, POLICIES, STRICTLY_BIND_IP, TTL, TYPE,
+};
 
 pub(crate) const ROLE: Field<String> = Field::text("role_name", "The role's name.").required();
 pub(crate) const ROLE_ID: Field<String> = Field::text("role_id", "The id of the role.");
@@ -30,39 +34,6 @@ pub(crate) const SECRET_ID_TTL: Field<Seconds> = Field::duration(
 pub(crate) const LOCAL: Field<bool> = Field::boolean(
     "local_secret_ids",
     "Whether the secret ids stay on this cluster. Only when the role is made.",
-);
-pub(crate) const POLICIES: Field<Vec<String>> =
-    Field::text_list("token_policies", "The policies of the tokens.");
-pub(crate) const OLD_POLICIES: Field<Vec<String>> =
-    Field::text_list("policies", "The same as token_policies.").deprecated();
-pub(crate) const TTL: Field<Seconds> =
-    Field::duration("token_ttl", "How long a token lives at first.");
-pub(crate) const MAX_TTL: Field<Seconds> =
-    Field::duration("token_max_ttl", "How long a token can live.");
-pub(crate) const EXPLICIT_MAX_TTL: Field<Seconds> = Field::duration(
-    "token_explicit_max_ttl",
-    "How long a token can live, whatever else says so.",
-);
-pub(crate) const PERIOD: Field<Seconds> = Field::duration(
-    "token_period",
-    "With a period a token can be renewed for ever, this much each time.",
-);
-pub(crate) const OLD_PERIOD: Field<Seconds> =
-    Field::duration("period", "The same as token_period.").deprecated();
-pub(crate) const NUM_USES: Field<i64> = Field::integer(
-    "token_num_uses",
-    "How often a token may be used; 0 for ever.",
-);
-pub(crate) const NO_DEFAULT: Field<bool> = Field::boolean(
-    "token_no_default_policy",
-    "Whether tokens do without the policy \"default\".",
-);
-pub(crate) const TYPE: Field<String> = Field::text("token_type", "service, batch or default.");
-pub(crate) const TOKEN_CIDRS: Field<Vec<String>> =
-    Field::text_list("token_bound_cidrs", "From where tokens may be used.");
-pub(crate) const STRICTLY_BIND_IP: Field<bool> = Field::boolean(
-    "token_strictly_bind_ip",
-    "Whether a token may be used only from where its login came.",
 );
 
 pub(crate) const METADATA: Field<String> = Field::text(

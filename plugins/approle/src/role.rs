@@ -1,12 +1,12 @@
 //! Roles, whole and setting by setting.
 
-use coffer_sdk::{paging, prelude::*};
+use coffer_sdk::{paging, prelude::*, token};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::params as p;
 use crate::secret_id;
-use crate::setting::{self, SETTINGS};
+use crate::setting::SETTINGS;
 
 /// What is stored of a role. Times in seconds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -66,28 +66,15 @@ impl Role {
                 "at least one constraint should be enabled on the role",
             ));
         }
-        if self.token_ttl.0 > 0 && self.token_max_ttl.0 > 0 && self.token_ttl > self.token_max_ttl {
-            return Err(Error::invalid(
-                "'token_ttl' cannot be greater than 'token_max_ttl'",
-            ));
-        }
-        if self.token_strictly_bind_ip && !self.token_bound_cidrs.is_empty() {
-            return Err(Error::invalid(
-                "'token_strictly_bind_ip' conflicts with 'token_bound_cidrs'; set only one",
-            ));
-        }
-        let batch = |what: &str| {
-            Err(Error::invalid(format!(
-                "'token_type' cannot be 'batch' or 'default_batch' when set to generate {what}"
-            )))
-        };
-        if self.token_type == "batch" && self.token_period.0 > 0 {
-            return batch("periodic tokens");
-        }
-        if self.token_type == "batch" && self.token_num_uses > 0 {
-            return batch("tokens with limited use count");
-        }
-        Ok(())
+        token::check(
+            &self.token_type,
+            self.token_ttl,
+            self.token_max_ttl,
+            self.token_period,
+            self.token_num_uses,
+            self.token_strictly_bind_ip,
+            &self.token_bound_cidrs,
+        )
     }
 }
 
@@ -184,9 +171,7 @@ pub(crate) fn write(request: &Request) -> Result<Response> {
     store(&name, before.as_ref(), &role)?;
     let mut response = Response::empty();
     response.warnings.extend(warning);
-    response
-        .warnings
-        .extend(setting::token_type_warning(request)?);
+    response.warnings.extend(token::kind_warning(request)?);
     Ok(response)
 }
 

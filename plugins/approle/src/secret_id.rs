@@ -1,11 +1,11 @@
 //! Secret ids: stored under a keyed hash, never in clear, with an accessor to speak of them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use coffer_sdk::prelude::*;
+use coffer_sdk::token;
 use hmac::{Hmac, Mac};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use crate::params as p;
 use crate::role::{self, Role};
-use crate::setting;
 
 /// What is stored of a secret id. Times in milliseconds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -219,19 +218,16 @@ fn metadata(request: &Request) -> Result<BTreeMap<String, String>> {
         })
 }
 
-fn block(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
 /// Checks that each block lies in one of the role's, if that has any.
 fn within(blocks: Vec<String>, of_role: &[String]) -> Result<Vec<String>> {
-    let blocks = setting::cidrs(blocks)?;
-    let outer: Vec<IpNet> = of_role.iter().filter_map(|text| block(text)).collect();
+    let blocks = token::cidrs(blocks)?;
+    let outer: Vec<IpNet> = of_role
+        .iter()
+        .filter_map(|text| token::block(text))
+        .collect();
     for text in &blocks {
-        let inside =
-            block(text).is_some_and(|inner| outer.iter().any(|outer| outer.contains(&inner)));
+        let inside = token::block(text)
+            .is_some_and(|inner| outer.iter().any(|outer| outer.contains(&inner)));
         if !outer.is_empty() && !inside {
             return Err(Error::invalid(format!(
                 "failed to verify subset relationship between CIDR blocks on the role {of_role:?} and CIDR blocks on the secret ID {blocks:?}"
@@ -242,16 +238,6 @@ fn within(blocks: Vec<String>, of_role: &[String]) -> Result<Vec<String>> {
 }
 
 /// Whether an address lies in one of the blocks; no blocks allow all.
-pub(crate) fn allows(blocks: &[String], address: &str) -> bool {
-    blocks.is_empty()
-        || address.parse::<IpAddr>().is_ok_and(|address| {
-            blocks
-                .iter()
-                .filter_map(|text| block(text))
-                .any(|block| block.contains(&address))
-        })
-}
-
 pub(crate) fn list(request: &Request) -> Result<Response> {
     let name = role::name(request)?;
     role::load(&name)?.ok_or_else(|| Error::invalid(role::unknown(&name)))?;

@@ -1,9 +1,7 @@
 //! The settings of a role, each with a path of its own.
 
-use std::net::IpAddr;
-
 use coffer_sdk::prelude::*;
-use ipnet::IpNet;
+use coffer_sdk::token::{bare_cidrs, cidrs, count, kind, kind_warning, policies};
 use serde_json::{Map, Value};
 
 use crate::params as p;
@@ -51,64 +49,6 @@ fn same<T>(value: T) -> Result<T> {
     Ok(value)
 }
 
-fn count(field: Field<i64>, value: i64) -> Result<u32> {
-    let negative = || Error::invalid(format!("{} cannot be negative", field.name()));
-    u32::try_from(value).map_err(|_| negative())
-}
-
-/// As they were given; a login makes a set of them.
-fn policies(value: Vec<String>) -> Result<Vec<String>> {
-    let trimmed = value.iter().map(|policy| policy.trim());
-    Ok(trimmed
-        .filter(|policy| !policy.is_empty())
-        .map(str::to_owned)
-        .collect())
-}
-
-fn token_type(value: String) -> Result<String> {
-    let kind = match value.as_str() {
-        "" | "default" => "default",
-        "service" | "default-service" => "service",
-        "batch" | "default-batch" => "batch",
-        other => {
-            return Err(Error::invalid(format!(
-                "invalid 'token_type' value {other:?}"
-            )));
-        }
-    };
-    Ok(kind.to_owned())
-}
-
-/// What to say of a token type that was taken for another one.
-pub(crate) fn token_type_warning(request: &Request) -> Result<Option<String>> {
-    let given = request.get(p::TYPE)?.unwrap_or_default();
-    Ok(given
-        .strip_prefix("default-")
-        .map(|kind| format!("{given} has no useful meaning; adjusting to {kind}")))
-}
-
-/// One address stands for itself.
-pub(crate) fn cidrs(value: Vec<String>) -> Result<Vec<String>> {
-    for text in &value {
-        if text.parse::<IpNet>().is_err() && text.parse::<IpAddr>().is_err() {
-            return Err(Error::invalid(format!("invalid CIDR blocks: {text:?}")));
-        }
-    }
-    Ok(value)
-}
-
-/// As Vault shows them: one address without its length.
-fn token_cidrs(value: Vec<String>) -> Result<Vec<String>> {
-    let bare = |text: String| match text
-        .strip_suffix("/32")
-        .or_else(|| text.strip_suffix("/128"))
-    {
-        Some(address) if address.parse::<IpAddr>().is_ok() => address.to_owned(),
-        _ => text,
-    };
-    Ok(cidrs(value)?.into_iter().map(bare).collect())
-}
-
 /// An old name comes before the new one: where both are given the new one goes.
 #[rustfmt::skip]
 pub(crate) static SETTINGS: &[Setting] = &[
@@ -126,8 +66,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
     setting!("period", p::PERIOD, token_period, false, same),
     setting!("token-num-uses", p::NUM_USES, token_num_uses, false, |n| count(p::NUM_USES, n)),
     setting!("token-no-default-policy", p::NO_DEFAULT, token_no_default_policy, false, same),
-    setting!("token-type", p::TYPE, token_type, false, token_type),
-    setting!("token-bound-cidrs", p::TOKEN_CIDRS, token_bound_cidrs, false, token_cidrs),
+    setting!("token-type", p::TYPE, token_type, false, kind),
+    setting!("token-bound-cidrs", p::TOKEN_CIDRS, token_bound_cidrs, false, bare_cidrs),
     setting!("token-strictly-bind-ip", p::STRICTLY_BIND_IP, token_strictly_bind_ip, false, same),
 ];
 
@@ -167,7 +107,7 @@ pub(crate) fn write(request: &Request) -> Result<Response> {
     }
     role::store(&name, Some(&before), &role)?;
     let mut response = Response::empty();
-    response.warnings.extend(token_type_warning(request)?);
+    response.warnings.extend(kind_warning(request)?);
     Ok(response)
 }
 
