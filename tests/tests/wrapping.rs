@@ -271,7 +271,7 @@ fn what_is_sent_is_wrapped_and_wrapped_anew() {
     for (ttl, status) in [("soon", 400), ("-1", 400), ("0", 200), ("", 200)] {
         let reply = root.wrapping(ttl).get("auth/token/lookup-self");
         assert_eq!(reply.status, status, "{ttl}");
-        assert_eq!(reply.body["wrap_info"].is_null(), true, "{ttl}");
+        assert!(reply.body["wrap_info"].is_null(), "{ttl}");
     }
 }
 

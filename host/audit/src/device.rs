@@ -1,9 +1,6 @@
 //! A device: a queue, and a thread that empties it.
-//!
-//! To hand a record to a thread, and the answer back, costs several times what a write to a file does. So whoever has a record
-//! for the only device writes it itself, where that is a regular file; everything that may block for long is the thread's.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +16,6 @@ use crate::sink::{Sink, sink};
 const QUEUE: usize = 1024;
 /// Records that are written at a time.
 const BATCH: usize = 256;
-/// How often somebody looks whether another has written before leaving it to the thread.
-const LOOKS: usize = 200;
 /// How long a record may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -52,7 +47,6 @@ enum Order {
 pub struct Device {
     name: String,
     orders: mpsc::Sender<Order>,
-    writer: Arc<Mutex<Writer>>,
 }
 
 impl Device {
@@ -68,21 +62,16 @@ impl Device {
         chain: String,
     ) -> std::io::Result<Arc<Self>> {
         let (orders, queue) = mpsc::channel(QUEUE);
-        let writer = Arc::new(Mutex::new(Writer {
+        let writer = Writer {
             sink: sink(options),
             prefix,
             chain: Chain::new(chain),
             resumed: false,
-        }));
-        let threads = writer.clone();
+        };
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || run(&threads, queue))?;
-        Ok(Arc::new(Self {
-            name,
-            orders,
-            writer,
-        }))
+            .spawn(move || writer.run(queue))?;
+        Ok(Arc::new(Self { name, orders }))
     }
 
     /// Has it open anew what it writes to, once what was queued is written.
@@ -93,23 +82,6 @@ impl Device {
                 "the audit device is too busy to be opened anew"
             );
         }
-    }
-
-    /// Writes a record, if that can be done at once.
-    fn write_at_once(&self, record: &str) -> Option<Result<(), DeviceError>> {
-        for _ in 0..LOOKS {
-            let mut writer = match self.writer.try_lock() {
-                Ok(writer) => writer,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    std::hint::spin_loop();
-                    continue;
-                }
-            };
-            let ready = writer.resumed && writer.sink.writes_at_once();
-            return ready.then(|| writer.write([record]));
-        }
-        None
     }
 
     /// Hands it a record: a JSON object. It is queued when this returns, unless there is no room now.
@@ -158,17 +130,6 @@ pub async fn record(
     devices: &[Arc<Device>],
     render: impl Fn(usize) -> String,
 ) -> Result<(), String> {
-    if let [device] = devices {
-        let record = render(0);
-        let written = match device.write_at_once(&record) {
-            Some(written) => written,
-            None => {
-                let by = Instant::now() + DEADLINE;
-                device.answer(device.hand(record), by).await
-            }
-        };
-        return written.map_err(|error| format!("{}: {error}", device.name));
-    }
     let by = Instant::now() + DEADLINE;
     // All of them have it before any is waited for.
     let handed: Vec<_> = devices
@@ -176,12 +137,16 @@ pub async fn record(
         .enumerate()
         .map(|(at, device)| (device.clone(), device.hand(render(at))))
         .collect();
+    let alone = handed.len() == 1;
     let mut answers = tokio::task::JoinSet::new();
     for (device, handed) in handed {
         let answer = async move {
             let answer = device.answer(handed, by).await;
             answer.map_err(|error| format!("{}: {error}", device.name))
         };
+        if alone {
+            return answer.await;
+        }
         answers.spawn(answer);
     }
     let mut reasons = Vec::new();
@@ -199,7 +164,7 @@ pub async fn record(
     Err(reasons.join("; "))
 }
 
-/// What writes.
+/// What the thread has.
 struct Writer {
     sink: Box<dyn Sink>,
     prefix: String,
@@ -208,55 +173,45 @@ struct Writer {
     resumed: bool,
 }
 
-/// The thread.
-fn run(writer: &Mutex<Writer>, mut queue: mpsc::Receiver<Order>) {
-    let mut orders = Vec::with_capacity(BATCH);
-    while let Some(first) = queue.blocking_recv() {
-        orders.push(first);
-        while orders.len() < BATCH
-            && let Ok(order) = queue.try_recv()
-        {
-            orders.push(order);
-        }
-        let mut records = Vec::with_capacity(orders.len());
-        for order in orders.drain(..) {
-            match order {
-                Order::Record(record, done) => records.push((record, done)),
-                Order::Reopen => {
-                    write(writer, std::mem::take(&mut records));
-                    lock(writer).sink.reopen();
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Order>) {
+        let mut orders = Vec::with_capacity(BATCH);
+        while let Some(first) = queue.blocking_recv() {
+            orders.push(first);
+            while orders.len() < BATCH
+                && let Ok(order) = queue.try_recv()
+            {
+                orders.push(order);
+            }
+            let mut records = Vec::with_capacity(orders.len());
+            for order in orders.drain(..) {
+                match order {
+                    Order::Record(record, done) => records.push((record, done)),
+                    Order::Reopen => {
+                        self.write(std::mem::take(&mut records));
+                        self.sink.reopen();
+                    }
                 }
             }
+            self.write(records);
         }
-        write(writer, records);
     }
-}
 
-fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write(writer: &Mutex<Writer>, records: Vec<(String, Done)>) {
-    if records.is_empty() {
-        return;
-    }
-    let texts = records.iter().map(|(record, _)| record.as_str());
-    let written = lock(writer).write(texts);
-    for (_, done) in records {
-        // Nobody may wait any more.
-        let _ = done.send(written.clone());
-    }
-}
-
-impl Writer {
-    fn write<'r>(&mut self, records: impl IntoIterator<Item = &'r str>) -> Result<(), DeviceError> {
-        self.try_write(records).map_err(|error| {
+    fn write(&mut self, records: Vec<(String, Done)>) {
+        if records.is_empty() {
+            return;
+        }
+        let written = self.try_write(&records).map_err(|error| {
             tracing::error!(%error, "an audit device cannot write");
             DeviceError::Failed(error.to_string())
-        })
+        });
+        for (_, done) in records {
+            // Nobody may wait any more.
+            let _ = done.send(written.clone());
+        }
     }
 
-    fn try_write<'r>(&mut self, records: impl IntoIterator<Item = &'r str>) -> std::io::Result<()> {
+    fn try_write(&mut self, records: &[(String, Done)]) -> std::io::Result<()> {
         if !self.resumed {
             if let Some(chain) = self.sink.last_line()?.and_then(|line| Chain::ending(&line)) {
                 self.chain = chain;
@@ -265,8 +220,8 @@ impl Writer {
         }
         let mut chain = self.chain.clone();
         let lines: Vec<String> = records
-            .into_iter()
-            .map(|record| [self.prefix.as_str(), &chain.link(record)].concat())
+            .iter()
+            .map(|(record, _)| [self.prefix.as_str(), &chain.link(record)].concat())
             .collect();
         self.sink.write(&lines)?;
         self.chain = chain;

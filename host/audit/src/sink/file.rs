@@ -161,13 +161,6 @@ impl Sink for File {
         Ok(())
     }
 
-    fn writes_at_once(&self) -> bool {
-        match &self.open {
-            Some(open) => open.len.is_some(),
-            None => matches!(self.target, FileTarget::Discard),
-        }
-    }
-
     fn reopen(&mut self) {
         self.open = None;
     }

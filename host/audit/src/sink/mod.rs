@@ -8,7 +8,7 @@ use std::io;
 
 use crate::options::SinkOptions;
 
-/// A place for lines. All of it may block, and is for a device's own thread, unless it says that it writes at once.
+/// A place for lines. All of it may block: only a device's own thread calls it.
 pub trait Sink: Send {
     /// The last record that is there, if it is known: the chain goes on from it.
     ///
@@ -21,11 +21,6 @@ pub trait Sink: Send {
     /// # Errors
     /// If they are not written.
     fn write(&mut self, lines: &[String]) -> io::Result<()>;
-
-    /// Whether the next write takes as long as one to memory, as far as can be known.
-    fn writes_at_once(&self) -> bool {
-        false
-    }
 
     /// Lets go of what is open, so that the next write opens it anew.
     fn reopen(&mut self);

@@ -19,7 +19,7 @@ pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
         Backend::Native(routes) => {
             // What is there while the server is sealed.
             let lifecycle = match mount.entry.kind.as_str() {
-                SYSTEM => &LIFECYCLE[..],
+                SYSTEM => LIFECYCLE,
                 _ => &[],
             };
             let lifecycle = lifecycle.iter().map(|path| {
