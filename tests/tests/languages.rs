@@ -330,7 +330,7 @@ fn makes_users(language: &str, borrowed: Option<(&str, &str)>) {
     client.post("database/roles/app", role).ok();
     let made = client.get("database/creds/app");
     let (name, password) = (made.text("/data/username"), made.text("/data/password"));
-    assert!(name.starts_with("v-token-app-"), "{name}");
+    assert!(name.starts_with("v-root-app-"), "{name}");
     assert_eq!(
         users.all.lock().unwrap().get(&name.to_lowercase()),
         Some(&password)
