@@ -250,7 +250,8 @@ impl Catalog {
         self.describe(release, &wasm, inspection.manifest).await
     }
 
-    /// Tries a component that is not registered yet: compiles it and has it describe itself. Returns the compiled code.
+    /// Tries a component that is not registered yet, and was inspected: compiles it and has it describe itself. Returns the
+    /// compiled code.
     ///
     /// # Errors
     /// If it could not be used.
@@ -258,11 +259,11 @@ impl Catalog {
         &self,
         release: &Release,
         bytes: &[u8],
+        manifest: Option<Manifest>,
     ) -> Result<(Arc<Component>, Vec<u8>), LoadError> {
-        let inspection = inspect::inspect(bytes)?;
         let _turn = self.loading.acquire().await;
         let (wasm, code) = self.compile(bytes.to_vec()).await?;
-        let component = self.describe(release, &wasm, inspection.manifest).await?;
+        let component = self.describe(release, &wasm, manifest).await?;
         Ok((component, code))
     }
 

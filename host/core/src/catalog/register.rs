@@ -49,11 +49,20 @@ pub struct Registered {
 pub async fn register(
     catalog: &PluginCatalog,
     txn: &mut Transaction,
-    wanted: Registration,
+    mut wanted: Registration,
     now: UnixMillis,
 ) -> Result<Registered, Error> {
     check_name(&wanted.name).map_err(Error::invalid)?;
-    let sha256 = digest(&wanted.component);
+    // To read all of a component takes longer than a request that waits for this thread should.
+    let component = std::mem::take(&mut wanted.component);
+    let read = tokio::task::spawn_blocking(move || {
+        let (sha256, inspection) = (digest(&component), inspect(&component));
+        (component, sha256, inspection)
+    });
+    let (component, sha256, inspection) = read
+        .await
+        .map_err(|error| Error::invalid(format!("the component cannot be read: {error}")))?;
+    wanted.component = component;
     if !wanted.sha256.is_empty() && !wanted.sha256.eq_ignore_ascii_case(&sha256) {
         return Err(Error::invalid(format!(
             "the component has the SHA-256 {sha256}, not {}",
@@ -63,7 +72,7 @@ pub async fn register(
     let refused = |reason: &dyn std::fmt::Display| {
         Error::invalid(format!("plugin {:?} is refused: {reason}", wanted.name))
     };
-    let inspection = inspect(&wanted.component).map_err(|error| refused(&error))?;
+    let inspection = inspection.map_err(|error| refused(&error))?;
     let manifest = inspection
         .manifest
         .ok_or_else(|| refused(&"it has no manifest; `coffer plugin build` writes one into it"))?;
@@ -104,7 +113,7 @@ pub async fn register(
     };
     let (_, code) = catalog
         .runtime
-        .prove(&release, &wanted.component)
+        .prove(&release, &wanted.component, Some(manifest.clone()))
         .await
         .map_err(|error| refused(&error))?;
     if wanted.grant {

@@ -41,7 +41,7 @@ pub(super) fn prove(path: &Path, bytes: &[u8]) -> Result<Proof, AuthorError> {
         &[],
     );
     let (component, _) = runtime
-        .block_on(catalog.prove(&release, bytes))
+        .block_on(catalog.prove(&release, bytes, inspection.manifest.clone()))
         .map_err(AuthorError::refused(path))?;
     Ok(Proof {
         sha256,
