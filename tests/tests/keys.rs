@@ -150,3 +150,18 @@ fn what_is_not_asked_for_is_not_done_and_export_is_granted() {
         "POST e/keys/a/export", {} => 503, {"errors": ["~keys:export"]};
     }
 }
+
+#[test]
+fn keys_count_as_what_the_mount_stores() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    register(&client, "1.0.0-aaaa", json!(["mac"]));
+    check! { client;
+        "POST sys/mounts/e", {"type": "echo", "config": {"plugin_limits": {"storage_entries": 2}}} => 204;
+        "POST e/keys/one", {"algorithm": "hmac"} => 204;
+        "POST e/kept/two", {"value": "x"} => 204;
+        "POST e/keys/three", {"algorithm": "hmac"} => 413, {"errors": ["~storage_entries is 2, 2 are in use"]};
+        "GET e/keys/three" => 404, {"errors": ["no such key"]};
+        "GET e/keys/one" => 200, {"data": {"algorithm": "hmac"}};
+    }
+}
