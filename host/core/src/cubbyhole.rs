@@ -1,7 +1,7 @@
 //! `cubbyhole/`: what each token keeps for itself. Nobody else sees it, root neither, and it is gone with the token.
 //! <https://developer.hashicorp.com/vault/api-docs/secret/cubbyhole>
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::keys::Ns;
 use crate::params::Params;
@@ -70,9 +70,5 @@ async fn list(c: &mut Context<'_>) -> Result<Reply, Error> {
         path => format!("{path}/"),
     };
     let key = key(c, &below)?;
-    let names = c.txn.children(&key, None, limits::MAX_LIST).await?;
-    if names.is_empty() {
-        return Err(Error::Nothing);
-    }
-    Ok(Reply::data(json!({ "keys": names })))
+    Reply::list(c.txn.children(&key, None, limits::MAX_LIST).await?)
 }

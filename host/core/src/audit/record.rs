@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Recorder;
 use crate::mount::Mount;
@@ -206,6 +206,21 @@ impl Recorder {
         }
     }
 
+    /// What is told of a token, and not the token.
+    fn without_token(&self, part: &Map<String, Value>) -> Value {
+        let shown = part.iter().map(|(name, value)| {
+            let value = match (name.as_str(), value) {
+                ("client_token" | "token", Value::String(text)) => self.hasher.text(text).into(),
+                ("accessor" | "wrapped_accessor", Value::String(text)) => {
+                    self.accessor(text).into()
+                }
+                (_, value) => value.clone(),
+            };
+            (name.clone(), value)
+        });
+        Value::Object(shown.collect())
+    }
+
     /// The answer: an envelope's parts each in its place, anything else whole.
     fn response(&self, answered: &Answered<'_>, mount: Option<&Mount>) -> Value {
         let shown = mount.map_or(&[][..], |mount| {
@@ -245,29 +260,10 @@ impl Recorder {
         if let Some(id) = whole.get("lease_id").filter(|id| **id != json!("")) {
             put("secret", json!({ "lease_id": id }));
         }
-        if let Some(Value::Object(auth)) = whole.get("auth") {
-            let mut auth = auth.clone();
-            for name in ["client_token", "accessor"] {
-                if let Some(Value::String(text)) = auth.get_mut(name) {
-                    *text = match name {
-                        "accessor" => self.accessor(text),
-                        _ => self.hasher.text(text),
-                    };
-                }
+        for name in ["auth", "wrap_info"] {
+            if let Some(Value::Object(part)) = whole.get(name) {
+                put(name, self.without_token(part));
             }
-            put("auth", Value::Object(auth));
-        }
-        if let Some(Value::Object(wrap)) = whole.get("wrap_info") {
-            let mut wrap = wrap.clone();
-            for name in ["token", "accessor", "wrapped_accessor"] {
-                if let Some(Value::String(text)) = wrap.get_mut(name) {
-                    *text = match name {
-                        "token" => self.hasher.text(text),
-                        _ => self.accessor(text),
-                    };
-                }
-            }
-            put("wrap_info", Value::Object(wrap));
         }
         if let Some(warnings @ Value::Array(_)) = whole.get("warnings") {
             put("warnings", warnings.clone());

@@ -5,12 +5,12 @@ use coffer_clock::{Random, UnixMillis};
 
 use super::mounts::store_mount;
 use super::policies::store_policy;
-use crate::keys::ROOT_NS;
+use crate::keys::{Ns, ROOT_NS};
 use crate::mount::{CUBBYHOLE, MountEntry, SYSTEM, TOKEN, Table};
 use crate::policy::DEFAULT_POLICY;
 use crate::policy_store::StoredPolicy;
 use crate::token::{TokenEntry, TokenKeys, TokenKind};
-use crate::{Core, Error};
+use crate::{Core, Error, limits};
 
 /// Everything but the keys, into the transaction that `init` commits.
 pub fn initialize(
@@ -100,12 +100,21 @@ fn cubbyhole(random: &Random, now: UnixMillis) -> MountEntry {
     }
 }
 
-/// Adds what a barrier that was made before has not.
+/// Adds what a barrier that was made before has not. It looks at what is stored: to route would load every plugin.
 pub async fn complete(core: &Core) -> Result<(), Error> {
     core.transact(|mut txn| async move {
-        if core.mounts(&mut txn).await?.route("cubbyhole/").is_none() {
-            store_mount(&mut txn, &cubbyhole(&core.random, core.clock.now()));
+        let prefix = Ns(ROOT_NS).mount("");
+        for key in txn.list(&prefix, None, limits::MAX_MOUNTS).await? {
+            let Some(value) = txn.get(&key).await? else {
+                continue;
+            };
+            let entry: MountEntry =
+                serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key))?;
+            if entry.kind == CUBBYHOLE {
+                return Ok(((), txn));
+            }
         }
+        store_mount(&mut txn, &cubbyhole(&core.random, core.clock.now()));
         Ok(((), txn))
     })
     .await
