@@ -18,7 +18,7 @@ use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
-use crate::mount::{Counted, MountLoader, Router, RoutingTable};
+use crate::mount::{Counted, Mount, MountLoader, Router, RoutingTable};
 use crate::policy_store::Policies;
 use crate::token::Tokens;
 use crate::{Error, limits, sys};
@@ -283,6 +283,15 @@ impl Core {
             };
             turn.lost(self, lost).await?;
         }
+    }
+
+    /// The mount of the token store.
+    pub(crate) async fn token_mount(&self, txn: &mut Transaction) -> Result<Arc<Mount>, Error> {
+        let table = self.mounts(txn).await?;
+        let found = table.route("auth/token/create");
+        found
+            .map(|(mount, _)| mount.clone())
+            .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))
     }
 
     fn queue(&self, key: &str) -> Option<Arc<Semaphore>> {

@@ -113,10 +113,7 @@ impl Wrapped {
 
     /// Stores it with a new token.
     pub async fn seal(self, core: &Core, txn: &mut Transaction, ns: &str) -> Result<Reply, Error> {
-        let table = core.mounts(txn).await?;
-        let (mount, _) = table
-            .route("auth/token/create")
-            .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
+        let mount = core.token_mount(txn).await?;
         let now = core.clock.now();
         let id = core.tokens.new_id(now);
         let entry = token(

@@ -268,10 +268,7 @@ async fn create_child(
         None if orphan && !no_parent => "auth/token/create-orphan".to_owned(),
         None => "auth/token/create".to_owned(),
     };
-    let table = c.core.mounts(c.txn).await?;
-    let (mount, _) = table
-        .route("auth/token/create")
-        .ok_or_else(|| Error::NoRoute("auth/token/".to_owned()))?;
+    let mount = c.core.token_mount(c.txn).await?;
     let alias = match asked {
         Some(name) => Some(Alias {
             mount_accessor: mount.entry.accessor.clone(),
@@ -307,7 +304,7 @@ async fn create_child(
             warnings.push(format!("Policy {policy:?} does not exist"));
         }
     }
-    let (auth, more) = create(&c.core.tokens, c.txn, mount, request, c.core.clock.now())?;
+    let (auth, more) = create(&c.core.tokens, c.txn, &mount, request, c.core.clock.now())?;
     warnings.extend(more);
     Ok(Reply::auth(auth, warnings))
 }
