@@ -95,6 +95,36 @@ pub fn reversion(component: &[u8], kind: &str, name: &str, version: &str, needs:
     with_manifest(&bytes, &manifest)
 }
 
+/// The component with its largest core module so often that there are `size` bytes to compile. It does what it did.
+///
+/// # Panics
+/// If it is no component.
+pub fn grown(component: &[u8], size: usize) -> Vec<u8> {
+    let module = wasmparser::Parser::new(0)
+        .parse_all(component)
+        .filter_map(|payload| match payload.expect("a component") {
+            wasmparser::Payload::ModuleSection {
+                unchecked_range, ..
+            } => Some(&component[unchecked_range]),
+            _ => None,
+        })
+        .max_by_key(|module| module.len())
+        .expect("a core module");
+    let mut bytes = component.to_vec();
+    while bytes.len() < size {
+        // The section of a core module: its id, its length in LEB128, itself.
+        bytes.push(1);
+        let mut rest = module.len();
+        while rest > 0x7f {
+            bytes.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes.extend_from_slice(module);
+    }
+    bytes
+}
+
 /// The guest `echo` as this version of itself, asking for this. The version is as long as its own: `1.0.0-aaaa`.
 ///
 /// # Panics

@@ -1,5 +1,5 @@
-//! Compiling components. It takes long and much memory, and its input is hostile: it is done by a process of its own, with
-//! a low priority and hard limits, so that neither the host's memory nor its requests are at stake.
+//! Compiling components. It takes long and much memory, and its input is hostile: it is done by a process of its own, in
+//! time that nobody else wants and with hard limits, so that neither the host's memory nor its requests are at stake.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -122,6 +122,19 @@ async fn run(
     }
 }
 
+/// Has this thread, and those that it will start, run when a processor has nothing else to do: with the lowest of the usual
+/// priorities they would still end the slice that they were given while a request waits. A refusal only makes it impolite.
+fn yield_to_all() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let _ = rustix::process::nice(19);
+    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+}
+
 /// What the compiler's process does: reads a component on standard input, writes the compiled code on standard output.
 ///
 /// # Errors
@@ -141,8 +154,7 @@ pub fn compile_stdin() -> Result<(), String> {
     // Also if the host is gone that would end it.
     limit(Resource::Cpu, limits::MAX_COMPILE_TIME.as_secs())?;
     limit(Resource::Core, 0)?;
-    // A refusal would only make it impolite.
-    let _ = rustix::process::nice(19);
+    yield_to_all();
     let mut component = Vec::new();
     std::io::stdin()
         .lock()

@@ -52,8 +52,8 @@ pub const WARM_SLOTS: u32 = 64;
 
 /// A component, in bytes.
 pub const COMPONENT: usize = 64 << 20;
-/// Compiling one, unless the server's configuration says otherwise.
-pub const COMPILE_TIME: Duration = Duration::from_secs(120);
+/// Compiling one, unless the server's configuration says otherwise: it has the time that requests leave it.
+pub const COMPILE_TIME: Duration = Duration::from_secs(300);
 /// The most that it may say.
 pub const MAX_COMPILE_TIME: Duration = Duration::from_secs(3600);
 /// What compiling one may take, in bytes.
