@@ -2,11 +2,14 @@
 
 use aes_gcm::aead::AeadInPlace;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
-use coffer_clock::Random;
+use coffer_clock::{Random, UnixMillis};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::BarrierError;
+use crate::seal::KEYRING;
 
 const FORMAT: u8 = 1;
 const NONCE: usize = 12;
@@ -38,10 +41,13 @@ impl Key {
     }
 }
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Term {
     term: u32,
     key: Key,
+    /// When it was made, in milliseconds; 0 if that is not known.
+    #[serde(default)]
+    installed: u64,
 }
 
 /// The key ring, ready for use.
@@ -49,15 +55,60 @@ pub(crate) struct KeyRing {
     /// Ascending; never empty.
     terms: Vec<(u32, Aes256Gcm)>,
     stored: Vec<Term>,
+    /// How much was sealed with the newest key and not noted anywhere yet.
+    sealed: AtomicU64,
 }
 
 impl KeyRing {
     /// One new key, of term 1.
-    pub(crate) fn generate(random: &Random) -> Option<Self> {
+    pub(crate) fn generate(random: &Random, now: UnixMillis) -> Option<Self> {
         Self::of(vec![Term {
             term: 1,
             key: Key::random(random),
+            installed: now.0,
         }])
+    }
+
+    /// The same with a new key, of the next term.
+    pub(crate) fn grown(&self, random: &Random, now: UnixMillis) -> Option<Self> {
+        let mut terms = self.stored.clone();
+        terms.push(Term {
+            term: self.newest().0.checked_add(1)?,
+            key: Key::random(random),
+            installed: now.0,
+        });
+        Self::of(terms)
+    }
+
+    /// The newest term, and when its key was made.
+    pub(crate) fn newest(&self) -> (u32, UnixMillis) {
+        self.stored.last().map_or((0, UnixMillis(0)), |term| {
+            (term.term, UnixMillis(term.installed))
+        })
+    }
+
+    /// How much was sealed with the newest key and not noted anywhere yet.
+    pub(crate) fn unnoted(&self) -> &AtomicU64 {
+        &self.sealed
+    }
+
+    /// Itself, as it is stored.
+    pub(crate) fn sealed_under(
+        &self,
+        random: &Random,
+        root: &Key,
+    ) -> Result<Vec<u8>, BarrierError> {
+        let corrupt = || BarrierError::Corrupt(KEYRING.to_owned());
+        let encoded = self.encode().ok_or_else(corrupt)?;
+        let wrapping = Self::of_key(root).ok_or_else(corrupt)?;
+        wrapping.seal(random, KEYRING, &encoded)
+    }
+
+    /// The reverse of [`KeyRing::sealed_under`].
+    pub(crate) fn opened_with(root: &Key, sealed: &[u8]) -> Result<Self, BarrierError> {
+        let corrupt = || BarrierError::Corrupt(KEYRING.to_owned());
+        let wrapping = Self::of_key(root).ok_or_else(corrupt)?;
+        Self::decode(&wrapping.open(KEYRING, sealed)?).ok_or_else(corrupt)
     }
 
     /// A ring of one known key: what seals the key ring itself, and the root key.
@@ -65,6 +116,7 @@ impl KeyRing {
         Self::of(vec![Term {
             term: 0,
             key: key.clone(),
+            installed: 0,
         }])
     }
 
@@ -73,14 +125,19 @@ impl KeyRing {
             .iter()
             .map(|term| (term.term, term.key.aead()))
             .collect();
-        (!terms.is_empty()).then_some(Self { terms, stored })
+        let sealed = AtomicU64::new(0);
+        (!terms.is_empty()).then_some(Self {
+            terms,
+            stored,
+            sealed,
+        })
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         Self::of(serde_json::from_slice(bytes).ok()?)
     }
 
-    pub(crate) fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
+    fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
         serde_json::to_vec(&self.stored).ok().map(Zeroizing::new)
     }
 
@@ -104,6 +161,7 @@ impl KeyRing {
             .encrypt_in_place_detached(Nonce::from_slice(&nonce), key.as_bytes(), body)
             .map_err(|_| corrupt())?;
         out.extend_from_slice(&tag);
+        self.sealed.fetch_add(1, Ordering::Relaxed);
         Ok(out)
     }
 
@@ -143,7 +201,7 @@ mod tests {
     #[test]
     fn a_value_opens_only_whole_and_in_its_place() {
         let random = Random::seeded(1);
-        let ring = KeyRing::generate(&random).unwrap();
+        let ring = KeyRing::generate(&random, UnixMillis(5)).unwrap();
         let sealed = ring.seal(&random, "a/b", b"secret").unwrap();
         assert_eq!(&ring.open("a/b", &sealed).unwrap()[..], b"secret");
         assert_eq!(
@@ -156,9 +214,14 @@ mod tests {
             assert!(ring.open("a/b", &bad).is_err(), "flipped bit in byte {at}");
             assert!(ring.open("a/b", &sealed[..at]).is_err(), "cut at {at}");
         }
-        let other = KeyRing::generate(&random).unwrap();
+        let other = KeyRing::generate(&random, UnixMillis(5)).unwrap();
         assert!(other.open("a/b", &sealed).is_err());
         let again = KeyRing::decode(&ring.encode().unwrap()).unwrap();
         assert_eq!(&again.open("a/b", &sealed).unwrap()[..], b"secret");
+        let grown = ring.grown(&random, UnixMillis(7)).unwrap();
+        assert_eq!(grown.newest(), (2, UnixMillis(7)));
+        assert_eq!(&grown.open("a/b", &sealed).unwrap()[..], b"secret");
+        let newer = grown.seal(&random, "a/b", b"secret").unwrap();
+        assert!(ring.open("a/b", &newer).is_err());
     }
 }

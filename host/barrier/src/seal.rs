@@ -1,57 +1,17 @@
-//! The seal: who can open the barrier. Shamir's secret sharing of the key that wraps the root key.
+//! The seal: who can open the barrier. The key that wraps the root key is in [shares](crate::shares), and can be made anew.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blahaj::{Share, Sharks};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use coffer_clock::UnixMillis;
+use coffer_storage::Index;
 
 use crate::keyring::{Key, KeyRing};
-use crate::limits::MAX_SHARES;
-use crate::{Barrier, BarrierError, Transaction};
+use crate::shares::{Gathering, Given, InitConfig, KeyShare};
+use crate::{Barrier, BarrierError, Opened, Transaction};
 
 const CONFIG: &str = "core/seal-config";
 const ROOT_KEY: &str = "core/root-key";
-const KEYRING: &str = "core/keyring";
-
-/// How many shares to make, and how many of them open the barrier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InitConfig {
-    /// How many are handed out: 1 to 255.
-    pub shares: u8,
-    /// How many are needed: more than one, unless there is only one.
-    pub threshold: u8,
-}
-
-impl InitConfig {
-    /// Checks what a caller asked for, with Vault's words.
-    pub fn new(shares: u64, threshold: u64) -> Result<Self, BarrierError> {
-        let refuse = |text: &str| {
-            Err(BarrierError::InvalidConfig(format!(
-                "invalid seal configuration: {text}"
-            )))
-        };
-        if shares == 0 {
-            return refuse("shares must be at least one");
-        }
-        if threshold == 0 {
-            return refuse("threshold must be at least one");
-        }
-        if shares > 1 && threshold == 1 {
-            return refuse("threshold must be greater than one for multiple shares");
-        }
-        if shares > MAX_SHARES as u64 {
-            return refuse("shares must be less than 256");
-        }
-        if threshold > shares {
-            return refuse("threshold cannot be larger than shares");
-        }
-        match (u8::try_from(shares), u8::try_from(threshold)) {
-            (Ok(shares), Ok(threshold)) => Ok(Self { shares, threshold }),
-            _ => refuse("shares must be less than 256"),
-        }
-    }
-}
+pub(crate) const KEYRING: &str = "core/keyring";
 
 /// How far unsealing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,17 +30,31 @@ pub struct SealStatus {
     pub nonce: String,
 }
 
-/// An unseal attempt: the shares given so far.
-#[derive(Default)]
-struct Attempt {
-    nonce: String,
-    shares: Vec<Zeroizing<Vec<u8>>>,
+/// A new key for the seal, and a new root key, that are not in force yet.
+#[derive(Clone)]
+pub struct NewKeys {
+    config: InitConfig,
+    seal: Key,
+    root: Key,
+    wrapped_root: Vec<u8>,
+    /// What to hand out.
+    pub shares: Vec<KeyShare>,
+}
+
+impl NewKeys {
+    /// Whether these shares are of these keys.
+    ///
+    /// # Errors
+    /// [`BarrierError::InvalidShares`] if not.
+    pub fn check(&self, shares: &[KeyShare]) -> Result<(), BarrierError> {
+        open_root(&self.config.combine(shares)?, &self.wrapped_root).map(drop)
+    }
 }
 
 /// The seal of one barrier.
 pub struct Seal {
     barrier: Arc<Barrier>,
-    attempt: Mutex<Attempt>,
+    attempt: Mutex<Option<Gathering>>,
 }
 
 impl Seal {
@@ -92,23 +66,23 @@ impl Seal {
         }
     }
 
-    fn attempt(&self) -> MutexGuard<'_, Attempt> {
+    fn attempt(&self) -> MutexGuard<'_, Option<Gathering>> {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn stored(&self, key: &str) -> Result<Option<Vec<u8>>, BarrierError> {
-        Ok(self
-            .barrier
-            .storage
-            .snapshot()?
-            .get(key)
-            .await?
-            .map(|entry| entry.value.to_vec()))
+    async fn stored(&self, key: &str) -> Result<Option<(Index, Vec<u8>)>, BarrierError> {
+        let entry = self.barrier.storage.snapshot()?.get(key).await?;
+        Ok(entry.map(|entry| (entry.version, entry.value.to_vec())))
+    }
+
+    async fn require(&self, key: &str) -> Result<(Index, Vec<u8>), BarrierError> {
+        let corrupt = || BarrierError::Corrupt(key.to_owned());
+        self.stored(key).await?.ok_or_else(corrupt)
     }
 
     async fn config(&self) -> Result<Option<InitConfig>, BarrierError> {
         let corrupt = || BarrierError::Corrupt(CONFIG.to_owned());
-        let Some(bytes) = self.stored(CONFIG).await? else {
+        let Some((_, bytes)) = self.stored(CONFIG).await? else {
             return Ok(None);
         };
         serde_json::from_slice(&bytes)
@@ -120,13 +94,14 @@ impl Seal {
     pub async fn status(&self) -> Result<SealStatus, BarrierError> {
         let config = self.config().await?;
         let attempt = self.attempt();
+        let under_way = attempt.as_ref().filter(|attempt| attempt.progress() > 0);
         Ok(SealStatus {
             initialized: config.is_some(),
             sealed: self.barrier.is_sealed(),
             threshold: config.map_or(0, |config| config.threshold),
             shares: config.map_or(0, |config| config.shares),
-            progress: attempt.shares.len(),
-            nonce: attempt.nonce.clone(),
+            progress: under_way.map_or(0, Gathering::progress),
+            nonce: under_way.map_or_else(String::new, |attempt| attempt.nonce().to_owned()),
         })
     }
 
@@ -138,44 +113,33 @@ impl Seal {
     pub async fn init(
         &self,
         config: InitConfig,
+        now: UnixMillis,
         first: impl FnOnce(&mut Transaction) + Send,
-    ) -> Result<Vec<Zeroizing<Vec<u8>>>, BarrierError> {
+    ) -> Result<Vec<KeyShare>, BarrierError> {
         if self.config().await?.is_some() {
             return Err(BarrierError::AlreadyInitialized);
         }
         let random = &self.barrier.random;
-        let broken = || BarrierError::InvalidConfig("the keys could not be made".to_owned());
-        let unseal_key = Key::random(random);
-        let root_key = Key::random(random);
-        let ring = Arc::new(KeyRing::generate(random).ok_or_else(broken)?);
-        let wrapping = KeyRing::of_key(&unseal_key).ok_or_else(broken)?;
-        let shares = split(config, &unseal_key);
-
-        let wrapped_root = wrapping.seal(random, ROOT_KEY, root_key.bytes())?;
-        let sealed_ring = KeyRing::of_key(&root_key).ok_or_else(broken)?.seal(
-            random,
-            KEYRING,
-            &ring.encode().ok_or_else(broken)?,
-        )?;
+        let keys = self.new_keys(config)?;
+        let ring = KeyRing::generate(random, now).ok_or_else(broken)?;
+        let sealed_ring = ring.sealed_under(random, &keys.root)?;
         // What nobody could open must not be stored.
-        let enough: Vec<_> = shares
+        let enough: Vec<_> = keys
+            .shares
             .iter()
             .take(config.threshold.into())
             .cloned()
             .collect();
-        let recombined = combine(config, &enough)?;
-        let opened = open_ring(&recombined, &wrapped_root, &sealed_ring)?;
+        let root = open_root(&config.combine(&enough)?, &keys.wrapped_root)?;
+        let opened = KeyRing::opened_with(&root, &sealed_ring)?;
 
         let storage = self.barrier.storage.clone();
         let mut txn = Transaction::begin(storage, Arc::new(opened), random.clone())?;
         first(&mut txn);
         txn.require(CONFIG, None);
-        let config = serde_json::to_vec(&config).map_err(|_| broken())?;
-        txn.put_unsealed(CONFIG, config);
-        txn.put_unsealed(ROOT_KEY, wrapped_root);
-        txn.put_unsealed(KEYRING, sealed_ring);
+        store(&mut txn, &keys, sealed_ring)?;
         match txn.commit().await {
-            Ok(_) => Ok(shares),
+            Ok(_) => Ok(keys.shares),
             Err(BarrierError::Conflict { .. }) => Err(BarrierError::AlreadyInitialized),
             Err(error) => Err(error),
         }
@@ -190,40 +154,33 @@ impl Seal {
         if !self.barrier.is_sealed() {
             return self.status().await;
         }
-        check_length(share)?;
         let given = {
             let mut attempt = self.attempt();
-            if !attempt.shares.iter().any(|have| have.as_slice() == share) {
-                if attempt.shares.is_empty() {
-                    attempt.nonce = self.barrier.random.uuid();
-                }
-                attempt.shares.push(Zeroizing::new(share.to_vec()));
+            let gathering = attempt.get_or_insert_with(|| Gathering::new(&self.barrier.random));
+            let given = gathering.give(share, config.threshold)?;
+            if matches!(given, Given::Enough(_)) {
+                *attempt = None;
             }
-            if attempt.shares.len() < usize::from(config.threshold) {
-                None
-            } else {
-                Some(std::mem::take(&mut *attempt).shares)
-            }
+            given
         };
-        if let Some(shares) = given {
-            let key = combine(config, &shares)?;
-            let corrupt = |key: &str| BarrierError::Corrupt(key.to_owned());
-            let root = self
-                .stored(ROOT_KEY)
-                .await?
-                .ok_or_else(|| corrupt(ROOT_KEY))?;
-            let ring = self
-                .stored(KEYRING)
-                .await?
-                .ok_or_else(|| corrupt(KEYRING))?;
-            self.barrier.open(Arc::new(open_ring(&key, &root, &ring)?));
+        if let Given::Enough(shares) = given {
+            let seal = config.combine(&shares)?;
+            let root = open_root(&seal, &self.require(ROOT_KEY).await?.1)?;
+            let (version, sealed_ring) = self.require(KEYRING).await?;
+            let ring = Arc::new(KeyRing::opened_with(&root, &sealed_ring)?);
+            self.barrier.open(Opened {
+                ring,
+                root,
+                seal,
+                version,
+            });
         }
         self.status().await
     }
 
     /// Forgets the shares given so far.
     pub fn reset(&self) {
-        *self.attempt() = Attempt::default();
+        *self.attempt() = None;
     }
 
     /// Closes the barrier.
@@ -231,64 +188,84 @@ impl Seal {
         self.reset();
         self.barrier.close();
     }
-}
 
-fn split(config: InitConfig, key: &Key) -> Vec<Zeroizing<Vec<u8>>> {
-    // One share is the key itself, as in Vault.
-    if config.shares == 1 {
-        return vec![Zeroizing::new(key.bytes().to_vec())];
+    /// Whether these shares would open the barrier.
+    ///
+    /// # Errors
+    /// [`BarrierError::InvalidShares`] if not.
+    pub async fn check(&self, shares: &[KeyShare]) -> Result<(), BarrierError> {
+        let config = self.config().await?.ok_or(BarrierError::NotInitialized)?;
+        let (_, wrapped) = self.require(ROOT_KEY).await?;
+        open_root(&config.combine(shares)?, &wrapped).map(drop)
     }
-    let dealer = Sharks(config.threshold).dealer(key.bytes());
-    dealer
-        .take(config.shares.into())
-        .map(|share| Zeroizing::new(Vec::from(&share)))
-        .collect()
-}
 
-/// A share is the key, or the key and its point.
-fn check_length(share: &[u8]) -> Result<(), BarrierError> {
-    let refuse = |text: &str| Err(BarrierError::InvalidShares(text.to_owned()));
-    match share.len() {
-        0..32 => refuse("key is shorter than minimum 32 bytes"),
-        32..=33 => Ok(()),
-        _ => refuse("key is longer than maximum 33 bytes"),
+    /// A new key for the seal, in so many shares, and a new root key.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub fn new_keys(&self, config: InitConfig) -> Result<NewKeys, BarrierError> {
+        self.new_root(config, Key::random(&self.barrier.random))
+    }
+
+    fn new_root(&self, config: InitConfig, seal: Key) -> Result<NewKeys, BarrierError> {
+        let random = &self.barrier.random;
+        let root = Key::random(random);
+        let wrapping = KeyRing::of_key(&seal).ok_or_else(broken)?;
+        Ok(NewKeys {
+            config,
+            wrapped_root: wrapping.seal(random, ROOT_KEY, root.bytes())?,
+            shares: config.split(&seal),
+            seal,
+            root,
+        })
+    }
+
+    /// Replaces the root key under the same key of the seal: the shares that people have stay good.
+    ///
+    /// # Errors
+    /// [`BarrierError::Conflict`] if the keys were changed in another way meanwhile: try again.
+    pub async fn rotate_root(&self) -> Result<(), BarrierError> {
+        let config = self.config().await?.ok_or(BarrierError::NotInitialized)?;
+        let seal = self.barrier.opened()?.seal.clone();
+        self.install(&self.new_root(config, seal)?).await
+    }
+
+    /// Has new keys take the place of those in force.
+    ///
+    /// # Errors
+    /// [`BarrierError::Conflict`] if the keys were changed in another way meanwhile: try again.
+    pub async fn install(&self, keys: &NewKeys) -> Result<(), BarrierError> {
+        let before = self.barrier.opened()?;
+        let sealed_ring = before.ring.sealed_under(&self.barrier.random, &keys.root)?;
+        let mut txn = self.barrier.begin_change(&before)?;
+        store(&mut txn, keys, sealed_ring)?;
+        let after = Opened {
+            ring: before.ring.clone(),
+            root: keys.root.clone(),
+            seal: keys.seal.clone(),
+            version: 0,
+        };
+        self.barrier.commit_change(before, txn, after).await
     }
 }
 
-fn combine(config: InitConfig, shares: &[Zeroizing<Vec<u8>>]) -> Result<Key, BarrierError> {
-    let invalid = |text: String| BarrierError::InvalidShares(text);
-    let secret = match shares {
-        [only] if config.shares == 1 => only.clone(),
-        shares => {
-            let parsed = shares
-                .iter()
-                .map(|share| Share::try_from(share.as_slice()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|reason| invalid(reason.to_string()))?;
-            Zeroizing::new(
-                Sharks(config.threshold)
-                    .recover(&parsed)
-                    .map_err(|reason| invalid(reason.to_string()))?,
-            )
-        }
-    };
-    Key::from_slice(&secret)
-        .ok_or_else(|| invalid("the key shares have the wrong length".to_owned()))
+fn broken() -> BarrierError {
+    BarrierError::InvalidConfig("the keys could not be made".to_owned())
 }
 
-fn open_ring(
-    unseal_key: &Key,
-    wrapped_root: &[u8],
-    sealed_ring: &[u8],
-) -> Result<KeyRing, BarrierError> {
-    let corrupt = |key: &str| BarrierError::Corrupt(key.to_owned());
-    let wrapping = KeyRing::of_key(unseal_key).ok_or_else(|| corrupt(ROOT_KEY))?;
-    let root = wrapping.open(ROOT_KEY, wrapped_root).map_err(|_| {
+fn store(txn: &mut Transaction, keys: &NewKeys, sealed_ring: Vec<u8>) -> Result<(), BarrierError> {
+    let config = serde_json::to_vec(&keys.config).map_err(|_| broken())?;
+    txn.put_unsealed(CONFIG, config);
+    txn.put_unsealed(ROOT_KEY, keys.wrapped_root.clone());
+    txn.put_unsealed(KEYRING, sealed_ring);
+    Ok(())
+}
+
+fn open_root(seal_key: &Key, wrapped: &[u8]) -> Result<Key, BarrierError> {
+    let corrupt = || BarrierError::Corrupt(ROOT_KEY.to_owned());
+    let wrapping = KeyRing::of_key(seal_key).ok_or_else(corrupt)?;
+    let root = wrapping.open(ROOT_KEY, wrapped).map_err(|_| {
         BarrierError::InvalidShares("the key shares do not fit this barrier".to_owned())
     })?;
-    let root = Key::from_slice(&root).ok_or_else(|| corrupt(ROOT_KEY))?;
-    let ring = KeyRing::of_key(&root)
-        .ok_or_else(|| corrupt(KEYRING))?
-        .open(KEYRING, sealed_ring)?;
-    KeyRing::decode(&ring).ok_or_else(|| corrupt(KEYRING))
+    Key::from_slice(&root).ok_or_else(corrupt)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal};
-use coffer_clock::Random;
+use coffer_clock::{Random, UnixMillis};
 use coffer_storage::{Batch, MemoryStorage, Op};
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn sealed() -> (Arc<Barrier>, Seal) {
 async fn open() -> Arc<Barrier> {
     let (barrier, seal) = sealed();
     let keys = seal
-        .init(InitConfig::new(1, 1).unwrap(), |_| {})
+        .init(InitConfig::new(1, 1).unwrap(), UnixMillis(0), |_| {})
         .await
         .unwrap();
     assert!(!seal.unseal(&keys[0]).await.unwrap().sealed);
@@ -66,14 +66,14 @@ async fn shares_open_the_barrier_in_any_order() {
         Err(BarrierError::NotInitialized)
     );
     let keys = seal
-        .init(InitConfig::new(5, 3).unwrap(), |txn| {
+        .init(InitConfig::new(5, 3).unwrap(), UnixMillis(0), |txn| {
             txn.put("first", *b"1")
         })
         .await
         .unwrap();
     assert_eq!(keys.len(), 5);
     assert_eq!(
-        seal.init(InitConfig::new(1, 1).unwrap(), |_| {})
+        seal.init(InitConfig::new(1, 1).unwrap(), UnixMillis(0), |_| {})
             .await
             .map(|_| ()),
         Err(BarrierError::AlreadyInitialized)
@@ -135,7 +135,10 @@ async fn of_two_inits_one_wins() {
     let (barrier, one) = sealed();
     let two = Seal::new(barrier);
     let config = InitConfig::new(1, 1).unwrap();
-    let (a, b) = tokio::join!(one.init(config, |_| {}), two.init(config, |_| {}));
+    let (a, b) = tokio::join!(
+        one.init(config, UnixMillis(0), |_| {}),
+        two.init(config, UnixMillis(0), |_| {})
+    );
     assert_eq!(usize::from(a.is_ok()) + usize::from(b.is_ok()), 1);
 }
 

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal, SealStatus, Transaction};
@@ -20,8 +20,10 @@ use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
 use crate::mount::{Counted, Mount, MountLoader, Router, RoutingTable};
 use crate::policy_store::Policies;
+use crate::rekey::Rekey;
+use crate::root_generation::RootGeneration;
 use crate::token::Tokens;
-use crate::{Error, limits, sys};
+use crate::{Error, limits, rotation, sys};
 
 /// What a server is configured with. Times in seconds.
 #[derive(Clone, Debug)]
@@ -87,6 +89,8 @@ pub struct Core {
     /// How often the barrier was closed.
     pub(crate) seals: watch::Sender<u64>,
     pub(crate) cluster: ArcSwapOption<Cluster>,
+    rekey: Mutex<Option<Rekey>>,
+    root_generation: Mutex<Option<RootGeneration>>,
 }
 
 impl Core {
@@ -137,6 +141,8 @@ impl Core {
             seals: watch::Sender::new(0),
             cluster: ArcSwapOption::empty(),
             background: Mutex::default(),
+            rekey: Mutex::default(),
+            root_generation: Mutex::default(),
             config,
             clock,
             random,
@@ -171,7 +177,7 @@ impl Core {
         );
         let keys = self
             .seal
-            .init(config, |txn| {
+            .init(config, now, |txn| {
                 sys::initialize(txn, &self.random, now, &root_token, kv);
             })
             .await?;
@@ -208,6 +214,7 @@ impl Core {
             background.spawn(crate::invoke::tick_all(self.clone()));
             background.spawn(crate::invoke::reload_unavailable(self.clone()));
             background.spawn(crate::invoke::sweep(self.clone()));
+            background.spawn(rotation::run(self.clone()));
         }
         Ok(())
     }
@@ -223,6 +230,8 @@ impl Core {
         // Requests under way end here.
         self.seals.send_modify(|seals| *seals += 1);
         self.cluster.store(None);
+        *self.rekey() = None;
+        *self.root_generation() = None;
         // Dropping the set ends its tasks.
         drop(std::mem::take(
             &mut *self
@@ -235,6 +244,15 @@ impl Core {
         self.policies.seal();
         self.router.seal();
         self.plugins.clear();
+    }
+
+    pub(crate) fn rekey(&self) -> MutexGuard<'_, Option<Rekey>> {
+        self.rekey.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn root_generation(&self) -> MutexGuard<'_, Option<RootGeneration>> {
+        let generation = self.root_generation.lock();
+        generation.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has audit devices open their files anew.

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `core/...` | the seal and the barrier; the salt of token hashes; which cluster this is |
+//! | `core/...` | the seal, the barrier and when its key is replaced; the salt of token hashes; which cluster this is |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/audit/<path>` | an audit device |
@@ -95,6 +95,8 @@ impl Ns<'_> {
     }
 }
 
+/// When the key that values are sealed with is replaced.
+pub const ROTATION: &str = "core/rotation";
 /// All registered plugins.
 pub const PLUGIN_ENTRIES: &str = "plugin/entry/";
 const PLUGIN_STATES: &str = "plugin/state/";

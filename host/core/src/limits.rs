@@ -78,3 +78,10 @@ pub const JOB_PAGE: usize = 256;
 pub const UNDO: Duration = Duration::from_secs(3);
 /// How long a caller waits for a revocation that it asked to be synchronous.
 pub const SYNC_REVOKE: Duration = Duration::from_secs(60);
+
+/// What one key of the barrier may seal at most: 90 % of 2³² values.
+pub const MAX_OPERATIONS: u64 = 3_865_470_566;
+/// How often it is looked at how much that was.
+pub const KEY_CHECK: Duration = Duration::from_secs(60);
+/// As long as a rekey or a root generation is younger, who cancels it without a token has to name it.
+pub const CANCEL_BY_NAME: Duration = Duration::from_secs(600);

@@ -25,7 +25,7 @@ impl Params {
     }
 
     /// From a body: an object, or nothing.
-    fn from_body(body: &[u8]) -> Result<Self, Error> {
+    pub fn from_body(body: &[u8]) -> Result<Self, Error> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }

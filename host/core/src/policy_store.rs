@@ -198,7 +198,9 @@ mod tests {
     async fn a_request_from_before_a_change_leaves_nothing_of_what_it_saw() {
         let barrier = Barrier::new(Arc::new(MemoryStorage::new()), Random::system());
         let seal = Seal::new(barrier.clone());
-        let keys = seal.init(InitConfig::new(1, 1).unwrap(), |_| {}).await;
+        let keys = seal
+            .init(InitConfig::new(1, 1).unwrap(), UnixMillis(0), |_| {})
+            .await;
         seal.unseal(keys.unwrap().first().unwrap()).await.unwrap();
         let policies = Policies::new(&barrier);
         let entry: TokenEntry = serde_json::from_value(serde_json::json!({

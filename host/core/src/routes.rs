@@ -7,7 +7,7 @@ use std::sync::Arc;
 use coffer_barrier::Transaction;
 
 use crate::params::Params;
-use crate::policy::Acl;
+use crate::policy::{Access, Acl, Capability};
 use crate::reply::Reply;
 use crate::request::{Method, Request};
 use crate::token::{Held, TokenKind};
@@ -67,6 +67,30 @@ impl Context<'_> {
         self.txn.commit_and_continue().await?;
         self.committed = true;
         Ok(())
+    }
+
+    /// Whether the caller showed a token that may do anything here that needs `sudo`, where none is needed.
+    pub fn may_always(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| {
+            caller.acl.allows(&Access {
+                path: &self.request.path,
+                capability: Capability::Update,
+                sudo: true,
+                parameters: Some(self.params.map()),
+                wrap_ttl: None,
+            })
+        })
+    }
+
+    /// The name of what the request is about. Whoever cancels may have it in the body or in the query.
+    pub fn nonce(&self) -> Result<String, Error> {
+        let nonce = match self.request.method {
+            Method::Delete if !self.params.has("nonce") => {
+                Params::from_body(&self.request.body)?.text("nonce")?
+            }
+            _ => self.params.text("nonce")?,
+        };
+        Ok(nonce.unwrap_or_default())
     }
 
     /// The caller.

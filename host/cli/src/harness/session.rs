@@ -251,7 +251,9 @@ async fn finish<T>(
 async fn barrier(storage: Stored, held: Stored) -> Result<Arc<Barrier>, HarnessError> {
     let barrier = Barrier::new(Arc::new(MemoryStorage::new()), Random::system());
     let seal = Seal::new(barrier.clone());
-    let keys = seal.init(InitConfig::new(1, 1)?, |_| {}).await?;
+    let keys = seal
+        .init(InitConfig::new(1, 1)?, UnixMillis(0), |_| {})
+        .await?;
     for key in &keys {
         seal.unseal(key).await?;
     }

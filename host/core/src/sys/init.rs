@@ -9,7 +9,7 @@ use crate::keys::{Ns, ROOT_NS};
 use crate::mount::{CUBBYHOLE, MountEntry, SYSTEM, TOKEN, Table};
 use crate::policy::DEFAULT_POLICY;
 use crate::policy_store::StoredPolicy;
-use crate::token::{TokenEntry, TokenKeys, TokenKind};
+use crate::token::{TokenEntry, TokenKeys};
 use crate::{Core, Error, limits};
 
 /// Everything but the keys, into the transaction that `init` commits.
@@ -62,30 +62,8 @@ pub fn initialize(
         tracing::error!("the keys of the token store could not be made");
         return;
     };
-    let entry = TokenEntry {
-        ns: ROOT_NS.to_owned(),
-        accessor: keys.accessor(root_token),
-        policies: vec!["root".to_owned()],
-        path: "auth/token/root".to_owned(),
-        mount: token.uuid,
-        display_name: "root".to_owned(),
-        meta: None,
-        num_uses: 0,
-        created: now,
-        creation_ttl: 0,
-        ttl: 0,
-        max_ttl: 0,
-        explicit_max_ttl: 0,
-        period: 0,
-        expires: None,
-        renewed: None,
-        parent: None,
-        kind: TokenKind::Service,
-        renewable: false,
-        bound_cidrs: Vec::new(),
-        alias: None,
-        internal: None,
-    };
+    let accessor = keys.accessor(root_token);
+    let entry = TokenEntry::root(ROOT_NS, accessor, &token.uuid, now);
     if let Err(error) = keys.create(txn, root_token, &entry) {
         tracing::error!(%error, "the first token could not be stored");
     }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use coffer_barrier::{BarrierError, InitConfig, SealStatus};
+use coffer_barrier::{InitConfig, SealStatus};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::params::Params;
 use crate::reply::Reply;
 use crate::request::Method::{Get, Post};
 use crate::request::{Body, Method, Request, Response};
 use crate::routes::Context;
-use crate::{Core, Error};
+use crate::{Core, Error, shares};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Arc<Core>, &'a Request) -> Answer<'a>;
@@ -177,12 +176,12 @@ async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     }
     let shares = params.number("secret_shares")?.unwrap_or(0);
     let threshold = params.number("secret_threshold")?.unwrap_or(0);
-    let config = InitConfig::new(shares, threshold).map_err(refuse)?;
+    let config = InitConfig::new(shares, threshold).map_err(shares::refuse)?;
     let made = core
         .init(config, None, false)
         .await
         .map_err(|error| match error {
-            Error::Barrier(error) => refuse(error),
+            Error::Barrier(error) => shares::refuse(error),
             other => other,
         })?;
     let hex: Vec<_> = made
@@ -200,17 +199,6 @@ async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     ))
 }
 
-/// The caller's mistakes are 400s.
-fn refuse(error: BarrierError) -> Error {
-    match error {
-        BarrierError::AlreadyInitialized
-        | BarrierError::NotInitialized
-        | BarrierError::InvalidConfig(_)
-        | BarrierError::InvalidShares(_) => Error::invalid(error.to_string()),
-        other => other.into(),
-    }
-}
-
 async fn unseal(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     let params = Params::of(request)?;
     if params.boolean("reset")?.unwrap_or(false) {
@@ -220,20 +208,14 @@ async fn unseal(core: &Arc<Core>, request: &Request) -> Result<Response, Error> 
         core.seal.reset();
         return seal_status(core).await;
     }
-    let key = Zeroizing::new(params.text("key")?.unwrap_or_default());
-    if key.is_empty() {
+    if !params.has("key") {
         return Err(Error::invalid(
             "'key' must be specified in request body as JSON, or 'reset' set to true",
         ));
     }
-    let share = hex::decode(key.as_str())
-        .ok()
-        .or_else(|| BASE64.decode(key.as_str()).ok());
-    let share = Zeroizing::new(
-        share.ok_or_else(|| Error::invalid("'key' must be a valid hex or base64 string"))?,
-    );
+    let share = shares::share(&params)?;
     let status = core.unseal(&share).await.map_err(|error| match error {
-        Error::Barrier(error) => refuse(error),
+        Error::Barrier(error) => shares::refuse(error),
         other => other,
     })?;
     Ok(bare(describe(core, &status)))

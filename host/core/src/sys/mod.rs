@@ -2,6 +2,7 @@
 
 mod audit;
 mod capabilities;
+mod generate_root;
 mod init;
 mod leases;
 mod lifecycle;
@@ -12,6 +13,8 @@ mod passwords;
 mod plugin_limits;
 mod plugins;
 mod policies;
+mod rekey;
+mod rotate;
 mod tools;
 mod ui;
 mod wrapping;
@@ -27,6 +30,30 @@ pub use policies::fold_policy_name;
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     Route { pattern: "seal", help: "Seals the server.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(lifecycle::seal(c)))] },
+    Route { pattern: "key-status", help: "The key that values are sealed with.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(rotate::status(c)))] },
+    Route { pattern: "rotate", help: "Seals values with a new key from now on.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(rotate::rotate(c)))] },
+    Route { pattern: "rotate/keyring", help: "Seals values with a new key from now on.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(rotate::rotate(c)))] },
+    Route { pattern: "rotate/config", help: "When the key that values are sealed with is replaced.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(rotate::config(c))), (Post, |c| Box::pin(rotate::configure(c)))] },
+    Route { pattern: "rotate/keyring/config", help: "When the key that values are sealed with is replaced.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(rotate::config(c))), (Post, |c| Box::pin(rotate::configure(c)))] },
+
+    Route { pattern: "rekey/init", help: "Begins, describes or cancels the making of new key shares.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(rekey::read(c))), (Post, |c| Box::pin(rekey::begin(c))), (Delete, |c| Box::pin(rekey::cancel(c)))] },
+    Route { pattern: "rekey/update", help: "Takes a key share towards new ones.", needs: Needs::Nothing, operations: &[(Post, |c| Box::pin(rekey::update(c)))] },
+    Route { pattern: "rekey/verify", help: "Takes a new key share, or begins anew with that; they are in force when enough were given.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(rekey::read_verification(c))), (Post, |c| Box::pin(rekey::verify(c))), (Delete, |c| Box::pin(rekey::cancel_verification(c)))] },
+    Route { pattern: "rekey/backup", help: "New key shares, encrypted, that were kept.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(rekey::backup(c))), (Delete, |c| Box::pin(rekey::forget_backup(c)))] },
+    Route { pattern: "rotate/root/init", help: "Begins, describes or cancels the making of new key shares.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(rekey::read(c))), (Post, |c| Box::pin(rekey::begin(c))), (Delete, |c| Box::pin(rekey::cancel(c)))] },
+    Route { pattern: "rotate/root/update", help: "Takes a key share towards new ones.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(rekey::update(c)))] },
+    Route { pattern: "rotate/root/verify", help: "Takes a new key share, or begins anew with that; they are in force when enough were given.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(rekey::read_verification(c))), (Post, |c| Box::pin(rekey::verify(c))), (Delete, |c| Box::pin(rekey::cancel_verification(c)))] },
+    Route { pattern: "rotate/root/backup", help: "New key shares, encrypted, that were kept.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(rekey::backup(c))), (Delete, |c| Box::pin(rekey::forget_backup(c)))] },
+    Route { pattern: "rekey/recovery-key-backup", help: "The same of recovery keys.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(rekey::backup(c))), (Delete, |c| Box::pin(rekey::forget_backup(c)))] },
+    Route { pattern: "rotate/root", help: "Replaces the root key; the key shares stay as they are.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(rotate::rotate_root(c)))] },
+    Route { pattern: "rotate/recovery/{path*}", help: "Recovery keys belong to seals that open by themselves.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(rekey::no_recovery(c))), (Post, |c| Box::pin(rekey::no_recovery(c))), (Delete, |c| Box::pin(rekey::no_recovery(c)))] },
+
+    Route { pattern: "generate-root", help: "Begins, describes or cancels the making of a root token.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(generate_root::read(c))), (Post, |c| Box::pin(generate_root::begin(c))), (Delete, |c| Box::pin(generate_root::cancel(c)))] },
+    Route { pattern: "generate-root/attempt", help: "Begins, describes or cancels the making of a root token.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(generate_root::read(c))), (Post, |c| Box::pin(generate_root::begin(c))), (Delete, |c| Box::pin(generate_root::cancel(c)))] },
+    Route { pattern: "generate-root-token/attempt", help: "Begins, describes or cancels the making of a root token.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(generate_root::read(c))), (Post, |c| Box::pin(generate_root::begin(c))), (Delete, |c| Box::pin(generate_root::cancel(c)))] },
+    Route { pattern: "generate-root/update", help: "Takes a key share towards a root token.", needs: Needs::Nothing, operations: &[(Post, |c| Box::pin(generate_root::update(c)))] },
+    Route { pattern: "generate-root-token/update", help: "Takes a key share towards a root token.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(generate_root::update(c)))] },
+    Route { pattern: "decode-token", help: "A root token out of its encoded form and the one-time password.", needs: Needs::Nothing, operations: &[(Post, |c| Box::pin(generate_root::decode(c)))] },
 
     Route { pattern: "metrics", help: "What is counted of the server and of each plugin; with format=prometheus, for Prometheus.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(metrics::read(c)))] },
 

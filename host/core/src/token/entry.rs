@@ -84,6 +84,34 @@ pub struct TokenEntry {
 }
 
 impl TokenEntry {
+    /// A root token that never ends, of this mount of the token store.
+    pub fn root(ns: &str, accessor: String, mount: &str, now: UnixMillis) -> Self {
+        Self {
+            ns: ns.to_owned(),
+            accessor,
+            policies: vec!["root".to_owned()],
+            path: "auth/token/root".to_owned(),
+            mount: mount.to_owned(),
+            display_name: "root".to_owned(),
+            meta: None,
+            num_uses: 0,
+            created: now,
+            creation_ttl: 0,
+            ttl: 0,
+            max_ttl: 0,
+            explicit_max_ttl: 0,
+            period: 0,
+            expires: None,
+            renewed: None,
+            parent: None,
+            kind: TokenKind::Service,
+            renewable: false,
+            bound_cidrs: Vec::new(),
+            alias: None,
+            internal: None,
+        }
+    }
+
     /// Whether it holds the root policy.
     pub fn is_root(&self) -> bool {
         self.policies.iter().any(|policy| policy == "root")

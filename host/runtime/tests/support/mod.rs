@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
-use coffer_clock::{Clock, Random};
+use coffer_clock::{Clock, Random, UnixMillis};
 use coffer_manifest::KeyOperation;
 pub use coffer_manifest::Kind;
 use coffer_runtime::{
@@ -122,7 +122,7 @@ pub async fn fixture_with(more: &[Builtin]) -> Fixture {
     let barrier = Barrier::new(Arc::new(MemoryStorage::new()), random.clone());
     let seal = Seal::new(barrier.clone());
     let keys = seal
-        .init(InitConfig::new(1, 1).unwrap(), |_| {})
+        .init(InitConfig::new(1, 1).unwrap(), UnixMillis(0), |_| {})
         .await
         .unwrap();
     seal.unseal(keys.first().unwrap()).await.unwrap();
