@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use coffer_tests::{Cli, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn dev() -> (Server, Cli) {
     let server = Server::dev().unwrap();
@@ -122,6 +122,60 @@ fn operators_bring_a_server_to_life() {
         (status["sealed"].clone(), status["initialized"].clone()),
         (json!(false), json!(true))
     );
+    let key_of = |told: &Value, n: usize| told["keys_base64"][n].as_str().unwrap().to_owned();
+    let nonce_of = |told: &Value, field: &str| format!("-nonce={}", told[field].as_str().unwrap());
+    assert_eq!(
+        root.words(["operator", "rekey", "-nonce=x", &key(0)]).code,
+        2,
+        "none began"
+    );
+    let begun = cli.run("operator rekey -init -verify -key-shares=2 -key-threshold=2 -format=json");
+    let begun = begun.json();
+    let nonce = nonce_of(&begun, "nonce");
+    assert_eq!(
+        cli.words(["operator", "rekey", &key(0)]).code,
+        1,
+        "no nonce"
+    );
+    let told = cli.words(["operator", "rekey", &nonce, &key(0)]).ok();
+    assert!(told.contains("1/2"), "{told}");
+    let made = cli
+        .words(["operator", "rekey", "-format=json", &nonce, &key(1)])
+        .json();
+    let nonce = nonce_of(&made, "verification_nonce");
+    let (one, two) = (key_of(&made, 0), key_of(&made, 1));
+    cli.words(["operator", "rekey", "-verify", &nonce, &one])
+        .ok();
+    let told = cli
+        .words(["operator", "rekey", "-verify", &nonce, &two])
+        .ok();
+    assert!(told.contains("in force"), "{told}");
+    cli.run("operator rekey -init").ok();
+    root.run("operator rekey -cancel").ok();
+    assert_eq!(
+        cli.run("operator rekey -status -format=json").json()["started"],
+        false
+    );
+
+    let otp = cli.run("operator generate-root -generate-otp").ok();
+    let otp = format!("-otp={}", otp.trim());
+    let begun = cli
+        .words(["operator", "generate-root", "-init", "-format=json", &otp])
+        .json();
+    let nonce = nonce_of(&begun, "nonce");
+    cli.words(["operator", "generate-root", &nonce, &one]).ok();
+    let made = cli
+        .words(["operator", "generate-root", "-format=json", &nonce, &two])
+        .json();
+    let decode = format!("-decode={}", made["encoded_token"].as_str().unwrap());
+    let token = cli.words(["operator", "generate-root", &decode, &otp]).ok();
+    let made = Cli::at(&server.url(), token.trim()).unwrap();
+    assert!(made.run("operator rotate").ok().contains("Key Term"));
+    assert_eq!(
+        made.run("operator key-status -format=json").json()["term"],
+        2
+    );
+
     root.run("operator seal").ok();
     assert_eq!(root.run("status").code, 2);
     assert!(server.terminate().unwrap().success());

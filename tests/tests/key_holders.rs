@@ -23,7 +23,10 @@ fn text(reply: &Reply, field: &str) -> String {
 fn shares(reply: &Reply) -> Vec<String> {
     assert_eq!(reply.body["complete"], true, "{reply:?}");
     let shares = reply.body["keys"].as_array().unwrap();
-    shares.iter().map(|share| share.as_str().unwrap().to_owned()).collect()
+    shares
+        .iter()
+        .map(|share| share.as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn begin(client: &Client, path: &str, body: Value) -> String {
@@ -47,7 +50,11 @@ fn a_rekey_replaces_the_shares() {
         "PUT sys/rekey/verify", {"key": old.shares[0], "nonce": "x"} => 400, {"errors": ["no barrier rekey in progress"]};
         "DELETE sys/rekey/init" => 204;
     }
-    let nonce = begin(&anonymous, "sys/rekey/init", json!({"secret_shares": 5, "secret_threshold": 3}));
+    let nonce = begin(
+        &anonymous,
+        "sys/rekey/init",
+        json!({"secret_shares": 5, "secret_threshold": 3}),
+    );
     check! { anonymous;
         "PUT sys/rekey/init", {"secret_shares": 1, "secret_threshold": 1} => 400, {"errors": ["rekey already in progress"]};
         "GET sys/rekey/init" => 200, {"started": true, "nonce": nonce, "t": 3, "n": 5, "progress": 0, "required": 2};
@@ -62,7 +69,10 @@ fn a_rekey_replaces_the_shares() {
     }
     let update = json!({"key": old.shares[2], "nonce": nonce});
     let made = anonymous.post("sys/rekey/update", update);
-    let new = Keys { shares: shares(&made), root_token: old.root_token.clone() };
+    let new = Keys {
+        shares: shares(&made),
+        root_token: old.root_token.clone(),
+    };
     assert_eq!(new.shares.len(), 5);
     check! { anonymous;
         "GET sys/rekey/init" => 200, {"started": false, "required": 3};
@@ -95,8 +105,14 @@ fn new_shares_can_be_verified_before_they_count() {
         "PUT sys/rekey/verify", {"key": old.shares[0], "nonce": ""} => 400, {"errors": ["no rekey verification in progress"]};
         "PUT sys/rekey/update", {"key": old.shares[0], "nonce": nonce} => 200, {"progress": 1, "verification_required": true};
     }
-    let made = anonymous.post("sys/rekey/update", json!({"key": old.shares[1], "nonce": nonce}));
-    let new = Keys { shares: shares(&made), root_token: old.root_token.clone() };
+    let made = anonymous.post(
+        "sys/rekey/update",
+        json!({"key": old.shares[1], "nonce": nonce}),
+    );
+    let new = Keys {
+        shares: shares(&made),
+        root_token: old.root_token.clone(),
+    };
     let verification = text(&made, "verification_nonce");
     check! { anonymous;
         "PUT sys/rekey/update", {"key": old.shares[1], "nonce": nonce} => 400, {"errors": ["~verification must be performed"]};
@@ -121,8 +137,14 @@ fn new_shares_can_be_verified_before_they_count() {
     check! { anonymous;
         "PUT sys/rekey/update", {"key": old.shares[0], "nonce": nonce} => 200, {"progress": 1};
     }
-    let made = anonymous.post("sys/rekey/update", json!({"key": old.shares[1], "nonce": nonce}));
-    let new = Keys { shares: shares(&made), root_token: old.root_token.clone() };
+    let made = anonymous.post(
+        "sys/rekey/update",
+        json!({"key": old.shares[1], "nonce": nonce}),
+    );
+    let new = Keys {
+        shares: shares(&made),
+        root_token: old.root_token.clone(),
+    };
     let verification = text(&made, "verification_nonce");
     check! { anonymous;
         "PUT sys/rekey/verify", {"key": new.shares[0], "nonce": verification} => 200, {"progress": 1};
@@ -154,13 +176,21 @@ fn those_with_a_token_rekey_below_rotate() {
         "GET sys/rotate/root/backup" => 400, {"errors": ["no backed-up keys found"]};
         "GET sys/rotate/recovery/init" => 400, {"errors": ["recovery keys not supported"]};
     }
-    let nonce = begin(&client, "sys/rotate/root/init", json!({"secret_shares": 1, "secret_threshold": 1}));
+    let nonce = begin(
+        &client,
+        "sys/rotate/root/init",
+        json!({"secret_shares": 1, "secret_threshold": 1}),
+    );
     check! { client;
         "PUT sys/rotate/root/update", {"key": old.shares[0], "nonce": nonce} => 200, {"data": {"progress": 1}};
         "PUT sys/rotate/root/update", {"key": old.shares[1], "nonce": nonce} => 200, {"data": {"complete": true, "keys": ["*"]}};
     }
     // With a token that has sudo there one may always cancel.
-    begin(&anonymous, "sys/rekey/init", json!({"secret_shares": 1, "secret_threshold": 1}));
+    begin(
+        &anonymous,
+        "sys/rekey/init",
+        json!({"secret_shares": 1, "secret_threshold": 1}),
+    );
     check! { client;
         "DELETE sys/rekey/init" => 204;
     }
@@ -173,7 +203,11 @@ fn wrong_shares_neither_rekey_nor_make_a_root_token() {
     let mut wrong = keys.shares[1].clone();
     let first = if wrong.starts_with('0') { "1" } else { "0" };
     wrong.replace_range(..1, first);
-    let rekey = begin(&anonymous, "sys/rekey/init", json!({"secret_shares": 1, "secret_threshold": 1}));
+    let rekey = begin(
+        &anonymous,
+        "sys/rekey/init",
+        json!({"secret_shares": 1, "secret_threshold": 1}),
+    );
     let token = begin(&anonymous, "sys/generate-root/attempt", json!({}));
     check! { anonymous;
         "PUT sys/rekey/update", {"key": keys.shares[0], "nonce": rekey} => 200, {"progress": 1};
@@ -215,7 +249,10 @@ fn enough_shares_make_a_root_token() {
         "PUT sys/generate-root/update", {"key": keys.shares[0], "nonce": nonce} => 200, {"progress": 1, "complete": false};
         "PUT sys/generate-root/update", {"key": keys.shares[0], "nonce": nonce} => 400, {"errors": ["~already been provided"]};
     }
-    let made = anonymous.post("sys/generate-root/update", json!({"key": keys.shares[1], "nonce": nonce}));
+    let made = anonymous.post(
+        "sys/generate-root/update",
+        json!({"key": keys.shares[1], "nonce": nonce}),
+    );
     let encoded = text(&made, "encoded_root_token");
     assert_eq!(made.body["complete"], true);
     let mixed = BASE64_STANDARD_NO_PAD.decode(&encoded).unwrap();
@@ -235,7 +272,12 @@ fn enough_shares_make_a_root_token() {
     check! { anonymous;
         "DELETE sys/generate-root/attempt?nonce=wrong" => 400, {"errors": ["*"]};
     }
-    assert_eq!(anonymous.delete(&format!("sys/generate-root/attempt?nonce={nonce}")).status, 204);
+    assert_eq!(
+        anonymous
+            .delete(&format!("sys/generate-root/attempt?nonce={nonce}"))
+            .status,
+        204
+    );
     check! { server.client();
         "GET sys/generate-root-token/attempt" => 200, {"data": {"started": false}};
     }
@@ -253,7 +295,12 @@ fn the_barriers_key_rotates() {
         "POST kv/a", {"x": "before"} => 204;
         "GET sys/key-status" => 200, {"term": 1, "install_time": "*", "data": {"term": 1}};
     }
-    assert!(client.get("sys/key-status").body["encryptions"].as_u64().unwrap() > 0);
+    assert!(
+        client.get("sys/key-status").body["encryptions"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
     check! { client;
         "PUT sys/rotate", {} => 204;
         "GET sys/key-status" => 200, {"term": 2, "encryptions": 0};

@@ -78,7 +78,9 @@ login -method=approle role_id=... secret_id=...",
         "operator",
         "operator init -key-shares=5 -key-threshold=3
 operator unseal
-operator seal",
+operator rekey -init -key-shares=5 -key-threshold=3 -verify
+operator generate-root -init
+operator rotate",
     ),
     (
         "plugin",

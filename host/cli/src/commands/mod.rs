@@ -50,7 +50,7 @@ pub enum Command {
     Server(server::ServerArgs),
     /// Show whether the server is sealed
     Status,
-    /// Initialise, unseal and seal a server
+    /// Initialise, unseal and seal a server, and renew its keys
     #[command(subcommand)]
     Operator(operator::Operator),
     /// Manage secrets engines

@@ -1,4 +1,8 @@
-//! `operator init|unseal|seal`: the life of a server's keys.
+//! `operator`: the life of a server's keys.
+
+mod ceremony;
+mod generate_root;
+mod rekey;
 
 use std::process::ExitCode;
 
@@ -21,6 +25,14 @@ pub enum Operator {
     Unseal(Unseal),
     /// Forget the keys until the server is unsealed again
     Seal,
+    /// Make new key shares, with enough of the old ones
+    Rekey(rekey::Rekey),
+    /// Make a root token, with enough key shares
+    GenerateRoot(generate_root::GenerateRoot),
+    /// Seal what is stored from now on with a new key
+    Rotate,
+    /// Show which key what is stored is sealed with
+    KeyStatus,
 }
 
 impl Operator {
@@ -35,6 +47,16 @@ impl Operator {
                     .doing("Error sealing")?;
                 context.done("Success! Coffer is sealed.")
             }
+            Self::Rekey(command) => command.run(context),
+            Self::GenerateRoot(command) => command.run(context),
+            Self::Rotate => {
+                context
+                    .client
+                    .send(Method::Put, "sys/rotate", &[], None)
+                    .doing("Error rotating key")?;
+                key_status(context, "Success! Rotated key\n\n")
+            }
+            Self::KeyStatus => key_status(context, ""),
         }
     }
 }
@@ -172,20 +194,46 @@ impl Unseal {
                 "Error resetting unseal process",
             );
         }
-        let key = match self.key {
-            Some(dash) if dash == "-" => Zeroizing::new(read_line()?),
-            Some(key) => Zeroizing::new(key),
-            None => context.ask(
-                "Unseal Key",
-                "give the key share as the argument, or - and the share on stdin",
-            )?,
-        };
+        let key = share(context, self.key)?;
         show(
             context,
             &json!({ "key": key.trim(), "migrate": self.migrate }),
             "Error unsealing",
         )
     }
+}
+
+/// A key share as it was given, or from stdin, or asked for.
+fn share(context: &Context, given: Option<String>) -> Result<Zeroizing<String>, CliError> {
+    match given {
+        Some(dash) if dash == "-" => Ok(Zeroizing::new(read_line()?)),
+        Some(key) => Ok(Zeroizing::new(key)),
+        None => context.ask(
+            "Unseal Key",
+            "give the key share as the argument, or - and the share on stdin",
+        ),
+    }
+}
+
+fn key_status(context: &Context, before: &str) -> CliResult {
+    let doing = "Error getting key status";
+    let answer = context
+        .client
+        .send(Method::Get, "sys/key-status", &[], None)
+        .doing(doing)?;
+    let answer: Map<String, Value> = answer.json().doing(doing)?.unwrap_or_default();
+    let data = answer.get("data").and_then(Value::as_object);
+    let status = data.cloned().unwrap_or_default();
+    let text = |field: &str| status.get(field).map(output::plain).unwrap_or_default();
+    context.output.object(&status, || {
+        let rows = [
+            ("Key Term", "term"),
+            ("Install Time", "install_time"),
+            ("Encryption Count", "encryptions"),
+        ];
+        let rows = rows.map(|(title, field)| (title.to_owned(), text(field)));
+        format!("{before}{}", output::pairs(&rows))
+    })
 }
 
 fn read_line() -> Result<String, CliError> {
