@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `core/...` | the seal, the barrier and when its key is replaced; the salt of token hashes; which cluster this is |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
+//! | `ns/<ns>/mounted/<path>` | which mount has this path |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/audit/<path>` | an audit device |
 //! | `ns/<ns>/policy/<name>` | a policy |
@@ -43,6 +44,9 @@ impl Ns<'_> {
     }
     pub fn unmounted(self, uuid: &str) -> String {
         format!("ns/{}/unmounted/{uuid}", self.0)
+    }
+    pub fn mounted(self, path: &str) -> String {
+        format!("ns/{}/mounted/{path}", self.0)
     }
     pub fn audit(self, path: &str) -> String {
         format!("ns/{}/audit/{path}", self.0)
@@ -225,6 +229,11 @@ impl Due {
 /// have one of their own; the many short ones share a few.
 pub fn job_group(name: &str) -> String {
     format!("{JOBS}{name}")
+}
+
+/// What is due in a group starts so.
+pub fn due_prefix(group: &str) -> String {
+    format!("due/{group}/")
 }
 
 /// Whether the group holds jobs.

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Context;
-use super::mount::{Disable, Enable, Kind, List, Tune};
+use super::mount::{Disable, Enable, Kind, List, Move, Tune};
 use crate::error::CliResult;
 
 /// `auth`.
@@ -15,6 +15,8 @@ pub enum Auth {
     List(List),
     /// Change the options of a mount
     Tune(Tune),
+    /// Give a method another path; what it gave out is revoked
+    Move(Move),
     /// Unmount a method, and revoke what it gave out
     Disable(Disable),
 }
@@ -25,6 +27,7 @@ impl Auth {
             Self::Enable(command) => command.run(context, Kind::Auth),
             Self::List(command) => command.run(context, Kind::Auth),
             Self::Tune(command) => command.run(context, Kind::Auth),
+            Self::Move(command) => command.run(context, Kind::Auth),
             Self::Disable(command) => command.run(context, Kind::Auth),
         }
     }

@@ -10,6 +10,7 @@ use crate::args::Format;
 use crate::duration::{Ttl, human};
 use crate::error::{CliError, CliResult, Doing};
 use crate::output::{self, plain};
+use crate::secret::Secret;
 
 /// Which table.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -244,6 +245,55 @@ impl Tune {
             .post(&kind.tune(path), &Value::Object(request))
             .doing(doing)?;
         context.done(&format!("Success! Tuned the {} at: {path}/", kind.noun()))
+    }
+}
+
+/// `move`.
+#[derive(Args)]
+pub struct Move {
+    /// Where it is mounted
+    from: String,
+    /// Where it is to be
+    to: String,
+}
+
+impl Move {
+    pub(super) fn run(self, context: &Context, kind: Kind) -> CliResult {
+        let full = |path: &str| {
+            let path = sanitised(path);
+            match kind {
+                Kind::Auth if !path.starts_with("auth/") => format!("auth/{path}/"),
+                _ => format!("{path}/"),
+            }
+        };
+        let (from, to) = (full(&self.from), full(&self.to));
+        let doing = format!("Error moving {} {from} to {to}", kind.noun());
+        let request = json!({ "from": from, "to": to });
+        let answer = context.client.post("sys/remount", &request).doing(&doing)?;
+        let field = |answer: &Secret, path: &[&str]| {
+            let first = answer.get(path.first()?)?;
+            let last = path.iter().skip(1).try_fold(first, |at, key| at.get(key))?;
+            last.as_str().map(str::to_owned)
+        };
+        let id = answer.and_then(|answer| field(&answer, &["migration_id"]));
+        let status = format!("sys/remount/status/{}", id.unwrap_or_default());
+        loop {
+            let answer = context.client.read(&status, &[]).doing(&doing)?;
+            let state = answer.and_then(|told| field(&told, &["migration_info", "status"]));
+            match state.as_deref() {
+                Some("success") => break,
+                Some("failure") | None => {
+                    return Err(CliError::Refused(format!(
+                        "{doing}: the server's log says why"
+                    )));
+                }
+                Some(_) => std::thread::sleep(std::time::Duration::from_millis(200)),
+            }
+        }
+        context.done(&format!(
+            "Success! Finished moving {} {from} to {to}",
+            kind.noun()
+        ))
     }
 }
 

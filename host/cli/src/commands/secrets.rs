@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Context;
-use super::mount::{Disable, Enable, Kind, List, Tune};
+use super::mount::{Disable, Enable, Kind, List, Move, Tune};
 use crate::error::CliResult;
 
 /// `secrets`.
@@ -15,6 +15,8 @@ pub enum Secrets {
     List(List),
     /// Change the options of a mount
     Tune(Tune),
+    /// Give an engine another path; what it gave out is revoked
+    Move(Move),
     /// Unmount an engine, and revoke what it gave out
     Disable(Disable),
 }
@@ -25,6 +27,7 @@ impl Secrets {
             Self::Enable(command) => command.run(context, Kind::Secrets),
             Self::List(command) => command.run(context, Kind::Secrets),
             Self::Tune(command) => command.run(context, Kind::Secrets),
+            Self::Move(command) => command.run(context, Kind::Secrets),
             Self::Disable(command) => command.run(context, Kind::Secrets),
         }
     }

@@ -45,6 +45,9 @@ pub const TOKEN: &str = "token";
 /// The type of what each token keeps for itself.
 pub const CUBBYHOLE: &str = "cubbyhole";
 
+/// What no secret engine's path may start with.
+pub const RESERVED: &[&str] = &["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
+
 /// What a mount is tuned to. Times in seconds, 0 for the server's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -69,6 +72,15 @@ pub struct MountConfig {
     /// What its plugin may use.
     #[serde(skip_serializing_if = "PluginLimits::is_unsaid")]
     pub plugin_limits: PluginLimits,
+}
+
+/// That a mount was given another path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The migration's, and that of the job which revokes what bears the old path.
+    pub id: String,
+    /// The full path before.
+    pub from: String,
 }
 
 /// A mount.
@@ -101,6 +113,9 @@ pub struct MountEntry {
     /// Whether what its plugin stores is counted: where there is a limit, and while what was there before it is counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metered: bool,
+    /// The last time that it was given another path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
     pub created: UnixMillis,
 }
 

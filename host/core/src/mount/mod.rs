@@ -18,7 +18,7 @@ use coffer_storage::Index;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-pub use entry::{CUBBYHOLE, MountConfig, MountEntry, SYSTEM, TOKEN, Table};
+pub use entry::{CUBBYHOLE, MountConfig, MountEntry, Moved, RESERVED, SYSTEM, TOKEN, Table};
 pub use router::{Router, RoutingTable};
 
 use crate::catalog::PluginCatalog;

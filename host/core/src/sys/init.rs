@@ -123,6 +123,7 @@ pub(super) fn mount(
         external_entropy_access: false,
         plugin_version: String::new(),
         metered: false,
+        moved: None,
         created: now,
     }
 }

@@ -14,6 +14,7 @@ mod plugin_limits;
 mod plugins;
 mod policies;
 mod rekey;
+mod remount;
 mod rotate;
 mod tools;
 mod ui;
@@ -71,6 +72,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "auth/{path*}", help: "Enables, describes or disables an auth method; with /tune at the end, its settings.", needs: Needs::Sudo, operations: &[
         (Get, |c| Box::pin(mounts::read(c, "auth/"))), (Post, |c| Box::pin(mounts::write(c, "auth/"))), (Delete, |c| Box::pin(mounts::disable(c, "auth/"))),
     ] },
+
+    Route { pattern: "remount", help: "Moves a mount to another path.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(remount::remount(c)))] },
+    Route { pattern: "remount/status/{migration_id}", help: "How far the move of a mount is.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(remount::status(c)))] },
 
     Route { pattern: "plugins/catalog", help: "All plugins, by kind and in detail.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(plugins::list(c)))] },
     Route { pattern: "plugins/catalog/{type}", help: "The plugins of one kind: auth, database or secret.", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(plugins::list_kind(c)))] },

@@ -9,7 +9,7 @@ use super::init::mount as new_mount;
 use super::plugin_limits;
 use crate::keys::Ns;
 use crate::lease::Job;
-use crate::mount::{Mount, MountConfig, MountEntry, SYSTEM, TOKEN, Table};
+use crate::mount::{Mount, MountConfig, MountEntry, RESERVED, SYSTEM, TOKEN, Table};
 use crate::params::Params;
 use crate::reply::Reply;
 use crate::request::Method;
@@ -53,7 +53,12 @@ fn target(c: &Context<'_>) -> Result<(String, bool), Error> {
         Some(path) => (path, true),
         None => (given.as_str(), false),
     };
-    let path = path.trim_matches('/');
+    Ok((mount_path(path)?, tune))
+}
+
+/// A path within a table, with its slash at the end, if a mount can be there.
+pub(super) fn mount_path(given: &str) -> Result<String, Error> {
+    let path = given.trim_matches('/');
     let fits = !path.is_empty()
         && path.len() <= limits::MAX_MOUNT_PATH
         && !path.contains("//")
@@ -63,7 +68,20 @@ fn target(c: &Context<'_>) -> Result<(String, bool), Error> {
     if !fits {
         return Err(Error::invalid(format!("{given:?} is no path for a mount")));
     }
-    Ok((format!("{path}/"), tune))
+    Ok(format!("{path}/"))
+}
+
+/// Two that mount at once must not both win a path: whoever is second sees the other's marker.
+pub(super) async fn mark(txn: &mut Transaction, entry: &MountEntry) -> Result<(), Error> {
+    let marker = Ns(&entry.ns).mounted(&entry.full_path());
+    txn.get(&marker).await?;
+    txn.put(marker, entry.uuid.clone().into_bytes());
+    Ok(())
+}
+
+/// Frees its path.
+pub(super) fn unmark(txn: &mut Transaction, entry: &MountEntry) {
+    txn.delete(Ns(&entry.ns).mounted(&entry.full_path()));
 }
 
 async fn find(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Option<Arc<Mount>>, Error> {
@@ -110,8 +128,7 @@ pub async fn write(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> {
 
 async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Error> {
     let table = table_of(prefix);
-    let reserved = ["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
-    if table == Table::Secret && reserved.iter().any(|taken| path.starts_with(taken)) {
+    if table == Table::Secret && RESERVED.iter().any(|taken| path.starts_with(taken)) {
         return Err(Error::invalid(format!("cannot mount {path:?}")));
     }
     let mut kind = c.params.text("type")?.unwrap_or_default();
@@ -176,10 +193,7 @@ async fn enable(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, 
     configure(&mut entry, &config, c.core.config.max_lease_ttl)?;
     plugin_limits::configure(&mut entry, &config)?;
     store_mount(c.txn, &entry);
-    // Two that enable at once must not both win a path: whoever is second sees the other's marker.
-    let marker = format!("ns/{}/mounted/{prefix}{path}", c.ns);
-    c.txn.get(&marker).await?;
-    c.txn.put(marker, entry.uuid.clone().into_bytes());
+    mark(c.txn, &entry).await?;
     Ok(Reply::empty())
 }
 
@@ -392,7 +406,7 @@ pub async fn disable(c: &mut Context<'_>, prefix: &str) -> Result<Reply, Error> 
     let ns = Ns(&entry.ns);
     c.txn.require(ns.mount(&entry.uuid), Some(mount.version));
     c.txn.delete(ns.mount(&entry.uuid));
-    c.txn.delete(format!("ns/{}/mounted/{prefix}{path}", c.ns));
+    unmark(c.txn, entry);
     c.txn.put(
         ns.unmounted(&entry.uuid),
         serde_json::to_vec(entry).unwrap_or_default(),
