@@ -89,6 +89,8 @@ pub struct Core {
     /// How often the barrier was closed.
     pub(crate) seals: watch::Sender<u64>,
     pub(crate) cluster: ArcSwapOption<Cluster>,
+    /// Held by whoever tidies.
+    pub(crate) tidying: Arc<Semaphore>,
     rekey: Mutex<Option<Rekey>>,
     root_generation: Mutex<Option<RootGeneration>>,
 }
@@ -141,6 +143,7 @@ impl Core {
             seals: watch::Sender::new(0),
             cluster: ArcSwapOption::empty(),
             background: Mutex::default(),
+            tidying: Arc::new(Semaphore::new(1)),
             rekey: Mutex::default(),
             root_generation: Mutex::default(),
             config,

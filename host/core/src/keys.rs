@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `core/...` | the seal, the barrier and when its key is replaced; the salt of token hashes; which cluster this is |
+//! | `core/...` | the seal, the barrier and when its key is replaced; the salt of token hashes; which cluster this is, and which versions have run |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/mounted/<path>` | which mount has this path |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
@@ -99,6 +99,8 @@ impl Ns<'_> {
     }
 }
 
+/// Since when each version of the server runs.
+pub const VERSIONS: &str = "core/version/";
 /// When the key that values are sealed with is replaced.
 pub const ROTATION: &str = "core/rotation";
 /// All registered plugins.

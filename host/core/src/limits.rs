@@ -85,3 +85,5 @@ pub const MAX_OPERATIONS: u64 = 3_865_470_566;
 pub const KEY_CHECK: Duration = Duration::from_secs(60);
 /// As long as a rekey or a root generation is younger, who cancels it without a token has to name it.
 pub const CANCEL_BY_NAME: Duration = Duration::from_secs(600);
+/// Leases that cannot be revoked in one answer, unless the caller wants more.
+pub const IRREVOCABLE_SHOWN: usize = 10_000;

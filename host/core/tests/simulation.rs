@@ -105,13 +105,34 @@ impl Simulation {
     }
 
     async fn call(&self, path: &str, body: Value) -> Value {
+        self.ask(Method::Post, path, &[], body.to_string()).await
+    }
+
+    /// How many leases cannot be revoked, and the first of them.
+    async fn irrevocable(&self) -> (u64, Value) {
+        let query = [("type", "irrevocable"), ("limit", "1")];
+        let listed = self
+            .ask(Method::Get, "sys/leases", &query, String::new())
+            .await;
+        let counted = self
+            .ask(Method::Get, "sys/leases/count", &query, String::new())
+            .await;
+        let total = listed["data"]["lease_count"].as_u64().unwrap();
+        assert_eq!(counted["data"]["lease_count"], total);
+        (total, listed["data"]["leases"][0].clone())
+    }
+
+    async fn ask(&self, method: Method, path: &str, query: &[(&str, &str)], body: String) -> Value {
+        let query = query
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let response = self
             .core
             .handle(Request {
-                method: Method::Post,
+                method,
                 path: path.to_owned(),
-                query: Vec::new(),
-                body: body.to_string().into(),
+                query: query.collect(),
+                body: body.into(),
                 token: Some(Zeroizing::new("root".to_owned())),
                 namespace: String::new(),
                 wrap_ttl: None,
@@ -202,11 +223,15 @@ async fn a_month_of_leases() {
         .call("ledger/group/sick", json!({"down": true}))
         .await;
     simulation.run_until(start.plus_seconds(OUTAGE.end)).await;
+    let (irrevocable, first) = simulation.irrevocable().await;
+    assert!(irrevocable > 0, "those that it holds up are told");
+    assert!(first["error"].is_string() && first["mount_id"].is_string());
     simulation
         .call("ledger/group/sick", json!({"down": false}))
         .await;
     simulation.run_until(start.plus_seconds(MONTH + DAY)).await;
 
+    assert_eq!(simulation.irrevocable().await.0, 0);
     // The ledger refuses a second revocation, so each entry is one that happened once.
     let ledger = simulation.ledger().await;
     assert_eq!(ledger.len() as u64, LEASES, "every lease is revoked");

@@ -64,6 +64,23 @@ impl Job {
         Ok(())
     }
 
+    /// Whether the one of this `id` has more to do.
+    pub async fn is_scheduled(&self, txn: &Transaction, id: &str) -> Result<bool, Error> {
+        let group = keys::due_prefix(&self.group(id));
+        let mut after: Option<String> = None;
+        loop {
+            let page = txn.list(&group, after.as_deref(), limits::JOB_PAGE).await?;
+            let is_it = |key: &String| Due::parse(key).is_some_and(|due| due.id == id);
+            if page.iter().any(is_it) {
+                return Ok(true);
+            }
+            if page.len() < limits::JOB_PAGE {
+                return Ok(false);
+            }
+            after = page.last().cloned();
+        }
+    }
+
     /// Reads the one under this key.
     pub async fn load(txn: &mut Transaction, key: &str) -> Result<Option<Self>, Error> {
         let Some(value) = txn.get(key).await? else {

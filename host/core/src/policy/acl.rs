@@ -99,6 +99,12 @@ impl Acl {
         self.root
     }
 
+    /// Every pattern, and what may be done there.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Vec<&'static str>)> {
+        let patterns = self.rules.patterns().into_iter();
+        patterns.map(|pattern| (pattern.text.as_str(), pattern.value.capabilities.names()))
+    }
+
     /// The rules that decide. The path of a listing ends in a slash; rules that are written without it are meant as
     /// well, but give way: the exact ones to an exact one, those with wildcards to any.
     fn find(&self, path: &str, list: bool) -> Option<&Pattern<Rules>> {

@@ -107,6 +107,18 @@ impl<T> Trie<T> {
         &mut node.here.get_or_insert_with(new).value
     }
 
+    /// All patterns.
+    pub fn patterns(&self) -> Vec<&Pattern<T>> {
+        let mut all = Vec::new();
+        let mut nodes = vec![self];
+        while let Some(node) = nodes.pop() {
+            all.extend(&node.here);
+            all.extend(node.globs.iter().map(|(_, pattern)| pattern));
+            nodes.extend(node.literal.values().chain(node.plus.as_deref()));
+        }
+        all
+    }
+
     /// The pattern that decides for this path.
     pub fn find(&self, path: &str) -> Option<&Pattern<T>> {
         let mut best = None;

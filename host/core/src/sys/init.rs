@@ -80,6 +80,7 @@ fn cubbyhole(random: &Random, now: UnixMillis) -> MountEntry {
 
 /// Adds what a barrier that was made before has not. It looks at what is stored: to route would load every plugin.
 pub async fn complete(core: &Core) -> Result<(), Error> {
+    super::host::note_version(core).await?;
     core.transact(|mut txn| async move {
         let prefix = Ns(ROOT_NS).mount("");
         for key in txn.list(&prefix, None, limits::MAX_MOUNTS).await? {

@@ -1,6 +1,8 @@
 //! `sys/leases`.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use crate::keys::Ns;
 use crate::lease::{self, Job, Leased};
@@ -54,6 +56,88 @@ pub async fn list(c: &mut Context<'_>) -> Result<Reply, Error> {
             .children(&Ns(c.ns).lease(&prefix), None, limits::MAX_LIST)
             .await?,
     )
+}
+
+/// Those whose revocation keeps failing.
+struct Irrevocable {
+    /// By mount accessor.
+    counts: BTreeMap<String, u64>,
+    /// The first so many, as the API shows them.
+    shown: Vec<Value>,
+    total: u64,
+}
+
+/// Looks at all leases, a page at a time.
+async fn irrevocable(c: &mut Context<'_>, most: usize) -> Result<Irrevocable, Error> {
+    if c.params.text("type")?.as_deref() != Some("irrevocable") {
+        return Err(Error::Nothing);
+    }
+    let mounts = c.core.mounts(c.txn).await?;
+    let root = Ns(c.ns).lease("");
+    let mut found = Irrevocable {
+        counts: BTreeMap::new(),
+        shown: Vec::new(),
+        total: 0,
+    };
+    let mut after: Option<String> = None;
+    loop {
+        // A view of its own for each page: what was read is remembered until it ends.
+        let mut txn = c.core.barrier.begin()?;
+        let page = txn.list(&root, after.as_deref(), limits::JOB_PAGE).await?;
+        for key in &page {
+            let id = key.strip_prefix(&root).unwrap_or_default();
+            let Some(Leased::Secret(lease)) = lease::load(&mut txn, c.ns, id).await? else {
+                continue;
+            };
+            if lease.attempts < limits::IRREVOCABLE_AFTER {
+                continue;
+            }
+            let mount = mounts.by_uuid(&lease.mount);
+            let accessor = mount.map_or(&lease.mount, |mount| &mount.entry.accessor);
+            *found.counts.entry(accessor.clone()).or_default() += 1;
+            found.total += 1;
+            if found.shown.len() < most {
+                found.shown.push(json!({
+                    "lease_id": lease.id,
+                    "mount_id": accessor,
+                    "error": lease.last_error,
+                }));
+            }
+        }
+        if page.len() < limits::JOB_PAGE {
+            return Ok(found);
+        }
+        after = page.last().cloned();
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How many leases there are whose revocation keeps failing.
+pub async fn count(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let found = irrevocable(c, 0).await?;
+    Ok(Reply::data(
+        json!({ "lease_count": found.total, "counts": found.counts }),
+    ))
+}
+
+/// The leases whose revocation keeps failing, and why.
+pub async fn list_irrevocable(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let most = match c.params.text("limit")?.as_deref() {
+        None | Some("") => limits::IRREVOCABLE_SHOWN,
+        Some("none") => limits::MAX_LIST,
+        Some(_) => {
+            let limit = c.params.number("limit")?.unwrap_or_default();
+            usize::try_from(limit).map_or(limits::MAX_LIST, |limit| limit.min(limits::MAX_LIST))
+        }
+    };
+    let found = irrevocable(c, most).await?;
+    let hidden = found.total > found.shown.len() as u64;
+    let reply = Reply::data(json!({ "lease_count": found.total, "leases": found.shown }));
+    Ok(if hidden {
+        reply.with_warning(format!("only the first {most} are shown: give a limit"))
+    } else {
+        reply
+    })
 }
 
 pub async fn renew(c: &mut Context<'_>) -> Result<Reply, Error> {

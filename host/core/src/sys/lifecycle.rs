@@ -226,3 +226,8 @@ pub async fn seal(c: &mut Context<'_>) -> Result<Reply, Error> {
     c.core.seal();
     Ok(Reply::empty())
 }
+
+/// There is nobody to take over.
+pub async fn step_down(_: &mut Context<'_>) -> Result<Reply, Error> {
+    Ok(Reply::empty())
+}

@@ -3,6 +3,7 @@
 mod audit;
 mod capabilities;
 mod generate_root;
+mod host;
 mod init;
 mod leases;
 mod lifecycle;
@@ -16,6 +17,7 @@ mod policies;
 mod rekey;
 mod remount;
 mod rotate;
+mod tidy;
 mod tools;
 mod ui;
 mod wrapping;
@@ -26,6 +28,7 @@ use crate::routes::{Needs, Route};
 pub use init::{complete, initialize};
 pub use lifecycle::{LIFECYCLE, lifecycle};
 pub use policies::fold_policy_name;
+pub use tidy::tidy as tidy_tokens;
 
 /// The paths of `sys/` that want an open barrier; see [`lifecycle`] for the others.
 #[rustfmt::skip]
@@ -56,6 +59,10 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "generate-root-token/update", help: "Takes a key share towards a root token.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(generate_root::update(c)))] },
     Route { pattern: "decode-token", help: "A root token out of its encoded form and the one-time password.", needs: Needs::Nothing, operations: &[(Post, |c| Box::pin(generate_root::decode(c)))] },
 
+    Route { pattern: "host-info", help: "The machine that the server runs on.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(host::info(c)))] },
+    Route { pattern: "ha-status", help: "The servers of the cluster.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(host::ha_status(c)))] },
+    Route { pattern: "version-history", help: "Which versions of the server have run, and since when.", needs: Needs::Token, operations: &[(List, |c| Box::pin(host::versions(c)))] },
+    Route { pattern: "step-down", help: "Has another server of the cluster become active; alone, this one stays it.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(lifecycle::step_down(c)))] },
     Route { pattern: "metrics", help: "What is counted of the server and of each plugin; with format=prometheus, for Prometheus.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(metrics::read(c)))] },
 
     Route { pattern: "audit", help: "The audit devices.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(audit::list(c)))] },
@@ -115,6 +122,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "capabilities-accessor", help: "What the token with an accessor may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_accessor(c)))] },
     Route { pattern: "capabilities-self", help: "What the caller's token may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_self(c)))] },
 
+    Route { pattern: "leases", help: "The leases whose revocation keeps failing, and why.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(leases::list_irrevocable(c)))] },
+    Route { pattern: "leases/count", help: "How many leases there are whose revocation keeps failing.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(leases::count(c)))] },
+    Route { pattern: "leases/tidy", help: "Takes away what belongs to tokens that are gone.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(tidy::tidy(c)))] },
     Route { pattern: "leases/lookup", help: "Describes a lease; or lists the leases below a prefix.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(leases::lookup(c)))] },
     Route { pattern: "leases/lookup", help: "Describes a lease; or lists the leases below a prefix.", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(leases::list(c)))] },
     Route { pattern: "leases/lookup/{prefix*}", help: "The leases below a prefix.", needs: Needs::Sudo, operations: &[(List, |c| Box::pin(leases::list(c)))] },
@@ -146,6 +156,8 @@ pub static ROUTES: &[Route] = &[
     ] },
 
     Route { pattern: "internal/specs/openapi", help: "The API of all mounts that the caller may know of, in OpenAPI 3.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(openapi::document(c)))] },
+    Route { pattern: "internal/ui/resultant-acl", help: "All that the caller may, by path.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(ui::resultant_acl(c)))] },
+    Route { pattern: "internal/ui/namespaces", help: "The namespaces below the caller's.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(ui::namespaces(c)))] },
     Route { pattern: "internal/ui/mounts", help: "The mounts that the caller may know of.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(ui::mounts(c)))] },
     Route { pattern: "internal/ui/mounts/{path*}", help: "The mount that a path leads to.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(ui::mount(c)))] },
 ];

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::mounts::{mark, mount_path, store_mount, unmark};
 use crate::Error;
-use crate::keys;
 use crate::lease::Job;
 use crate::mount::{MountEntry, Moved, RESERVED, Table};
 use crate::reply::Reply;
@@ -94,8 +93,11 @@ pub async fn status(c: &mut Context<'_>) -> Result<Reply, Error> {
         Some((moved.from.clone(), mount.entry.full_path()))
     });
     let (from, to) = moved.ok_or(Error::Nothing)?;
-    let job = keys::due_prefix(&keys::job_group(&id));
-    let done = c.txn.list(&job, None, 1).await?.is_empty();
+    let job = Job::Prefix {
+        prefix: from.clone(),
+        until: c.core.clock.now(),
+    };
+    let done = !job.is_scheduled(c.txn, &id).await?;
     Ok(Reply::data(json!({
         "migration_id": id,
         "migration_info": {

@@ -1,4 +1,4 @@
-//! `sys/internal/ui/mounts`: what clients ask before they know what they may.
+//! `sys/internal/ui`: what clients ask before they know what they may.
 
 use serde_json::{Map, Value, json};
 
@@ -55,4 +55,29 @@ pub async fn mount(c: &mut Context<'_>) -> Result<Reply, Error> {
         map.insert("path".to_owned(), mount.entry.path.clone().into());
     }
     Ok(Reply::data(described))
+}
+
+/// All that the caller may, by path.
+pub async fn resultant_acl(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let acl = &c.caller()?.acl;
+    if acl.is_root() {
+        return Ok(Reply::data(json!({ "root": true })));
+    }
+    let (mut exact, mut glob) = (Map::new(), Map::new());
+    for (pattern, capabilities) in acl.all() {
+        let may = json!({ "capabilities": capabilities });
+        match pattern.strip_suffix('*') {
+            Some(start) => glob.insert(start.to_owned(), may),
+            None if pattern.contains('+') => glob.insert(pattern.to_owned(), may),
+            None => exact.insert(pattern.to_owned(), may),
+        };
+    }
+    Ok(Reply::data(
+        json!({ "root": false, "exact_paths": exact, "glob_paths": glob }),
+    ))
+}
+
+/// The namespaces below the caller's.
+pub async fn namespaces(_: &mut Context<'_>) -> Result<Reply, Error> {
+    Ok(Reply::data(json!({})))
 }

@@ -36,6 +36,12 @@ pub static ROUTES: &[Route] = &[
         operations: &[(Post, |c| Box::pin(create_with_role(c)))],
     },
     Route {
+        pattern: "tidy",
+        help: "Takes away what belongs to tokens that are gone.",
+        needs: Needs::Token,
+        operations: &[(Post, |c| Box::pin(crate::sys::tidy_tokens(c)))],
+    },
+    Route {
         pattern: "roles",
         help: "The names of the roles.",
         needs: Needs::Token,
