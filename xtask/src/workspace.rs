@@ -100,6 +100,8 @@ struct CatalogEntry {
     name: String,
     kind: Kind,
     #[serde(default)]
+    login_name: Option<String>,
+    #[serde(default)]
     needs: Needs,
     #[serde(default = "yes")]
     embed: bool,
@@ -192,6 +194,7 @@ fn plugin(package: Package) -> Option<Result<Plugin>> {
         version: package.version,
         contract: Some(CONTRACT),
         description: package.description.unwrap_or_default(),
+        login_name: entry.login_name,
         needs: entry.needs,
     };
     if let Err(reason) = manifest.check() {

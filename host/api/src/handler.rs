@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::limits::{self, Limits};
+use crate::listener::Rules;
 
 /// A refusal before the core was asked.
 struct Refusal(StatusCode, String);
@@ -25,15 +26,15 @@ fn refuse<T>(status: StatusCode, message: impl Into<String>) -> Result<T, Refusa
 
 pub(crate) async fn answer(
     core: Arc<Core>,
-    limits: Limits,
+    rules: &Rules,
     remote: SocketAddr,
     request: HttpRequest<HttpBody>,
 ) -> HttpResponse<HttpBody> {
     let head = request.method() == HttpMethod::HEAD;
-    let response = match accept(limits, remote, request).await {
+    let response = match accept(rules, remote, request).await {
         Err(Refusal(status, message)) => error(status, &message),
         Ok(request) => {
-            match tokio::time::timeout(limits.request_time, core.handle(request)).await {
+            match tokio::time::timeout(rules.limits.request_time, core.handle(request)).await {
                 Ok(response) => respond(response),
                 Err(_) => error(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -84,11 +85,23 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
 }
 
 async fn accept(
-    limits: Limits,
+    rules: &Rules,
     remote: SocketAddr,
     request: HttpRequest<HttpBody>,
 ) -> Result<Request, Refusal> {
     let (parts, body) = request.into_parts();
+    if rules.require_header && text(&parts.headers, "x-vault-request")?.as_deref() != Some("true") {
+        return refuse(
+            StatusCode::PRECONDITION_FAILED,
+            "missing 'X-Vault-Request' header",
+        );
+    }
+    let remote = match &rules.forwarded {
+        Some(forwarded) => forwarded
+            .client(remote, &parts.headers)
+            .map_err(|reason| Refusal(StatusCode::BAD_REQUEST, reason))?,
+        None => remote,
+    };
     let path = path(&parts.uri)?;
     let query = query(&parts.uri)?;
     let method = method(&parts.method, &query)?;
@@ -96,7 +109,7 @@ async fn accept(
     let token = token(headers)?;
     let namespace = text(headers, "x-vault-namespace")?.unwrap_or_default();
     let wrap_ttl = text(headers, "x-vault-wrap-ttl")?;
-    let body = form_as_json(headers, read(limits, headers, body).await?);
+    let body = form_as_json(headers, read(rules.limits, headers, body).await?);
     check_nesting(&body)?;
     let query = query
         .into_iter()

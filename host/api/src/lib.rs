@@ -4,11 +4,13 @@
 //! connections by number. Everything that is refused is refused in Vault's shape, `{"errors": [...]}`.
 //! It knows nothing of tokens, policies or paths: `/v1/` is the core's.
 
+mod forwarded;
 mod handler;
 mod limits;
 mod listener;
 mod tls;
 
+pub use crate::forwarded::ForwardedFor;
 pub use crate::limits::Limits;
-pub use crate::listener::{Bound, ListenerConfig, ServeError, Server};
-pub use crate::tls::{Certificates, TlsFiles};
+pub use crate::listener::{Bound, ListenerConfig, Rules, ServeError, Server};
+pub use crate::tls::{Certificates, TlsFiles, TlsVersion, cipher_suites};

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::forwarded::ForwardedFor;
 use crate::handler;
 use crate::limits::{self, Limits};
 use crate::tls::{Certificates, Tls, TlsFiles};
@@ -33,8 +34,19 @@ pub struct ListenerConfig {
     pub address: String,
     /// None for plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Whom it answers, and what it puts up with.
+    pub rules: Rules,
+}
+
+/// Whom a listener answers, and what it puts up with.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
     /// What it puts up with.
     pub limits: Limits,
+    /// The proxies whose word for a client's address it takes.
+    pub forwarded: Option<ForwardedFor>,
+    /// Whether a request must have the header `X-Vault-Request`, which a browser does not send for others.
+    pub require_header: bool,
 }
 
 /// Why a listener does not come up.
@@ -58,7 +70,7 @@ pub struct Bound {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
-    limits: Limits,
+    rules: Arc<Rules>,
 }
 
 impl Bound {
@@ -95,7 +107,7 @@ impl Server {
                 socket,
                 address,
                 tls,
-                limits: config.limits,
+                rules: Arc::new(config.rules.clone()),
             });
         }
         Ok(Self(bound))
@@ -141,9 +153,9 @@ async fn listen_at(address: &str) -> std::io::Result<TcpListener> {
 }
 
 async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(bound.limits.connections));
+    let places = Arc::new(Semaphore::new(bound.rules.limits.connections));
     let graceful = GracefulShutdown::new();
-    let builder = Arc::new(builder(bound.limits));
+    let builder = Arc::new(builder(bound.rules.limits));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&bound.socket, &places) => accepted,
@@ -159,7 +171,7 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
             }
         };
         let _ = stream.set_nodelay(true);
-        let service = service(core.clone(), bound.limits, remote);
+        let service = service(core.clone(), bound.rules.clone(), remote);
         let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), bound.tls.clone());
         tokio::spawn(async move {
             let _place = place;
@@ -177,7 +189,7 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
         });
     }
     drop(bound.socket);
-    if tokio::time::timeout(bound.limits.drain, graceful.shutdown())
+    if tokio::time::timeout(bound.rules.limits.drain, graceful.shutdown())
         .await
         .is_err()
     {
@@ -233,10 +245,10 @@ fn builder(limits: Limits) -> Builder<TokioExecutor> {
 
 type Service = TowerToHyperService<Router>;
 
-fn service(core: Arc<Core>, limits: Limits, remote: SocketAddr) -> Service {
+fn service(core: Arc<Core>, rules: Arc<Rules>, remote: SocketAddr) -> Service {
     let router = Router::new().fallback(move |request: HttpRequest<HttpBody>| {
-        let core = core.clone();
-        async move { handler::answer(core, limits, remote, request).await }
+        let (core, rules) = (core.clone(), rules.clone());
+        async move { handler::answer(core, &rules, remote, request).await }
     });
     TowerToHyperService::new(router)
 }

@@ -4,24 +4,54 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::ServeError;
 
-/// Where a listener's certificate and key are, in PEM.
-#[derive(Clone, Debug)]
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+/// The cipher suites of TLS 1.2 that there are, by their names in IANA's registry. Those of TLS 1.3 are always all in use.
+pub fn cipher_suites() -> Vec<String> {
+    let suites = ring::default_provider().cipher_suites;
+    let tls12 = suites.iter().filter(|suite| suite.tls13().is_none());
+    tls12.map(name).collect()
+}
+
+fn name(suite: &SupportedCipherSuite) -> String {
+    format!("{:?}", suite.suite())
+}
+
+/// A listener's TLS: where its certificate and key are, in PEM, and whom it speaks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate, and those between it and the root.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Whether clients without TLS 1.3 are refused.
-    pub only_tls13: bool,
+    /// The oldest version that is spoken.
+    pub oldest: TlsVersion,
+    /// The newest.
+    pub newest: TlsVersion,
+    /// The cipher suites of TLS 1.2, of [`cipher_suites`]; None for all.
+    pub cipher_suites: Option<Vec<String>>,
+    /// The roots of the certificates that clients show. None asks for none.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without one is refused. One that shows another is refused anyway.
+    pub require_client_certificate: bool,
 }
 
 impl TlsFiles {
@@ -37,15 +67,15 @@ impl TlsFiles {
             .and_then(Iterator::collect)
             .map_err(|error| certificate_failed(&error))?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| key_failed(&error))?;
-        let versions: &[_] = if self.only_tls13 {
-            &[&TLS13]
-        } else {
-            &[&TLS13, &TLS12]
+        let provider = Arc::new(self.provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&self.versions())
+            .map_err(|error| ServeError::Tls(format!("tls_cipher_suites: {error}")))?;
+        let builder = match self.client_verifier(provider)? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
         };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(versions)
-            .map_err(|error| certificate_failed(&error))?
-            .with_no_client_auth()
+        let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| match error {
                 rustls::Error::InconsistentKeys(_) => {
@@ -55,6 +85,49 @@ impl TlsFiles {
             })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        [(TlsVersion::Tls13, &TLS13), (TlsVersion::Tls12, &TLS12)]
+            .into_iter()
+            .filter(|(version, _)| (self.oldest..=self.newest).contains(version))
+            .map(|(_, version)| version)
+            .collect()
+    }
+
+    fn provider(&self) -> CryptoProvider {
+        let mut provider = ring::default_provider();
+        if let Some(wanted) = &self.cipher_suites {
+            let keeps = |suite: &SupportedCipherSuite| {
+                suite.tls13().is_some() || wanted.contains(&name(suite))
+            };
+            provider.cipher_suites.retain(keeps);
+        }
+        provider
+    }
+
+    /// What looks at the certificates that clients show.
+    fn client_verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, ServeError> {
+        let Some(file) = &self.client_ca else {
+            return Ok(None);
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            ServeError::Tls(format!("tls_client_ca_file {}: {error}", file.display()))
+        };
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))? {
+            let root = root.map_err(|error| failed(&error))?;
+            roots.add(root).map_err(|error| failed(&error))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = match self.require_client_certificate {
+            true => verifier,
+            false => verifier.allow_unauthenticated(),
+        };
+        verifier.build().map(Some).map_err(|error| failed(&error))
     }
 }
 

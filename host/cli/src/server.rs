@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-use coffer_api::{Certificates, Limits, ListenerConfig, Server, TlsFiles};
+use coffer_api::{Certificates, Limits, ListenerConfig, Rules, Server};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_core::{AuditConfig, CatalogConfig, Core, CoreConfig, SignaturePolicy};
@@ -187,15 +187,14 @@ fn listener(listener: &Listener) -> ListenerConfig {
             *limit = Duration::from_secs(seconds);
         }
     }
-    let tls = listener.tls.clone().map(|(certificate, key)| TlsFiles {
-        certificate,
-        key,
-        only_tls13: listener.only_tls13,
-    });
     ListenerConfig {
         address: listener.address.clone(),
-        tls,
-        limits,
+        tls: listener.tls.clone(),
+        rules: Rules {
+            limits,
+            forwarded: listener.forwarded.clone(),
+            require_header: listener.require_header,
+        },
     }
 }
 

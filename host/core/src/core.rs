@@ -18,6 +18,7 @@ use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
+use crate::lockout::Lockouts;
 use crate::mount::{Counted, Mount, MountLoader, Router, RoutingTable};
 use crate::policy_store::Policies;
 use crate::rekey::Rekey;
@@ -89,6 +90,7 @@ pub struct Core {
     /// How often the barrier was closed.
     pub(crate) seals: watch::Sender<u64>,
     pub(crate) cluster: ArcSwapOption<Cluster>,
+    pub(crate) lockouts: Lockouts,
     /// Held by whoever tidies.
     pub(crate) tidying: Arc<Semaphore>,
     rekey: Mutex<Option<Rekey>>,
@@ -143,6 +145,7 @@ impl Core {
             seals: watch::Sender::new(0),
             cluster: ArcSwapOption::empty(),
             background: Mutex::default(),
+            lockouts: Lockouts::default(),
             tidying: Arc::new(Semaphore::new(1)),
             rekey: Mutex::default(),
             root_generation: Mutex::default(),
@@ -233,6 +236,7 @@ impl Core {
         // Requests under way end here.
         self.seals.send_modify(|seals| *seals += 1);
         self.cluster.store(None);
+        self.lockouts.clear();
         *self.rekey() = None;
         *self.root_generation() = None;
         // Dropping the set ends its tasks.

@@ -5,6 +5,7 @@
 //! | `core/...` | the seal, the barrier and when its key is replaced; the salt of token hashes; which cluster this is, and which versions have run |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/mounted/<path>` | which mount has this path |
+//! | `ns/<ns>/locked/<mount uuid>/<name>` | that somebody has failed to log in too often |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/audit/<path>` | an audit device |
 //! | `ns/<ns>/policy/<name>` | a policy |
@@ -47,6 +48,9 @@ impl Ns<'_> {
     }
     pub fn mounted(self, path: &str) -> String {
         format!("ns/{}/mounted/{path}", self.0)
+    }
+    pub fn locked(self, mount: &str, name: &str) -> String {
+        format!("ns/{}/locked/{mount}/{name}", self.0)
     }
     pub fn audit(self, path: &str) -> String {
         format!("ns/{}/audit/{path}", self.0)

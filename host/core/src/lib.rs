@@ -18,6 +18,7 @@ mod invoke;
 mod keys;
 mod lease;
 mod limits;
+mod lockout;
 mod mount;
 mod params;
 mod password;

@@ -87,3 +87,10 @@ pub const KEY_CHECK: Duration = Duration::from_secs(60);
 pub const CANCEL_BY_NAME: Duration = Duration::from_secs(600);
 /// Leases that cannot be revoked in one answer, unless the caller wants more.
 pub const IRREVOCABLE_SHOWN: usize = 10_000;
+
+/// Failed logins until somebody is locked out, unless the mount is tuned otherwise.
+pub const LOCKOUT_THRESHOLD: u64 = 5;
+/// For how long that is, and after how long failures are forgotten, in seconds.
+pub const LOCKOUT_SECONDS: u64 = 900;
+/// How many people's failures are remembered.
+pub const FAILING_LOGINS: usize = 65_536;

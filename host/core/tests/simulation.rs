@@ -14,7 +14,7 @@ use coffer_storage::{MemoryStorage, Storage};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-const LEASES: u64 = 100_000;
+const LEASES: u64 = 30_000;
 const DAY: u64 = 24 * 3600;
 const MONTH: u64 = 30 * DAY;
 /// The database is down in the second week.

@@ -97,6 +97,9 @@ pub struct Manifest {
     /// One line on what it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Of an auth method: the field of a login that names who logs in. Who fails too often is then locked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_name: Option<String>,
     /// What it asks for.
     #[serde(default, skip_serializing_if = "Needs::is_empty")]
     pub needs: Needs,
@@ -127,6 +130,9 @@ impl Manifest {
         check_name(&self.name)?;
         if self.kind == Kind::Database && !self.needs.keys.is_empty() {
             return Err("a database backend has no keys".to_owned());
+        }
+        if self.kind != Kind::Auth && self.login_name.is_some() {
+            return Err("only at an auth method somebody logs in: it has no login_name".to_owned());
         }
         self.needs.check()
     }
@@ -198,6 +204,7 @@ mod tests {
             version: Version::new(1, 2, 0),
             contract: Some(Version::new(0, 1, 0)),
             description: "Users of my database.".to_owned(),
+            login_name: None,
             needs: Needs {
                 network: ["configuration", "api.example.com:443"]
                     .map(|text| text.parse().unwrap())

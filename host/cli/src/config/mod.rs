@@ -1,10 +1,12 @@
 //! The server's configuration: HCL or JSON, with Vault's names.
 
+mod listener;
 mod parse;
 mod tree;
 
 use std::path::{Path, PathBuf};
 
+use coffer_api::{ForwardedFor, TlsFiles};
 use coffer_core::SignatureRule;
 
 pub use parse::{address, parse};
@@ -44,10 +46,12 @@ pub struct ServerConfig {
 pub struct Listener {
     /// `host:port`, or `:port` for all addresses of this machine.
     pub address: String,
-    /// The certificate's and the key's file.
-    pub tls: Option<(PathBuf, PathBuf)>,
-    /// Refuse clients without TLS 1.3.
-    pub only_tls13: bool,
+    /// None for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The proxies whose word for a client's address is taken.
+    pub forwarded: Option<ForwardedFor>,
+    /// Refuse requests without the header `X-Vault-Request`.
+    pub require_header: bool,
     /// Bytes.
     pub max_request_size: Option<usize>,
     /// Seconds.
@@ -63,7 +67,8 @@ impl Default for Listener {
         Self {
             address: "127.0.0.1:8200".to_owned(),
             tls: None,
-            only_tls13: false,
+            forwarded: None,
+            require_header: false,
             max_request_size: None,
             max_request_duration: None,
             header_timeout: None,

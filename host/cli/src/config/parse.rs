@@ -2,15 +2,15 @@
 //! silently ignored is one that somebody relies on.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use coffer_core::SignatureRule;
 
+use super::listener;
 use super::tree::{self, Fault, Node, Value};
-use super::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
+use super::{ConfigError, LogFormat, LogLevel, ServerConfig, StorageConfig};
 
 const DEFAULT_PORT: u16 = 8200;
-const UNKNOWN: &str = "there is no such setting";
+pub(super) const UNKNOWN: &str = "there is no such setting";
 
 /// Parses one file's text; `place` names it in errors.
 ///
@@ -46,7 +46,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
                         format!("there is no listener {kind:?}; there is \"tcp\""),
                     ));
                 }
-                let listener = listener(body, &mut config.warnings)?;
+                let listener = listener::read(body, &mut config.warnings)?;
                 config.listeners.push(listener);
             }
         }
@@ -88,69 +88,6 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
     Ok(())
 }
 
-fn listener(body: &Node, warnings: &mut Vec<String>) -> Result<Listener, Fault> {
-    let mut listener = Listener::default();
-    let (mut certificate, mut key_file, mut disabled) = (None::<PathBuf>, None::<PathBuf>, false);
-    for (key, node) in block(body)? {
-        let named = |fault: Fault| Fault::new(fault.place, format!("{key}: {}", fault.reason));
-        match key.as_str() {
-            "address" => listener.address = word(node, address).map_err(named)?,
-            "tls_cert_file" => certificate = Some(text(node).map_err(named)?.into()),
-            "tls_key_file" => key_file = Some(text(node).map_err(named)?.into()),
-            "tls_disable" => disabled = boolean(node).map_err(named)?,
-            "tls_min_version" => listener.only_tls13 = word(node, only_tls13).map_err(named)?,
-            "max_request_size" => {
-                let bytes = number(node).map_err(named)?;
-                listener.max_request_size = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
-            }
-            "max_request_duration" => {
-                listener.max_request_duration = Some(seconds(node).map_err(named)?)
-            }
-            "http_read_header_timeout" => {
-                listener.header_timeout = Some(seconds(node).map_err(named)?)
-            }
-            "http_read_timeout" => listener.read_timeout = Some(seconds(node).map_err(named)?),
-            "cluster_address"
-            | "http_idle_timeout"
-            | "http_write_timeout"
-            | "tls_disable_client_certs"
-            | "tls_prefer_server_cipher_suites" => {
-                warnings.push(format!(
-                    "line {}: listener: {key} is accepted, and does nothing",
-                    node.place.line
-                ));
-            }
-            // Who sets these relies on being protected by them.
-            "tls_client_ca_file"
-            | "tls_require_and_verify_client_cert"
-            | "tls_max_version"
-            | "tls_cipher_suites"
-            | "require_request_header"
-            | "proxy_protocol_behavior"
-            | "proxy_protocol_authorized_addrs"
-            | "x_forwarded_for_authorized_addrs"
-            | "x_forwarded_for_hop_skips"
-            | "x_forwarded_for_reject_not_authorized"
-            | "x_forwarded_for_reject_not_present" => {
-                return Err(Fault::new(
-                    node.place,
-                    format!("{key}: is not supported yet; remove it"),
-                ));
-            }
-            _ => return Err(Fault::new(node.place, format!("{key}: {UNKNOWN}"))),
-        }
-    }
-    listener.tls = match (disabled, certificate, key_file) {
-        (true, _, _) => None,
-        (false, Some(certificate), Some(key)) => Some((certificate, key)),
-        (false, _, _) => {
-            let reason = "tls_cert_file and tls_key_file must be given, or tls_disable = true";
-            return Err(Fault::new(body.place, reason));
-        }
-    };
-    Ok(listener)
-}
-
 /// Where to listen: `host:port`. Without a host that is at all addresses of this machine, without a port at Vault's.
 ///
 /// # Errors
@@ -175,14 +112,6 @@ pub fn address(text: &str) -> Result<String, String> {
     Err(format!(
         "{text:?} is not where one can listen; write for instance \"127.0.0.1:8200\", \"[::1]:8200\" or \":8200\""
     ))
-}
-
-fn only_tls13(version: &str) -> Result<bool, String> {
-    match version {
-        "tls12" => Ok(false),
-        "tls13" => Ok(true),
-        other => Err(format!("{other:?} is not \"tls12\" or \"tls13\"")),
-    }
 }
 
 fn signature_rule(rule: &str) -> Result<SignatureRule, String> {
@@ -224,7 +153,7 @@ fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
     }
 }
 
-fn block(node: &Node) -> Result<&[(String, Node)], Fault> {
+pub(super) fn block(node: &Node) -> Result<&[(String, Node)], Fault> {
     match &node.value {
         Value::Block(settings) => Ok(settings),
         _ => Err(Fault::new(node.place, "expected a block")),
@@ -263,25 +192,28 @@ fn each(node: &Node) -> &[Node] {
     }
 }
 
-fn text(node: &Node) -> Result<String, Fault> {
+pub(super) fn text(node: &Node) -> Result<String, Fault> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
         _ => Err(Fault::new(node.place, "expected a text in quotes")),
     }
 }
 
-fn texts(node: &Node) -> Result<Vec<String>, Fault> {
+pub(super) fn texts(node: &Node) -> Result<Vec<String>, Fault> {
     match &node.value {
         Value::List(all) => all.iter().map(text).collect(),
         _ => Err(Fault::new(node.place, "expected a list of texts in quotes")),
     }
 }
 
-fn word<T>(node: &Node, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Fault> {
+pub(super) fn word<T>(
+    node: &Node,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, Fault> {
     parse(&text(node)?).map_err(|reason| Fault::new(node.place, reason))
 }
 
-fn boolean(node: &Node) -> Result<bool, Fault> {
+pub(super) fn boolean(node: &Node) -> Result<bool, Fault> {
     match &node.value {
         Value::Bool(yes) => Ok(*yes),
         Value::Number(number @ 0..=1) => Ok(*number == 1),
@@ -291,14 +223,14 @@ fn boolean(node: &Node) -> Result<bool, Fault> {
     }
 }
 
-fn number(node: &Node) -> Result<u64, Fault> {
+pub(super) fn number(node: &Node) -> Result<u64, Fault> {
     match &node.value {
         Value::Number(number) => Ok(*number),
         _ => Err(Fault::new(node.place, "expected a number")),
     }
 }
 
-fn seconds(node: &Node) -> Result<u64, Fault> {
+pub(super) fn seconds(node: &Node) -> Result<u64, Fault> {
     match &node.value {
         Value::Number(number) => Some(*number),
         Value::Text(text) => crate::duration::seconds(text)

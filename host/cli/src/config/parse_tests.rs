@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+use coffer_api::{ForwardedFor, TlsFiles, TlsVersion};
 use coffer_core::SignatureRule;
 
 use super::*;
+use crate::config::Listener;
 
 const GOOD: &str = r#"
     listener "tcp" {
@@ -10,6 +12,8 @@ const GOOD: &str = r#"
       tls_cert_file   = "/c.pem"
       tls_key_file    = "/k.pem"
       tls_min_version = "tls13"
+      tls_client_ca_file = "/ca.pem"
+      tls_require_and_verify_client_cert = true
     }
     # Behind a proxy.
     listener "tcp" {
@@ -19,6 +23,10 @@ const GOOD: &str = r#"
       max_request_duration     = "30s"
       http_read_header_timeout = "5s"
       http_read_timeout        = 20
+      require_request_header   = true
+      x_forwarded_for_authorized_addrs   = "10.0.0.0/8, 10.1.1.1"
+      x_forwarded_for_hop_skips          = 1
+      x_forwarded_for_reject_not_present = false
     }
     storage "redb" { path = "/var/lib/coffer" }
     api_addr          = "https://coffer:8200"
@@ -43,8 +51,15 @@ fn a_whole_file() {
         listeners: vec![
             Listener {
                 address: "0.0.0.0:8200".to_owned(),
-                tls: Some(("/c.pem".into(), "/k.pem".into())),
-                only_tls13: true,
+                tls: Some(TlsFiles {
+                    certificate: "/c.pem".into(),
+                    key: "/k.pem".into(),
+                    oldest: TlsVersion::Tls13,
+                    newest: TlsVersion::Tls13,
+                    cipher_suites: None,
+                    client_ca: Some("/ca.pem".into()),
+                    require_client_certificate: true,
+                }),
                 ..Listener::default()
             },
             Listener {
@@ -53,6 +68,16 @@ fn a_whole_file() {
                 max_request_duration: Some(30),
                 header_timeout: Some(5),
                 read_timeout: Some(20),
+                require_header: true,
+                forwarded: Some(ForwardedFor {
+                    authorized: vec![
+                        "10.0.0.0/8".parse().unwrap(),
+                        "10.1.1.1/32".parse().unwrap(),
+                    ],
+                    hop_skips: 1,
+                    reject_not_authorized: true,
+                    reject_not_present: false,
+                }),
                 ..Listener::default()
             },
         ],
@@ -71,8 +96,8 @@ fn a_whole_file() {
         plugin_signatures: Some(SignatureRule::Require),
         plugin_keys: vec!["/etc/a.pub".into(), "/etc/b.pub".into()],
         warnings: vec![
-            "line 19: cluster_addr is accepted, and does nothing".to_owned(),
-            "line 20: ui is accepted, and does nothing".to_owned(),
+            "line 25: cluster_addr is accepted, and does nothing".to_owned(),
+            "line 26: ui is accepted, and does nothing".to_owned(),
         ],
     };
     assert_eq!(parse("f", GOOD).unwrap(), expected);
@@ -132,7 +157,13 @@ fn bad_files_say_what_is_wrong_and_where() {
         ("listener \"tcp\" {\n\n port = 3\n}", "f:3:9: listener: port: there is no such setting"),
         ("listener \"tcp\" {\n  address = \"http://a\"\n}", "f:2:13: listener: address: \"http://a\" is not where one can listen"),
         (r#"listener "tcp" { tls_min_version = "ssl" }"#, "tls_min_version: \"ssl\" is not"),
-        (r#"listener "tcp" { tls_client_ca_file = "x" }"#, "tls_client_ca_file: is not supported yet"),
+        (r#"listener "tcp" { proxy_protocol_behavior = "use_always" }"#, "proxy_protocol_behavior: is not supported yet"),
+        ("listener \"tcp\" {\n tls_disable = true\n tls_client_ca_file = \"x\"\n}", "over TLS only"),
+        ("listener \"tcp\" {\n tls_cert_file = \"a\"\n tls_key_file = \"a\"\n tls_require_and_verify_client_cert = true\n}", "needs tls_client_ca_file"),
+        ("listener \"tcp\" {\n tls_cert_file = \"a\"\n tls_key_file = \"a\"\n tls_min_version = \"tls13\"\n tls_max_version = \"tls12\"\n}", "newer than"),
+        (r#"listener "tcp" { tls_cipher_suites = "TLS_NULL" }"#, "there is no \"TLS_NULL\"; there are TLS_ECDHE_"),
+        (r#"listener "tcp" { x_forwarded_for_authorized_addrs = "here" }"#, "neither an address nor a network"),
+        ("listener \"tcp\" {\n tls_disable = true\n x_forwarded_for_hop_skips = 1\n}", "f:3:30: listener: x_forwarded_for_authorized_addrs is missing"),
         (r#"listener "tcp" { tls_disable = "perhaps" }"#, "tls_disable: expected true or false"),
         (r#"listener "tcp" { max_request_size = -1 }"#, "expected a"),
         (r#"seal "transit" {}"#, "seal: is not supported yet"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{self, Lease, Leased};
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::token::{self, Tokens};
-use crate::{Error, limits};
+use crate::{Error, limits, lockout};
 
 /// What is to be revoked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum Job {
     Prefix { prefix: String, until: UnixMillis },
     /// Leases, tokens and data of a disabled mount.
     Unmount { uuid: String },
+    /// A lock that somebody was locked out with, by its storage key.
+    Unlock { key: String },
 }
 
 /// Whether a job has more to do.
@@ -41,6 +43,7 @@ impl Job {
                 keys::job_group(hash.get(hash.len() - 1..).unwrap_or_default())
             }
             Self::Prefix { .. } | Self::Unmount { .. } => keys::job_group(id),
+            Self::Unlock { .. } => keys::job_group("locks"),
         }
     }
 
@@ -108,6 +111,10 @@ impl Job {
                 revoke_prefix(txn, tokens, ns, prefix, *until, after, now).await
             }
             Self::Unmount { uuid } => unmount(txn, tokens, ns, uuid, after, now).await,
+            Self::Unlock { key } => {
+                lockout::expire(txn, key, now).await?;
+                Ok(Progress::Done)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::limits::PluginLimits;
 use crate::keys::Ns;
+use crate::lockout::LockoutConfig;
 
 /// Secret engines and auth methods are mounted in tables of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,12 @@ pub struct MountConfig {
     /// Of auth mounts: what kind of token logins make.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub token_type: String,
+    /// Of auth mounts: when somebody is locked out.
+    #[serde(
+        rename = "user_lockout_config",
+        skip_serializing_if = "LockoutConfig::is_default"
+    )]
+    pub user_lockout: LockoutConfig,
     /// What its plugin may use.
     #[serde(skip_serializing_if = "PluginLimits::is_unsaid")]
     pub plugin_limits: PluginLimits,
@@ -183,6 +190,9 @@ impl MountEntry {
 
     fn describe_config(&self) -> Value {
         let mut value = serde_json::to_value(&self.config).unwrap_or_default();
+        if let Some(config) = value.get_mut("user_lockout_config") {
+            *config = self.config.user_lockout.describe().into();
+        }
         if self.table == Table::Auth
             && self.config.token_type.is_empty()
             && let Some(map) = value.as_object_mut()
@@ -200,6 +210,10 @@ impl MountEntry {
         map.insert("default_lease_ttl".into(), default_ttl.into());
         map.insert("max_lease_ttl".into(), max_ttl.into());
         map.insert("description".into(), self.description.clone().into());
+        map.remove("user_lockout_config");
+        if !self.config.user_lockout.is_default() {
+            map.extend(self.config.user_lockout.describe());
+        }
         if let Some(options) = &self.options {
             map.insert("options".into(), json!(options));
         }

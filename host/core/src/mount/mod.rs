@@ -71,6 +71,19 @@ impl PluginMount {
             .map_or_else(Special::default, Special::from)
     }
 
+    /// Who wants to log in with this, if the component's manifest says where that stands: in the path or in the data.
+    pub fn login_name(&self, path: &str, data: &str) -> Option<String> {
+        let field = self.component.manifest.as_ref()?.login_name.as_deref()?;
+        let pattern = &self.declared(path)?.pattern;
+        let capture = format!("{{{field}}}");
+        let at = pattern.split('/').position(|segment| segment == capture);
+        if let Some(at) = at {
+            return path.split('/').nth(at).map(str::to_owned);
+        }
+        let data: serde_json::Value = serde_json::from_str(data).ok()?;
+        data.get(field)?.as_str().map(str::to_owned)
+    }
+
     /// The fields of a path that name servers to connect to.
     pub fn server_fields(&self, path: &str) -> Vec<&str> {
         let fields = self.declared(path).map_or(&[][..], |path| &path.fields);

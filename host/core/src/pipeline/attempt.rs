@@ -12,6 +12,7 @@ use super::{authorize, capability};
 use crate::audit::Trail;
 use crate::effects::RequestEffects;
 use crate::keys::Ns;
+use crate::lockout::Who;
 use crate::mount::{Backend, Mount, PluginMount, Special};
 use crate::params::Params;
 use crate::policy::Capability;
@@ -123,6 +124,13 @@ impl Attempt<'_> {
         };
         self.trail.admit().await?;
         let plugin = self.mount.plugin()?;
+        let who = match special.unauthenticated && self.request.method == Method::Post {
+            true => self.who(plugin, &data),
+            false => None,
+        };
+        if let Some(who) = &who {
+            self.core.refuse_locked(&mut txn, self.mount, who).await?;
+        }
         // Somebody without a token grants nothing.
         let grants = special.names_servers && plugin.takes_servers() && caller.is_some();
         let context = match grants {
@@ -154,7 +162,35 @@ impl Attempt<'_> {
             .await;
         // What it committed before it touched anything has counted the use.
         self.uses_token &= !outcome.touched;
-        self.finish(outcome, &effects).await
+        let reply = self.finish(outcome, &effects).await;
+        if let Some(who) = who {
+            self.note_login(&who, &reply).await?;
+        }
+        reply
+    }
+
+    /// Who logs in, where those who fail are locked out.
+    fn who(&self, plugin: &PluginMount, data: &str) -> Option<Who> {
+        let entry = &self.mount.entry;
+        if entry.config.user_lockout.disable {
+            return None;
+        }
+        let name = plugin.login_name(self.path, data)?;
+        Some(Who::new(entry, &name))
+    }
+
+    async fn note_login(&self, who: &Who, reply: &Result<Reply, Error>) -> Result<(), Error> {
+        use runtime::ErrorKind::{InvalidRequest, PermissionDenied};
+        match reply {
+            Ok(_) => self.core.lockouts.forget(who),
+            Err(Error::Plugin(error))
+                if matches!(error.kind, InvalidRequest | PermissionDenied) =>
+            {
+                self.core.count_failed_login(self.mount, who).await?;
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     /// Who writes a configuration grants the mount what it names: for this request already, and with its commit for good.

@@ -7,6 +7,7 @@ mod host;
 mod init;
 mod leases;
 mod lifecycle;
+mod locked_users;
 mod metrics;
 mod mounts;
 mod openapi;
@@ -121,6 +122,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "capabilities", help: "What a token may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_token(c)))] },
     Route { pattern: "capabilities-accessor", help: "What the token with an accessor may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_accessor(c)))] },
     Route { pattern: "capabilities-self", help: "What the caller's token may do on some paths.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(capabilities::of_self(c)))] },
+
+    Route { pattern: "locked-users", help: "Who has failed to log in too often, by mount.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(locked_users::list(c)))] },
+    Route { pattern: "locked-users/{mount_accessor}/unlock/{alias_identifier*}", help: "Lets somebody in again who was locked out.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(locked_users::unlock(c)))] },
 
     Route { pattern: "leases", help: "The leases whose revocation keeps failing, and why.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(leases::list_irrevocable(c)))] },
     Route { pattern: "leases/count", help: "How many leases there are whose revocation keeps failing.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(leases::count(c)))] },

@@ -261,13 +261,8 @@ async fn tune(c: &mut Context<'_>, prefix: &str, path: &str) -> Result<Reply, Er
     Ok(Reply::empty())
 }
 
-/// What cannot be tuned, or not yet: nothing that is asked for is left undone without a word.
+/// What cannot be tuned: nothing that is asked for is left undone without a word.
 fn refuse_tuning(entry: &MountEntry, params: &Params) -> Result<(), Error> {
-    if params.has("user_lockout_config") {
-        return Err(Error::invalid(
-            "user_lockout_config is not available in this version; nothing was tuned",
-        ));
-    }
     if entry.kind == TOKEN && params.has("token_type") {
         return Err(Error::invalid(
             "'token_type' cannot be set for 'token' or 'ns_token' auth mounts",
@@ -359,6 +354,14 @@ fn configure(entry: &mut MountEntry, params: &Params, server_max: u64) -> Result
             )));
         }
         config.token_type = token_type;
+    }
+    if let Some(lockout) = params.object("user_lockout_config")? {
+        if entry.table != Table::Auth {
+            return Err(Error::invalid(
+                "'user_lockout_config' can only be modified on auth mounts",
+            ));
+        }
+        config.user_lockout.configure(&lockout)?;
     }
     for (name, list) in [
         (

@@ -31,6 +31,7 @@ pub(super) struct Config {
     version: Option<Version>,
     #[serde(default)]
     description: String,
+    login_name: Option<String>,
     #[serde(default)]
     needs: Needs,
     /// How another toolchain builds it.
@@ -124,6 +125,7 @@ impl Project {
             version,
             contract: Some(contract),
             description: self.config.description.clone(),
+            login_name: self.config.login_name.clone(),
             needs: self.config.needs.clone(),
         };
         manifest.check().map_err(wrong)?;
