@@ -11,11 +11,16 @@ use coffer_tests::server::binary;
 use coffer_tests::{Cli, Server, port, until};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 const BOUND: Duration = Duration::from_secs(20);
 
 /// Writes `ca.pem`, and a certificate that it has signed for the loopback interface with its key.
 fn certificates(folder: &Path) {
+    certificate(folder, "ca.pem", "cert.pem", "key.pem");
+}
+
+fn certificate(folder: &Path, ca_file: &str, cert_file: &str, key_file: &str) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,23 +31,30 @@ fn certificates(folder: &Path) {
         .signed_by(&key, &Issuer::new(ca, ca_key))
         .unwrap();
     for (name, text) in [
-        ("ca.pem", ca_pem),
-        ("cert.pem", leaf.pem()),
-        ("key.pem", key.serialize_pem()),
+        (ca_file, ca_pem),
+        (cert_file, leaf.pem()),
+        (key_file, key.serialize_pem()),
     ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
 }
 
 fn with_tls() -> Server {
+    with_tls_and("")
+}
+
+/// With more settings of the listener, in whose text `FOLDER` is the server's.
+fn with_tls_and(settings: &str) -> Server {
     Server::configured(&binary().unwrap(), "https", |folder, address| {
         certificates(folder);
+        certificate(folder, "client-ca.pem", "client.pem", "client-key.pem");
         let file = |name: &str| folder.join(name).display().to_string();
         format!(
             "storage \"inmem\" {{}}\napi_addr = \"https://coffer.example:8200\"\nlistener \"tcp\" {{\n  address = \"{address}\"\n  \
-             tls_cert_file = {:?}\n  tls_key_file = {:?}\n}}\n",
+             tls_cert_file = {:?}\n  tls_key_file = {:?}\n  {}\n}}\n",
             file("cert.pem"),
-            file("key.pem")
+            file("key.pem"),
+            settings.replace("FOLDER", &folder.display().to_string())
         )
     })
     .unwrap()
@@ -79,6 +91,105 @@ fn a_listener_speaks_tls() {
         leader.to_string().contains("https://coffer.example:8200"),
         "{leader}"
     );
+}
+
+#[test]
+fn a_listener_wants_certificates_of_its_clients() {
+    let ca = "tls_client_ca_file = \"FOLDER/client-ca.pem\"";
+    let required = with_tls_and(&format!(
+        "{ca}\n  tls_require_and_verify_client_cert = true"
+    ));
+    let asked = with_tls_and(ca);
+    let status = |server: &Server, shown: Option<(&str, &str)>| {
+        let file = |name: &str| server.folder().join(name).display().to_string();
+        let cli = Cli::at(&server.url(), "").unwrap();
+        let cli = cli.with("VAULT_CACERT", &file("ca.pem"));
+        let cli = match shown {
+            None => cli,
+            Some((certificate, key)) => cli
+                .with("VAULT_CLIENT_CERT", &file(certificate))
+                .with("VAULT_CLIENT_KEY", &file(key)),
+        };
+        cli.run("status").code
+    };
+    let good = Some(("client.pem", "client-key.pem"));
+    // The server's own, of another authority.
+    let bad = Some(("cert.pem", "key.pem"));
+    // 2: it answers, and is sealed.
+    assert_eq!(status(&required, good), 2);
+    assert_eq!(status(&required, bad), 1);
+    assert_eq!(status(&required, None), 1);
+    assert_eq!(status(&asked, good), 2);
+    assert_eq!(status(&asked, bad), 1);
+    assert_eq!(status(&asked, None), 2);
+}
+
+/// Status and body of a request with these headers.
+fn raw(server: &Server, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("{header}\r\n"))
+        .collect();
+    let len = body.len();
+    write!(
+        stream,
+        "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn a_proxy_that_is_trusted_says_who_the_client_is() {
+    let server = Server::configured(&binary().unwrap(), "http", |_, address| {
+        format!(
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  tls_disable = true\n  \
+             require_request_header = true\n  x_forwarded_for_authorized_addrs = \"127.0.0.0/8\"\n}}\n"
+        )
+    })
+    .unwrap();
+    let (vault, from) = ("X-Vault-Request: true", "X-Forwarded-For: 1.2.3.4");
+    let status = |headers: &[&str]| raw(&server, "GET", "sys/health", headers, "").0;
+    assert_eq!(status(&[vault, from]), 501);
+    assert_eq!(status(&[from]), 412);
+    assert_eq!(status(&[vault]), 400);
+    assert_eq!(status(&[vault, "X-Forwarded-For: nobody"]), 400);
+
+    let call = |method: &str, path: &str, token: &str, from: &str, body: Value| {
+        let token = format!("X-Vault-Token: {token}");
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let (status, answer) = raw(&server, method, path, &[vault, from, &token], &body);
+        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
+    };
+    let one = json!({"secret_shares": 1, "secret_threshold": 1});
+    let (_, made): (_, Value) = call("PUT", "sys/init", "", from, one);
+    call(
+        "PUT",
+        "sys/unseal",
+        "",
+        from,
+        json!({"key": made["keys"][0]}),
+    );
+    let root = made["root_token"].as_str().unwrap();
+    let role = json!({"token_bound_cidrs": ["1.2.3.4/32"], "allowed_policies": ["default"]});
+    let (status, _) = call("POST", "auth/token/roles/bound", root, from, role);
+    assert_eq!(status, 204);
+    let (_, token) = call("POST", "auth/token/create/bound", root, from, json!({}));
+    let token = token["auth"]["client_token"].as_str().unwrap();
+    let asks = |from: &str| call("GET", "auth/token/lookup-self", token, from, Value::Null).0;
+    assert_eq!(asks(from), 200);
+    assert_eq!(asks("X-Forwarded-For: 1.2.3.5"), 403);
+    // What somebody else has written before it counts for nothing.
+    assert_eq!(asks("X-Forwarded-For: 1.2.3.4, 1.2.3.5"), 403);
 }
 
 #[test]
