@@ -139,6 +139,45 @@ fn requests_and_answers_are_recorded_without_their_secrets() {
 }
 
 #[test]
+fn headers_of_requests_are_recorded_as_they_are_told() {
+    let (server, _, file) = audited();
+    let client = server.client();
+    let options = json!({ "file_path": file.display().to_string() });
+    enable(&client, "file", options);
+    check! { client;
+        "GET sys/config/auditing/request-headers" => 200, {"headers": {}};
+        "POST sys/config/auditing/request-headers/User-Agent", {} => 204;
+        "POST sys/config/auditing/request-headers/accept", {"hmac": true} => 204;
+        "POST sys/config/auditing/request-headers/a%20b", {} => 400, {"errors": ["*"]};
+        "GET sys/config/auditing/request-headers" => 200, {"headers": {"accept": {"hmac": true}, "user-agent": {"hmac": false}}};
+        "GET sys/config/auditing/request-headers/ACCEPT" => 200, {"accept": {"hmac": true}};
+        "GET sys/config/auditing/request-headers/none" => 400, {"errors": ["Could not find header in config"]};
+        "GET sys/policies/acl/default" => 200, {};
+        "DELETE sys/config/auditing/request-headers/user-agent" => 204;
+        "DELETE sys/config/auditing/request-headers/accept" => 204;
+        "LIST sys/policies/acl" => 200, {};
+    }
+    let records = records(&file);
+    let headers = |path: &str| {
+        let found = of(&records, "request", path);
+        found.last().unwrap()["request"]["headers"].clone()
+    };
+    let told = headers("sys/policies/acl/default");
+    assert!(
+        told["user-agent"][0].as_str().unwrap().contains("ureq"),
+        "{told}"
+    );
+    assert!(
+        told["accept"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("hmac-sha256:"),
+        "{told}"
+    );
+    assert_eq!(headers("sys/policies/acl"), Value::Null);
+}
+
+#[test]
 fn changes_of_the_catalog_are_recorded_with_who_made_them() {
     let (server, _, file) = audited();
     let client = server.client();

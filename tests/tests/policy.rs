@@ -78,8 +78,6 @@ fn a_change_may_name_the_version_that_it_changes() {
         "POST sys/policies/acl/c", {"policy": text} => 400, {"errors": ["~check-and-set parameter required"]};
         "POST sys/policies/acl/c", {"policy": text, "cas": 1} => 204;
         "GET sys/policies/acl/c" => 200, {"data": {"version": 2, "cas_required": true}};
-        "POST sys/policies/acl/d", {"policy": text, "ttl": "1h"} => 400, {"errors": ["~not available"]};
-        "GET sys/policies/acl/d" => 404, "?";
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a server tells of itself, and how it is looked after.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use coffer_tests::{Server, check, until};
@@ -94,4 +96,127 @@ fn tidying_takes_nothing_that_is_in_use() {
     check! { child;
         "GET auth/token/lookup-self" => 200, {};
     }
+}
+
+/// Status, header lines and body of a request with these headers.
+fn raw(server: &Server, method: &str, path: &str, headers: &[&str]) -> (u16, String) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("{header}\r\n"))
+        .collect();
+    write!(
+        stream,
+        "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[test]
+fn pages_of_other_origins_call_only_if_they_are_named() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    let here = "Origin: https://app.example";
+    let ask = |headers: &[&str]| raw(&server, "GET", "sys/health", headers);
+    let preflight = |headers: &[&str]| raw(&server, "OPTIONS", "secret/data/a", headers);
+    let wants = "Access-Control-Request-Method: PUT";
+    let (status, answer) = ask(&[here]);
+    assert_eq!(status, 200);
+    assert!(!answer.contains("access-control"), "{answer}");
+    assert_eq!(preflight(&[here, wants]).0, 405);
+    check! { client;
+        "GET sys/config/cors" => 200, {"enabled": false};
+        "POST sys/config/cors", {} => 400, {"errors": ["~at least one origin"]};
+        "POST sys/config/cors", {"allowed_origins": ["*", "http://x"]} => 400, {"errors": ["~must be the only value"]};
+        "POST sys/config/cors", {"allowed_origins": "*", "allow_credentials": true} => 400, {"errors": ["*"]};
+        "POST sys/config/cors", {"allowed_origins": "https://app.example, https://b.example", "allowed_headers": "X-Own"} => 204;
+        "GET sys/config/cors" => 200, {"enabled": true, "allowed_origins": ["https://app.example", "https://b.example"], "allow_credentials": false};
+    }
+    let (status, answer) = ask(&[here]);
+    assert_eq!(status, 200);
+    assert!(
+        answer.contains("access-control-allow-origin: https://app.example\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("vary: Origin\r\n"), "{answer}");
+    for other in ["https://app.example.evil", "http://app.example", "null"] {
+        assert_eq!(ask(&[&format!("Origin: {other}")]).0, 403, "{other}");
+        assert_eq!(
+            preflight(&[&format!("Origin: {other}"), wants]).0,
+            403,
+            "{other}"
+        );
+    }
+    let (status, answer) = preflight(&[here, wants]);
+    assert_eq!(status, 204);
+    assert!(
+        answer.contains("X-Vault-Token,") && answer.contains(",X-Own\r\n"),
+        "{answer}"
+    );
+    assert_eq!(
+        preflight(&[here, "Access-Control-Request-Method: TRACE"]).0,
+        405
+    );
+    assert_eq!(preflight(&[here]).0, 405);
+    check! { client;
+        "DELETE sys/config/cors" => 204;
+        "GET sys/config/cors" => 200, {"enabled": false};
+    }
+    check! { server.anonymous();
+        "GET sys/config/cors" => 403, {"errors": ["*"]};
+    }
+}
+
+#[test]
+fn a_policy_ends_when_it_says() {
+    let (mut server, keys) = Server::ready().unwrap();
+    let client = server.client();
+    let rules = r#"path "sys/host-info" { capabilities = ["read"] }"#;
+    check! { client;
+        "PUT sys/policies/acl/brief", {"policy": rules, "ttl": "1h", "expiration": "2090-01-01T00:00:00Z"} => 400, {"errors": ["cannot supply both 'expiration' and 'ttl' for policies"]};
+        "PUT sys/policies/acl/brief", {"policy": rules, "expiration": "2020-01-01T00:00:00Z"} => 400, {"errors": ["~already elapsed"]};
+        "PUT sys/policies/acl/brief", {"policy": rules, "expiration": "soon"} => 400, {"errors": ["*"]};
+        "PUT sys/policies/acl/default", {"policy": rules, "ttl": "1h"} => 400, {"errors": ["*"]};
+        "PUT sys/policies/acl/brief", {"policy": rules, "expiration": "2090-01-01T00:00:00Z"} => 204;
+        "GET sys/policies/acl/brief" => 200, {"data": {"expiration": "2090-01-01T00:00:00.000Z"}};
+        // Written anew without an end it has none.
+        "PUT sys/policies/acl/brief", {"policy": rules, "ttl": "1s"} => 204;
+        "PUT sys/policies/acl/brief", {"policy": rules} => 204;
+        "PUT sys/policies/acl/other", {"policy": rules, "ttl": "1s"} => 204;
+        "LIST sys/policies/detailed/acl" => 200, {"data": {"keys": ["brief", "default", "other"], "key_info": {"brief": {"policy": rules}}}};
+        "LIST sys/policies/detailed/acl/bri" => 200, {"data": {"keys": ["brief"]}};
+        "LIST sys/policies/detailed/acl/none" => 404, {"errors": []};
+    }
+    let token = |policy: &str| {
+        let made = client.post("auth/token/create", json!({"policies": [policy]}));
+        client.with_token(&made.text("/auth/client_token"))
+    };
+    let (brief, other) = (token("brief"), token("other"));
+    until(Duration::from_secs(10), "it has ended", || {
+        client.get("sys/policies/acl/other").status == 404
+    });
+    assert_eq!(other.get("sys/host-info").status, 403);
+    assert_eq!(brief.get("sys/host-info").status, 200);
+
+    client
+        .post(
+            "sys/policies/acl/other",
+            json!({"policy": rules, "ttl": "2s"}),
+        )
+        .expect(204);
+    assert_eq!(other.get("sys/host-info").status, 200);
+    server.restart().unwrap();
+    server.unseal(&keys).unwrap();
+    until(
+        Duration::from_secs(10),
+        "it ends after a restart too",
+        || other.get("sys/host-info").status == 403,
+    );
+    assert_eq!(brief.get("sys/host-info").status, 200);
 }

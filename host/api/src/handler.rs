@@ -14,11 +14,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use crate::cors;
 use crate::limits::{self, Limits};
 use crate::listener::Rules;
 
 /// A refusal before the core was asked.
-struct Refusal(StatusCode, String);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 fn refuse<T>(status: StatusCode, message: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal(status, message.into()))
@@ -31,6 +32,16 @@ pub(crate) async fn answer(
     request: HttpRequest<HttpBody>,
 ) -> HttpResponse<HttpBody> {
     let head = request.method() == HttpMethod::HEAD;
+    let allowed = match cors::check(&core, request.method(), request.headers()).await {
+        Ok(allowed) => allowed,
+        Err(Refusal(status, message)) => return error(status, &message),
+    };
+    if let Some(preflight) = allowed
+        .as_ref()
+        .filter(|_| request.method() == HttpMethod::OPTIONS)
+    {
+        return preflight.answer();
+    }
     let response = match accept(rules, remote, request).await {
         Err(Refusal(status, message)) => error(status, &message),
         Ok(request) => {
@@ -42,6 +53,10 @@ pub(crate) async fn answer(
                 ),
             }
         }
+    };
+    let response = match allowed {
+        Some(allowed) => allowed.mark(response),
+        None => response,
     };
     if head {
         response.map(|_| HttpBody::empty())

@@ -4,6 +4,7 @@
 //! connections by number. Everything that is refused is refused in Vault's shape, `{"errors": [...]}`.
 //! It knows nothing of tokens, policies or paths: `/v1/` is the core's.
 
+mod cors;
 mod forwarded;
 mod handler;
 mod limits;

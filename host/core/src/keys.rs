@@ -8,6 +8,7 @@
 //! | `ns/<ns>/locked/<mount uuid>/<name>` | that somebody has failed to log in too often |
 //! | `ns/<ns>/unmounted/<uuid>` | a mount that was disabled and still has leases to revoke |
 //! | `ns/<ns>/audit/<path>` | an audit device |
+//! | `ns/<ns>/audited-header/<name>` | that a header of requests is recorded, and whether it is hashed |
 //! | `ns/<ns>/policy/<name>` | a policy |
 //! | `ns/<ns>/password-policy/<name>` | how passwords are made |
 //! | `ns/<ns>/token/<hash>` | a token |
@@ -48,6 +49,9 @@ impl Ns<'_> {
     }
     pub fn mounted(self, path: &str) -> String {
         format!("ns/{}/mounted/{path}", self.0)
+    }
+    pub fn audited_header(self, name: &str) -> String {
+        format!("ns/{}/audited-header/{name}", self.0)
     }
     pub fn locked(self, mount: &str, name: &str) -> String {
         format!("ns/{}/locked/{mount}/{name}", self.0)
@@ -103,6 +107,8 @@ impl Ns<'_> {
     }
 }
 
+/// Which web pages of other origins may call.
+pub const CORS: &str = "core/cors";
 /// Since when each version of the server runs.
 pub const VERSIONS: &str = "core/version/";
 /// When the key that values are sealed with is replaced.
@@ -147,9 +153,9 @@ pub fn is_policy(key: &str) -> bool {
     in_namespace(key, "policy/")
 }
 
-/// Whether this key holds an audit device.
+/// Whether this key holds an audit device, or what all of them record.
 pub fn is_audit(key: &str) -> bool {
-    in_namespace(key, "audit/")
+    in_namespace(key, "audit/") || in_namespace(key, "audited-header/")
 }
 
 /// Whether this key holds a token.

@@ -11,6 +11,7 @@ mod audit;
 mod catalog;
 mod cluster;
 mod core;
+mod cors;
 mod cubbyhole;
 mod effects;
 mod error;
@@ -44,6 +45,7 @@ pub use crate::catalog::{
     CatalogConfig, Policy as SignatureRule, Signature, SignaturePolicy, fingerprint, signer,
 };
 pub use crate::core::{Core, CoreConfig, Initialized};
+pub use crate::cors::Cors;
 pub use crate::error::Error;
 pub use crate::params::object_of;
 pub use crate::request::{Body, Method, Request, Response};

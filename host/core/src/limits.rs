@@ -94,3 +94,10 @@ pub const LOCKOUT_THRESHOLD: u64 = 5;
 pub const LOCKOUT_SECONDS: u64 = 900;
 /// How many people's failures are remembered.
 pub const FAILING_LOGINS: usize = 65_536;
+
+/// Origins and headers that CORS names.
+pub const CORS: usize = 256;
+/// Headers of requests that audit devices record.
+pub const AUDITED_HEADERS: usize = 64;
+/// Policies in one answer that has their texts.
+pub const DETAILED_POLICIES: usize = 1000;

@@ -89,7 +89,7 @@ impl LockoutConfig {
 /// A lock, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Lock {
-    until: UnixMillis,
+    expires: UnixMillis,
 }
 
 /// Somebody who logs in: at which mount, and under which name.
@@ -160,16 +160,6 @@ impl Lockouts {
     }
 }
 
-/// Takes a lock away, if it is not a newer one.
-pub async fn expire(txn: &mut Transaction, key: &str, now: UnixMillis) -> Result<(), Error> {
-    if let Some(lock) = read(txn, key).await?
-        && lock.until <= now
-    {
-        txn.delete(key);
-    }
-    Ok(())
-}
-
 async fn read(txn: &mut Transaction, key: &str) -> Result<Option<Lock>, Error> {
     let corrupt = |_| Error::Corrupt(key.to_owned());
     let stored = txn.get(key).await?;
@@ -188,7 +178,7 @@ impl Core {
     ) -> Result<(), Error> {
         let lock = read(txn, &who.key(&mount.entry.ns)).await?;
         let now = self.clock.now();
-        match lock.filter(|lock| now < lock.until) {
+        match lock.filter(|lock| now < lock.expires) {
             Some(_) => Err(Error::Denied),
             None => Ok(()),
         }
@@ -200,17 +190,17 @@ impl Core {
         if !self.lockouts.count(who, config, now) {
             return Ok(());
         }
-        let until = now.plus_seconds(config.duration());
+        let expires = now.plus_seconds(config.duration());
         tracing::warn!(
             mount = mount.entry.full_path(),
             "somebody has failed to log in too often and is locked out"
         );
         self.transact(|mut txn| async move {
             let key = who.key(&mount.entry.ns);
-            let lock = serde_json::to_vec(&Lock { until });
+            let lock = serde_json::to_vec(&Lock { expires });
             txn.put(key.clone(), lock.map_err(|_| Error::Corrupt(key.clone()))?);
             let id = self.random.uuid();
-            Job::Unlock { key }.schedule(&mut txn, &mount.entry.ns, &id, until)?;
+            Job::Expire { key }.schedule(&mut txn, &mount.entry.ns, &id, expires)?;
             Ok(((), txn))
         })
         .await

@@ -25,6 +25,9 @@ pub struct StoredPolicy {
     #[serde(default)]
     pub cas_required: bool,
     pub modified: UnixMillis,
+    /// When it ends: a job takes it away then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<UnixMillis>,
 }
 
 /// An ACL, and the last change of any policy before it was made.
@@ -81,6 +84,7 @@ impl Policies {
                 version: 1,
                 cas_required: false,
                 modified: UnixMillis(0),
+                expires: None,
             }));
         }
         let key = Ns(ns).policy(name);
@@ -189,6 +193,7 @@ mod tests {
             version: 1,
             cas_required: false,
             modified: UnixMillis(0),
+            expires: None,
         };
         txn.put(Ns("root").policy("p"), serde_json::to_vec(&policy).unwrap());
         txn.commit().await.unwrap();

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use coffer_audit::Device;
-use coffer_barrier::Barrier;
+use coffer_barrier::{Barrier, Transaction};
 
 pub use entry::AuditEntry;
 use entry::Shape;
@@ -41,9 +41,19 @@ pub struct Audit {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// A header of requests that is recorded.
+pub struct AuditedHeader {
+    /// In lower case.
+    pub name: String,
+    /// Whether its values are hashed.
+    pub hmac: bool,
+}
+
 /// The devices as they were after some commit.
 pub struct Devices {
     changed: u64,
+    /// What all of them record of requests' headers.
+    headers: Vec<AuditedHeader>,
     /// In the order of `writers`.
     recorders: Vec<Recorder>,
     writers: Vec<Arc<Device>>,
@@ -99,6 +109,7 @@ impl Audit {
         let prefix = Ns(ROOT_NS).audit("");
         let mut devices = Devices {
             changed,
+            headers: self.headers(&mut txn).await?,
             recorders: Vec::new(),
             writers: Vec::new(),
         };
@@ -118,6 +129,20 @@ impl Audit {
         let devices = Arc::new(devices);
         self.current.store(Some(devices.clone()));
         Ok(devices)
+    }
+
+    /// The headers of requests that are recorded, in order of name.
+    pub async fn headers(&self, txn: &mut Transaction) -> Result<Vec<AuditedHeader>, Error> {
+        let prefix = Ns(ROOT_NS).audited_header("");
+        let mut headers = Vec::new();
+        for key in txn.list(&prefix, None, limits::AUDITED_HEADERS).await? {
+            let stored = txn.get(&key).await?;
+            headers.push(AuditedHeader {
+                name: key.strip_prefix(&prefix).unwrap_or_default().to_owned(),
+                hmac: stored.is_none_or(|stored| *stored != [0]),
+            });
+        }
+        Ok(headers)
     }
 
     /// Has every device open anew what it writes to: somebody has moved a file.

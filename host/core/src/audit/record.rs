@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Recorder;
+use super::{AuditedHeader, Recorder};
 use crate::mount::Mount;
 use crate::request::{Body, Method, Request, Response};
 use crate::token::Token;
@@ -30,6 +30,18 @@ pub struct Answered<'a> {
     pub response: &'a Response,
     pub data: Value,
 }
+
+/// All that is to be told of a request.
+pub struct Told<'a> {
+    pub asked: &'a Asked,
+    pub headers: Headers<'a>,
+    pub found: &'a Found,
+    pub answered: Option<&'a Answered<'a>>,
+    pub error: Option<&'a str>,
+}
+
+/// The headers that are recorded, by name.
+pub type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -82,6 +94,8 @@ struct Asking<'a> {
     mount: Option<Mounted<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: Headers<'a>,
     remote_address: String,
     remote_port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,15 +131,14 @@ pub fn operation(method: Method) -> &'static str {
 }
 
 /// The record of a request, or with an answer that of a response, as a device shows it.
-pub fn render(
-    view: &Recorder,
-    time: &str,
-    request: &Request,
-    asked: &Asked,
-    found: &Found,
-    answered: Option<&Answered<'_>>,
-    error: Option<&str>,
-) -> String {
+pub fn render(view: &Recorder, time: &str, request: &Request, told: Told<'_>) -> String {
+    let Told {
+        asked,
+        headers,
+        found,
+        answered,
+        error,
+    } = told;
     let mount = found.mount.as_deref();
     let shown = mount.map_or(&[][..], |mount| {
         &mount.entry.config.audit_non_hmac_request_keys
@@ -159,6 +172,7 @@ pub fn render(
                 .data
                 .as_ref()
                 .map(|data| view.hasher.value(data, shown)),
+            headers,
             remote_address: request.remote.ip().to_canonical().to_string(),
             remote_port: request.remote.port(),
             wrap_ttl: request.wrap_ttl.as_deref(),
@@ -198,6 +212,25 @@ fn auth<'a>(token: &'a Token, id: &'a str, accessor: &'a str) -> Auth<'a> {
 }
 
 impl Recorder {
+    /// What of a request's headers is recorded.
+    pub fn headers<'a>(&self, audited: &'a [AuditedHeader], sent: &http::HeaderMap) -> Headers<'a> {
+        let mut headers = Headers::new();
+        for header in audited {
+            let values = sent.get_all(&header.name).iter().map(|value| {
+                let text = String::from_utf8_lossy(value.as_bytes());
+                match header.hmac {
+                    true => self.hasher.text(&text),
+                    false => text.into_owned(),
+                }
+            });
+            let values: Vec<_> = values.collect();
+            if !values.is_empty() {
+                headers.insert(&header.name, values);
+            }
+        }
+        headers
+    }
+
     fn accessor(&self, accessor: &str) -> String {
         if self.shape.hashes_accessors && !accessor.is_empty() {
             self.hasher.text(accessor)

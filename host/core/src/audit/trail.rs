@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::Devices;
-use super::record::{self, Answered, Asked, Found};
+use super::record::{self, Answered, Asked, Found, Told};
 use crate::mount::Mount;
 use crate::params::Params;
 use crate::request::{Request, Response};
@@ -140,7 +140,15 @@ impl<'r> Trail<'r> {
             .clone();
         let render = |at: usize| {
             devices.recorders.get(at).map_or_else(String::new, |view| {
-                record::render(view, &time, self.request, asked, &found, answered, error)
+                let headers = view.headers(&devices.headers, &self.request.headers);
+                let told = Told {
+                    asked,
+                    headers,
+                    found: &found,
+                    answered,
+                    error,
+                };
+                record::render(view, &time, self.request, told)
             })
         };
         let recorded = coffer_audit::record(&devices.writers, render).await;

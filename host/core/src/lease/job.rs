@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{self, Lease, Leased};
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::token::{self, Tokens};
-use crate::{Error, limits, lockout};
+use crate::{Error, limits};
 
 /// What is to be revoked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,8 +20,8 @@ pub enum Job {
     Prefix { prefix: String, until: UnixMillis },
     /// Leases, tokens and data of a disabled mount.
     Unmount { uuid: String },
-    /// A lock that somebody was locked out with, by its storage key.
-    Unlock { key: String },
+    /// What is stored under this key and says itself when it ends.
+    Expire { key: String },
 }
 
 /// Whether a job has more to do.
@@ -43,7 +43,7 @@ impl Job {
                 keys::job_group(hash.get(hash.len() - 1..).unwrap_or_default())
             }
             Self::Prefix { .. } | Self::Unmount { .. } => keys::job_group(id),
-            Self::Unlock { .. } => keys::job_group("locks"),
+            Self::Expire { .. } => keys::job_group("expiring"),
         }
     }
 
@@ -111,12 +111,29 @@ impl Job {
                 revoke_prefix(txn, tokens, ns, prefix, *until, after, now).await
             }
             Self::Unmount { uuid } => unmount(txn, tokens, ns, uuid, after, now).await,
-            Self::Unlock { key } => {
-                lockout::expire(txn, key, now).await?;
+            Self::Expire { key } => {
+                expire(txn, key, now).await?;
                 Ok(Progress::Done)
             }
         }
     }
+}
+
+/// Removes it, unless it was written anew and ends later, or never.
+async fn expire(txn: &mut Transaction, key: &str, now: UnixMillis) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Ends {
+        expires: Option<UnixMillis>,
+    }
+
+    let Some(stored) = txn.get(key).await? else {
+        return Ok(());
+    };
+    let ends: Ends = serde_json::from_slice(&stored).map_err(|_| Error::Corrupt(key.to_owned()))?;
+    if ends.expires.is_some_and(|expires| expires <= now) {
+        txn.delete(key);
+    }
+    Ok(())
 }
 
 async fn revoke_family(

@@ -25,6 +25,7 @@ pub fn initialize(
         version: 1,
         cas_required: false,
         modified: now,
+        expires: None,
     };
     store_policy(txn, ROOT_NS, "default", &default);
     let system = mount(

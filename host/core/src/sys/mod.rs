@@ -2,6 +2,7 @@
 
 mod audit;
 mod capabilities;
+mod config;
 mod generate_root;
 mod host;
 mod init;
@@ -70,6 +71,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "audit/{path*}", help: "Enables or disables an audit device.", needs: Needs::Sudo, operations: &[
         (Post, |c| Box::pin(audit::enable(c))), (Delete, |c| Box::pin(audit::disable(c))),
     ] },
+    Route { pattern: "config/cors", help: "Which web pages of other origins may call.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(config::read_cors(c))), (Post, |c| Box::pin(config::write_cors(c))), (Delete, |c| Box::pin(config::delete_cors(c)))] },
+    Route { pattern: "config/auditing/request-headers", help: "The headers of requests that audit devices record.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(config::list_headers(c)))] },
+    Route { pattern: "config/auditing/request-headers/{header}", help: "Has audit devices record a header of requests, or not.", needs: Needs::Sudo, operations: &[(Get, |c| Box::pin(config::read_header(c))), (Post, |c| Box::pin(config::write_header(c))), (Delete, |c| Box::pin(config::delete_header(c)))] },
     Route { pattern: "audit-hash/{path*}", help: "What an audit device shows of a text.", needs: Needs::Token, operations: &[(Post, |c| Box::pin(audit::hash(c)))] },
 
     Route { pattern: "mounts", help: "The secret engines that are mounted.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(mounts::list(c, "")))] },
@@ -109,6 +113,8 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "policies/acl/{name*}", help: "Writes, reads or deletes a policy.", needs: Needs::Token, operations: &[
         (Get, |c| Box::pin(policies::read(c, false))), (Post, |c| Box::pin(policies::write(c))), (Delete, |c| Box::pin(policies::delete(c))),
     ] },
+    Route { pattern: "policies/detailed/acl", help: "The policies, with their texts.", needs: Needs::Token, operations: &[(List, |c| Box::pin(policies::list_detailed(c)))] },
+    Route { pattern: "policies/detailed/acl/{name*}", help: "The policies whose names start so, with their texts.", needs: Needs::Token, operations: &[(List, |c| Box::pin(policies::list_detailed(c)))] },
     Route { pattern: "policies/explain", help: "Which rule of which policy decides an access.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(capabilities::explain(c)))] },
     Route { pattern: "policies/password", help: "The names of the password policies.", needs: Needs::Token, operations: &[(List, |c| Box::pin(passwords::list(c)))] },
     Route { pattern: "policies/password/{name}", help: "Writes, reads or deletes a policy that passwords are made by.", needs: Needs::Token, operations: &[

@@ -1,14 +1,16 @@
 //! `sys/policies/acl` and its old form `sys/policy`.
 
 use coffer_barrier::Transaction;
-use serde_json::json;
+use coffer_clock::UnixMillis;
+use serde_json::{Map, Value, json};
 
 use crate::keys::Ns;
+use crate::lease::Job;
 use crate::policy::Policy;
 use crate::policy_store::{Policies, StoredPolicy};
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::time::rfc3339;
+use crate::time::{parse_rfc3339, rfc3339};
 use crate::{Error, limits, wrapping};
 
 pub(super) fn store_policy(txn: &mut Transaction, ns: &str, name: &str, policy: &StoredPolicy) {
@@ -57,23 +59,52 @@ pub async fn list(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
     })
 }
 
+/// A policy, with its text in this field.
+async fn describe(c: &mut Context<'_>, name: &str, field: &str) -> Result<Option<Value>, Error> {
+    if name == "root" {
+        return Ok(Some(
+            json!({ "name": name, field: "", "version": 0, "cas_required": false, "modified": null }),
+        ));
+    }
+    let Some(stored) = Policies::load(c.txn, c.ns, name).await? else {
+        return Ok(None);
+    };
+    let mut told = json!({
+        "name": name,
+        field: stored.text,
+        "version": stored.version,
+        "cas_required": stored.cas_required,
+        "modified": rfc3339(stored.modified),
+    });
+    if let (Some(expires), Value::Object(told)) = (stored.expires, &mut told) {
+        told.insert("expiration".to_owned(), rfc3339(expires).into());
+    }
+    Ok(Some(told))
+}
+
+/// The policies below a prefix, with their texts.
+pub async fn list_detailed(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let prefix = Ns(c.ns).policy("");
+    let below = c.params.text("name")?.unwrap_or_default();
+    let below = Ns(c.ns).policy(&below);
+    let mut info = Map::new();
+    for key in c.txn.list(&below, None, limits::DETAILED_POLICIES).await? {
+        let name = key.strip_prefix(&prefix).unwrap_or_default();
+        if let Some(told) = describe(c, name, "policy").await? {
+            info.insert(name.to_owned(), told);
+        }
+    }
+    if info.is_empty() {
+        return Err(Error::Nothing);
+    }
+    let names: Vec<_> = info.keys().cloned().collect();
+    Ok(Reply::data(json!({ "keys": names, "key_info": info })))
+}
+
 pub async fn read(c: &mut Context<'_>, old: bool) -> Result<Reply, Error> {
     let name = name(c)?;
     let field = if old { "rules" } else { "policy" };
-    let data = if name == "root" {
-        json!({ "name": name, field: "", "version": 0, "cas_required": false, "modified": null })
-    } else {
-        let stored = Policies::load(c.txn, c.ns, &name)
-            .await?
-            .ok_or(Error::Nothing)?;
-        json!({
-            "name": name,
-            field: stored.text,
-            "version": stored.version,
-            "cas_required": stored.cas_required,
-            "modified": rfc3339(stored.modified),
-        })
-    };
+    let data = describe(c, &name, field).await?.ok_or(Error::Nothing)?;
     Ok(if old {
         Reply::flat(data)
     } else {
@@ -101,10 +132,9 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         _ => given,
     };
     Policy::parse(&name, &text).map_err(|error| Error::invalid(error.to_string()))?;
-    if c.params.seconds("ttl")?.unwrap_or(0) > 0 || c.params.has("expiration") {
-        return Err(Error::invalid(
-            "policies that expire are not available in this version; nothing was written",
-        ));
+    let expires = expiration(c)?;
+    if expires.is_some() && name == "default" {
+        return Err(Error::invalid("the default policy cannot expire"));
     }
     let before = Policies::load(c.txn, c.ns, &name).await?;
     let version = before.as_ref().map_or(0, |before| before.version);
@@ -133,9 +163,39 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         version: version + 1,
         cas_required,
         modified: c.core.clock.now(),
+        expires,
     };
+    if let Some(expires) = expires {
+        let key = Ns(c.ns).policy(&name);
+        Job::Expire { key }.schedule(c.txn, c.ns, &c.core.random.uuid(), expires)?;
+    }
     store_policy(c.txn, c.ns, &name, &policy);
     Ok(Reply::empty())
+}
+
+/// When the policy is to end: after so many seconds, or then.
+fn expiration(c: &Context<'_>) -> Result<Option<UnixMillis>, Error> {
+    let now = c.core.clock.now();
+    let ttl = c.params.seconds("ttl")?.filter(|ttl| *ttl > 0);
+    let given = c.params.text("expiration")?.filter(|at| !at.is_empty());
+    match (ttl, given) {
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "cannot supply both 'expiration' and 'ttl' for policies",
+        )),
+        (Some(ttl), None) => Ok(Some(now.plus_seconds(ttl))),
+        (None, None) => Ok(None),
+        (None, Some(text)) => {
+            let at = parse_rfc3339(&text).ok_or_else(|| {
+                Error::invalid("expiration is a time such as 2030-01-31T12:00:00Z")
+            })?;
+            if at <= now {
+                return Err(Error::invalid(
+                    "refusing to update policy as expiration time has already elapsed",
+                ));
+            }
+            Ok(Some(at))
+        }
+    }
 }
 
 /// The version that the caller means to change; -1 for a policy that is not there.
