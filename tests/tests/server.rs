@@ -347,3 +347,66 @@ fn a_configuration_that_is_wrong_says_where() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+#[test]
+fn a_configuration_is_looked_at_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name);
+    let cli = Cli::at("http://127.0.0.1:1", "").unwrap();
+    let diagnose = |config: String| {
+        std::fs::write(file("c.hcl"), config).unwrap();
+        let flag = format!("-config={}", file("c.hcl").display());
+        cli.words(["operator", "diagnose", &flag])
+    };
+    let address = port::free();
+    let good = format!(
+        "storage \"redb\" {{ path = {:?} }}\napi_addr = \"https://x\"\nlistener \"tcp\" {{\n  address = \"{address}\"\n  \
+         tls_cert_file = {:?}\n  tls_key_file = {:?}\n}}\n",
+        file("data"),
+        file("cert.pem"),
+        file("key.pem")
+    );
+    let ran = diagnose(good.clone());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("[ ok ] listener"), "{ran:?}");
+    assert!(!file("data").exists(), "it has made nothing");
+
+    let taken = std::net::TcpListener::bind(address).unwrap();
+    let ran = diagnose(good.clone());
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stdout.contains("[warn] listener") && ran.stdout.contains("in use"),
+        "{ran:?}"
+    );
+    drop(taken);
+
+    for (config, reason) in [
+        (
+            good.replace("cert.pem", "none.pem"),
+            "[fail] listener: TLS: tls_cert_file",
+        ),
+        (
+            format!("{good}audit_directory = \"/none\"\n"),
+            "[fail] audit: audit_directory",
+        ),
+        (
+            format!("{good}plugin_keys = [\"/none\"]\n"),
+            "[fail] plugins",
+        ),
+        (
+            format!("{good}nonsense = 1\n"),
+            "nonsense: there is no such setting",
+        ),
+    ] {
+        let ran = diagnose(config);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains(reason), "{ran:?}");
+    }
+    let ran = diagnose(
+        "storage \"inmem\" {}\nlistener \"tcp\" {\n  address = \":0\"\n  tls_disable = true\n}\n"
+            .to_owned(),
+    );
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stdout.contains("plain HTTP"), "{ran:?}");
+}

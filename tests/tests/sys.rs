@@ -220,3 +220,36 @@ fn a_policy_ends_when_it_says() {
     );
     assert_eq!(brief.get("sys/host-info").status, 200);
 }
+
+#[test]
+fn parts_of_the_server_log_more_or_less() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    check! { client;
+        "GET sys/loggers" => 200, {"data": {"core": "info", "runtime": "info"}};
+        "GET sys/loggers/core" => 200, {"data": {"core": "info"}};
+        "POST sys/loggers/core", {"level": "error"} => 204;
+        "GET sys/loggers" => 200, {"data": {"core": "error", "runtime": "info"}};
+        "POST sys/loggers/core", {"level": "xx"} => 400, {"errors": ["invalid level provided: unknown log level: xx"]};
+        "POST sys/loggers/core", {} => 400, {"errors": ["level is required"]};
+        "POST sys/loggers/nope", {"level": "debug"} => 400, {"errors": ["logger \"nope\" not found"]};
+        "DELETE sys/loggers/nope" => 400, {"errors": ["logger \"nope\" not found"]};
+        "POST auth/token/tidy", {} => 202, {};
+        "DELETE sys/loggers/core" => 204;
+        "GET sys/loggers/core" => 200, {"data": {"core": "info"}};
+        "POST sys/loggers", {"level": "warn"} => 204;
+        "GET sys/loggers/api" => 200, {"data": {"api": "warn"}};
+        "DELETE sys/loggers" => 204;
+        "GET sys/loggers/api" => 200, {"data": {"api": "info"}};
+        "GET sys/internal/counters/tokens" => 200, {"data": {"counters": {"service_tokens": {"total": 1}}}};
+        "GET sys/internal/counters/requests" => 404, {"errors": ["~removed"]};
+    }
+    let told = || server.log().matches("tidied tokens and leases").count();
+    until(Duration::from_secs(10), "it is logged", || {
+        client.post("auth/token/tidy", json!({})).expect(202);
+        told() > 0
+    });
+    check! { server.anonymous();
+        "POST sys/loggers", {"level": "trace"} => 403, {"errors": ["*"]};
+    }
+}

@@ -12,6 +12,7 @@ const WITHOUT_FIELDS: &[&str] = &[
     "kv list",
     "lease revoke",
     "list",
+    "operator diagnose",
     "operator seal",
     "path-help",
     "plugin build",
@@ -80,7 +81,8 @@ login -method=approle role_id=... secret_id=...",
 operator unseal
 operator rekey -init -key-shares=5 -key-threshold=3 -verify
 operator generate-root -init
-operator rotate",
+operator rotate
+operator diagnose -config=/etc/coffer/coffer.hcl",
     ),
     (
         "plugin",

@@ -40,7 +40,7 @@ pub fn compile() -> ExitCode {
 }
 
 /// The keys in these files, checked: a key that could sign nothing is a mistake that is better found now.
-fn plugin_keys(files: &[PathBuf]) -> Result<Vec<String>, ServerError> {
+pub fn plugin_keys(files: &[PathBuf]) -> Result<Vec<String>, ServerError> {
     let read = |file: &PathBuf| {
         let refuse = |reason: String| ServerError::Plugins(format!("{}: {reason}", file.display()));
         let pem = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
@@ -159,7 +159,8 @@ impl ServerArgs {
     }
 }
 
-fn open_storage(config: &ServerConfig) -> Result<Arc<dyn Storage>, ServerError> {
+/// Opens the storage that is configured.
+pub fn open_storage(config: &ServerConfig) -> Result<Arc<dyn Storage>, ServerError> {
     let failed = |error: &dyn std::fmt::Display| ServerError::Storage(error.to_string());
     match &config.storage {
         Some(StorageConfig::Redb { path }) => {
@@ -172,7 +173,8 @@ fn open_storage(config: &ServerConfig) -> Result<Arc<dyn Storage>, ServerError> 
     }
 }
 
-fn listener(listener: &Listener) -> ListenerConfig {
+/// A listener as the API layer takes it.
+pub fn listener(listener: &Listener) -> ListenerConfig {
     let mut limits = Limits::default();
     if let Some(bytes) = listener.max_request_size {
         limits.body = bytes;
@@ -199,6 +201,7 @@ fn listener(listener: &Listener) -> ListenerConfig {
 }
 
 async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<ExitCode, ServerError> {
+    let log = Arc::new(log);
     let runtime = |error: &dyn std::fmt::Display| ServerError::Runtime(error.to_string());
     // From here on it is no end: one that comes early waits until there is something to read again.
     let mut hangups = signal(SignalKind::hangup()).map_err(|error| runtime(&error))?;
@@ -251,6 +254,7 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
                 keys: plugin_keys(&config.plugin_keys)?,
             },
         },
+        loggers: Some(log.clone()),
         ..defaults
     };
     let core = Core::new(

@@ -39,6 +39,8 @@ pub struct CoreConfig {
     pub catalog: CatalogConfig,
     /// Where audit devices may write.
     pub audit: AuditConfig,
+    /// What sets how much is logged, if anything does.
+    pub loggers: Option<Arc<dyn sys::Loggers>>,
     /// The product's version, as the API tells it.
     pub version: &'static str,
 }
@@ -51,6 +53,7 @@ impl Default for CoreConfig {
             api_addr: String::new(),
             catalog: CatalogConfig::default(),
             audit: AuditConfig::default(),
+            loggers: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -49,4 +49,5 @@ pub use crate::cors::Cors;
 pub use crate::error::Error;
 pub use crate::params::object_of;
 pub use crate::request::{Body, Method, Request, Response};
+pub use crate::sys::Loggers;
 pub use coffer_runtime::nests_deeper;

@@ -212,6 +212,9 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Plugin(plugin::Plugin::Author(command)) => {
             return command.run(&output_of(&cli.globals)?);
         }
+        Command::Operator(operator::Operator::Diagnose(command)) => {
+            return command.run(&output_of(&cli.globals)?);
+        }
         _ => {}
     }
     let context = Context::new(&cli.globals).map_err(|error| match &cli.command {

@@ -1,6 +1,7 @@
 //! `operator`: the life of a server's keys.
 
 mod ceremony;
+mod diagnose;
 mod generate_root;
 mod rekey;
 
@@ -29,6 +30,8 @@ pub enum Operator {
     Rekey(rekey::Rekey),
     /// Make a root token, with enough key shares
     GenerateRoot(generate_root::GenerateRoot),
+    /// Say whether a server would come up with a configuration
+    Diagnose(diagnose::Diagnose),
     /// Seal what is stored from now on with a new key
     Rotate,
     /// Show which key what is stored is sealed with
@@ -57,6 +60,8 @@ impl Operator {
                 key_status(context, "Success! Rotated key\n\n")
             }
             Self::KeyStatus => key_status(context, ""),
+            // It needs no server: see `commands::run`.
+            Self::Diagnose(command) => command.run(&context.output),
         }
     }
 }

@@ -3,12 +3,14 @@
 mod audit;
 mod capabilities;
 mod config;
+mod counters;
 mod generate_root;
 mod host;
 mod init;
 mod leases;
 mod lifecycle;
 mod locked_users;
+mod loggers;
 mod metrics;
 mod mounts;
 mod openapi;
@@ -29,6 +31,7 @@ use crate::routes::{Needs, Route};
 
 pub use init::{complete, initialize};
 pub use lifecycle::{LIFECYCLE, lifecycle};
+pub use loggers::Loggers;
 pub use policies::fold_policy_name;
 pub use tidy::tidy as tidy_tokens;
 
@@ -64,6 +67,8 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "host-info", help: "The machine that the server runs on.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(host::info(c)))] },
     Route { pattern: "ha-status", help: "The servers of the cluster.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(host::ha_status(c)))] },
     Route { pattern: "version-history", help: "Which versions of the server have run, and since when.", needs: Needs::Token, operations: &[(List, |c| Box::pin(host::versions(c)))] },
+    Route { pattern: "loggers", help: "How much the server logs.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(loggers::read(c))), (Post, |c| Box::pin(loggers::write(c))), (Delete, |c| Box::pin(loggers::reset(c)))] },
+    Route { pattern: "loggers/{name}", help: "How much a part of the server logs.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(loggers::read(c))), (Post, |c| Box::pin(loggers::write(c))), (Delete, |c| Box::pin(loggers::reset(c)))] },
     Route { pattern: "step-down", help: "Has another server of the cluster become active; alone, this one stays it.", needs: Needs::Sudo, operations: &[(Post, |c| Box::pin(lifecycle::step_down(c)))] },
     Route { pattern: "metrics", help: "What is counted of the server and of each plugin; with format=prometheus, for Prometheus.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(metrics::read(c)))] },
 
@@ -166,6 +171,8 @@ pub static ROUTES: &[Route] = &[
     ] },
 
     Route { pattern: "internal/specs/openapi", help: "The API of all mounts that the caller may know of, in OpenAPI 3.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(openapi::document(c)))] },
+    Route { pattern: "internal/counters/tokens", help: "How many service tokens there are.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(counters::tokens(c)))] },
+    Route { pattern: "internal/counters/requests", help: "What counted requests in Vault once.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(counters::requests(c)))] },
     Route { pattern: "internal/ui/resultant-acl", help: "All that the caller may, by path.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(ui::resultant_acl(c)))] },
     Route { pattern: "internal/ui/namespaces", help: "The namespaces below the caller's.", needs: Needs::Token, operations: &[(Get, |c| Box::pin(ui::namespaces(c)))] },
     Route { pattern: "internal/ui/mounts", help: "The mounts that the caller may know of.", needs: Needs::Nothing, operations: &[(Get, |c| Box::pin(ui::mounts(c)))] },
