@@ -57,6 +57,12 @@ impl Cli {
         })
     }
 
+    /// The same with another program, which takes what `coffer` takes.
+    #[must_use]
+    pub fn program(self, binary: PathBuf) -> Self {
+        Self { binary, ..self }
+    }
+
     /// The same, and a variable more.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

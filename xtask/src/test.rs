@@ -21,6 +21,7 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::typescript_app(workspace)?;
     setup::python(workspace)?;
     let go = setup::go(workspace)?;
+    let clients = setup::clients(workspace)?;
     let binary = binary::build(workspace, Profile::Development)?;
     let mut cargo = workspace.cargo();
     cargo
@@ -28,6 +29,7 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         .args(filter);
     cargo.env("COFFER_BIN", &binary);
     cargo.env("GO_BIN", go);
+    cargo.env("CLIENTS_BIN", clients);
     cargo.env(
         "PG_BIN",
         postgres::binaries().map_err(|error| Error::other(error.to_string()))?,

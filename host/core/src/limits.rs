@@ -101,3 +101,7 @@ pub const CORS: usize = 256;
 pub const AUDITED_HEADERS: usize = 64;
 /// Policies in one answer that has their texts.
 pub const DETAILED_POLICIES: usize = 1000;
+
+/// How long who asks for the status of a move waits for its end, and how often it is looked for.
+pub const REMOUNT_PATIENCE: Duration = Duration::from_secs(1);
+pub const REMOUNT_LOOK: Duration = Duration::from_millis(20);

@@ -6,11 +6,11 @@
 use serde_json::json;
 
 use super::mounts::{mark, mount_path, store_mount, unmark};
-use crate::Error;
 use crate::lease::Job;
 use crate::mount::{MountEntry, Moved, RESERVED, Table};
 use crate::reply::Reply;
 use crate::routes::{AfterCommit, Context};
+use crate::{Error, limits};
 
 /// A full path: the table that it is in, and the path within that.
 fn target(given: &str) -> Result<(Table, String), Error> {
@@ -97,7 +97,17 @@ pub async fn status(c: &mut Context<'_>) -> Result<Reply, Error> {
         prefix: from.clone(),
         until: c.core.clock.now(),
     };
-    let done = !job.is_scheduled(c.txn, &id).await?;
+    // Clients that do not find it done look again after ten seconds: mostly it is worth waiting for.
+    let patience = tokio::time::Instant::now() + limits::REMOUNT_PATIENCE;
+    let done = loop {
+        if !job.is_scheduled(&c.core.barrier.begin()?, &id).await? {
+            break true;
+        }
+        if tokio::time::Instant::now() >= patience {
+            break false;
+        }
+        tokio::time::sleep(limits::REMOUNT_LOOK).await;
+    };
     Ok(Reply::data(json!({
         "migration_id": id,
         "migration_info": {
