@@ -1,8 +1,8 @@
 //! A real server process.
 
 use std::fs::File;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -46,6 +46,17 @@ pub struct Keys {
     pub shares: Vec<String>,
     /// The first token.
     pub root_token: String,
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct RawReply {
+    /// Its status.
+    pub status: u16,
+    /// The status line and the headers, each with its end of line.
+    pub head: String,
+    /// The body.
+    pub body: String,
 }
 
 impl Server {
@@ -300,6 +311,30 @@ impl Server {
             }
         }
         Err(io::Error::other("sealed after all shares"))
+    }
+
+    /// A request with these header lines, for what no client sends; over plain HTTP.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub fn raw(&self, method: &str, path: &str, headers: &[&str], body: &str) -> RawReply {
+        let mut stream = TcpStream::connect(self.address()).expect("a connection");
+        stream.set_read_timeout(Some(START)).expect("a timeout");
+        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let len = body.len();
+        let request = format!(
+            "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        RawReply {
+            status: status.expect("a status"),
+            head: format!("{head}\r\n"),
+            body: body.to_owned(),
+        }
     }
 
     /// A client with the root token.

@@ -296,7 +296,7 @@ fn mounts_come_and_go() {
         // How it is tuned cannot be deleted, and the mount is not meant.
         "DELETE sys/mounts/team/kv/tune" => 405, {"errors": ["~unsupported operation"]};
         "GET team/kv/a" => 200, {"data": {"x": 1}};
-        "POST sys/mounts/team/kv/tune", {"user_lockout_config": {"lockout_threshold": 3}} => 400, {"errors": ["~not available"]};
+        "POST sys/mounts/team/kv/tune", {"user_lockout_config": {"lockout_threshold": 3}} => 400, {"errors": ["~only be modified on auth mounts"]};
         "POST sys/mounts/sys/tune", {"max_lease_ttl": "1h"} => 400, {"errors": ["~cannot tune parameter"]};
         "POST sys/auth/token/tune", {"token_type": "batch"} => 400, {"errors": ["~token_type"]};
         "POST sys/mounts/x+y*z", {"type": "kv-v1"} => 204;

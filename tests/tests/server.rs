@@ -124,26 +124,6 @@ fn a_listener_wants_certificates_of_its_clients() {
     assert_eq!(status(&asked, None), 2);
 }
 
-/// Status and body of a request with these headers.
-fn raw(server: &Server, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(BOUND)).unwrap();
-    let headers: String = headers
-        .iter()
-        .map(|header| format!("{header}\r\n"))
-        .collect();
-    let len = body.len();
-    write!(
-        stream,
-        "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
-}
-
 #[test]
 fn a_proxy_that_is_trusted_says_who_the_client_is() {
     let server = Server::configured(&binary().unwrap(), "http", |_, address| {
@@ -154,7 +134,7 @@ fn a_proxy_that_is_trusted_says_who_the_client_is() {
     })
     .unwrap();
     let (vault, from) = ("X-Vault-Request: true", "X-Forwarded-For: 1.2.3.4");
-    let status = |headers: &[&str]| raw(&server, "GET", "sys/health", headers, "").0;
+    let status = |headers: &[&str]| server.raw("GET", "sys/health", headers, "").status;
     assert_eq!(status(&[vault, from]), 501);
     assert_eq!(status(&[from]), 412);
     assert_eq!(status(&[vault]), 400);
@@ -167,8 +147,9 @@ fn a_proxy_that_is_trusted_says_who_the_client_is() {
         } else {
             body.to_string()
         };
-        let (status, answer) = raw(&server, method, path, &[vault, from, &token], &body);
-        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
+        let answer = server.raw(method, path, &[vault, from, &token], &body);
+        let body = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+        (answer.status, body)
     };
     let one = json!({"secret_shares": 1, "secret_threshold": 1});
     let (_, made): (_, Value) = call("PUT", "sys/init", "", from, one);

@@ -1,8 +1,6 @@
 //! What a server tells of itself, and how it is looked after.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use coffer_tests::{Server, check, until};
@@ -98,38 +96,18 @@ fn tidying_takes_nothing_that_is_in_use() {
     }
 }
 
-/// Status, header lines and body of a request with these headers.
-fn raw(server: &Server, method: &str, path: &str, headers: &[&str]) -> (u16, String) {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let headers: String = headers
-        .iter()
-        .map(|header| format!("{header}\r\n"))
-        .collect();
-    write!(
-        stream,
-        "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    (answer[9..12].parse().unwrap(), answer)
-}
-
 #[test]
 fn pages_of_other_origins_call_only_if_they_are_named() {
     let server = Server::dev().unwrap();
     let client = server.client();
     let here = "Origin: https://app.example";
-    let ask = |headers: &[&str]| raw(&server, "GET", "sys/health", headers);
-    let preflight = |headers: &[&str]| raw(&server, "OPTIONS", "secret/data/a", headers);
+    let ask = |headers: &[&str]| server.raw("GET", "sys/health", headers, "");
+    let preflight = |headers: &[&str]| server.raw("OPTIONS", "secret/data/a", headers, "");
     let wants = "Access-Control-Request-Method: PUT";
-    let (status, answer) = ask(&[here]);
-    assert_eq!(status, 200);
-    assert!(!answer.contains("access-control"), "{answer}");
-    assert_eq!(preflight(&[here, wants]).0, 405);
+    let answer = ask(&[here]);
+    assert_eq!(answer.status, 200);
+    assert!(!answer.head.contains("access-control"), "{answer:?}");
+    assert_eq!(preflight(&[here, wants]).status, 405);
     check! { client;
         "GET sys/config/cors" => 200, {"enabled": false};
         "POST sys/config/cors", {} => 400, {"errors": ["~at least one origin"]};
@@ -138,32 +116,34 @@ fn pages_of_other_origins_call_only_if_they_are_named() {
         "POST sys/config/cors", {"allowed_origins": "https://app.example, https://b.example", "allowed_headers": "X-Own"} => 204;
         "GET sys/config/cors" => 200, {"enabled": true, "allowed_origins": ["https://app.example", "https://b.example"], "allow_credentials": false};
     }
-    let (status, answer) = ask(&[here]);
-    assert_eq!(status, 200);
+    let answer = ask(&[here]);
+    assert_eq!(answer.status, 200);
     assert!(
-        answer.contains("access-control-allow-origin: https://app.example\r\n"),
-        "{answer}"
+        answer
+            .head
+            .contains("access-control-allow-origin: https://app.example\r\n"),
+        "{answer:?}"
     );
-    assert!(answer.contains("vary: Origin\r\n"), "{answer}");
+    assert!(answer.head.contains("vary: Origin\r\n"), "{answer:?}");
     for other in ["https://app.example.evil", "http://app.example", "null"] {
-        assert_eq!(ask(&[&format!("Origin: {other}")]).0, 403, "{other}");
+        assert_eq!(ask(&[&format!("Origin: {other}")]).status, 403, "{other}");
         assert_eq!(
-            preflight(&[&format!("Origin: {other}"), wants]).0,
+            preflight(&[&format!("Origin: {other}"), wants]).status,
             403,
             "{other}"
         );
     }
-    let (status, answer) = preflight(&[here, wants]);
-    assert_eq!(status, 204);
+    let answer = preflight(&[here, wants]);
+    assert_eq!(answer.status, 204);
     assert!(
-        answer.contains("X-Vault-Token,") && answer.contains(",X-Own\r\n"),
-        "{answer}"
+        answer.head.contains("X-Vault-Token,") && answer.head.contains(",X-Own\r\n"),
+        "{answer:?}"
     );
     assert_eq!(
-        preflight(&[here, "Access-Control-Request-Method: TRACE"]).0,
+        preflight(&[here, "Access-Control-Request-Method: TRACE"]).status,
         405
     );
-    assert_eq!(preflight(&[here]).0, 405);
+    assert_eq!(preflight(&[here]).status, 405);
     check! { client;
         "DELETE sys/config/cors" => 204;
         "GET sys/config/cors" => 200, {"enabled": false};

@@ -1,10 +1,10 @@
 //! The keys that values are sealed with: one for each term, the newest for writing.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aes_gcm::aead::AeadInPlace;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use coffer_clock::{Random, UnixMillis};
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 

@@ -162,6 +162,7 @@ impl Core {
     }
 
     fn finish_rekey(&self, nonce: &str) {
+        tracing::info!("the key shares were replaced");
         let mut rekey = self.rekey();
         if rekey
             .as_ref()

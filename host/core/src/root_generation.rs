@@ -105,6 +105,7 @@ impl Core {
             .take_if(|generation| generation.given.nonce() == nonce);
         let otp = taken.ok_or_else(none)?.otp;
         let token = self.create_root_token().await?;
+        tracing::info!("a root token was made, with key shares");
         let mixed: Zeroizing<Vec<u8>> = Zeroizing::new(
             token
                 .bytes()
