@@ -46,6 +46,9 @@ struct Finding {
 
 struct Report(Vec<Finding>);
 
+/// Looks at something, and adds what it finds under its name.
+type Check = fn(&'static str, &ServerConfig, &mut Report);
+
 impl Report {
     fn add(&mut self, name: &'static str, status: Status, message: impl Into<String>) {
         let message = message.into();
@@ -99,7 +102,7 @@ impl Diagnose {
     }
 
     fn look(&self, config: &ServerConfig, report: &mut Report) {
-        let checks: [(&'static str, fn(&'static str, &ServerConfig, &mut Report)); 6] = [
+        let checks: [(&'static str, Check); 6] = [
             ("configuration", settings),
             ("storage", storage),
             ("listener", listeners),
