@@ -48,6 +48,9 @@ fn of_binary(about: &mut Map<String, Value>, inspection: &Inspection) {
         put("version", json!(manifest.version));
         put("description", json!(manifest.description));
         put("needs", json!(manifest.needs.capabilities()));
+        if let Some(field) = &manifest.login_name {
+            put("login_name", json!(field));
+        }
     }
 }
 
@@ -115,7 +118,7 @@ fn of_backend(about: &mut Map<String, Value>, backend: &BackendDescription) {
 }
 
 fn for_people(about: &Map<String, Value>) -> String {
-    const KEYS: [&str; 15] = [
+    const KEYS: [&str; 16] = [
         "kind",
         "name",
         "version",
@@ -124,6 +127,7 @@ fn for_people(about: &Map<String, Value>) -> String {
         "contract",
         "manifest",
         "needs",
+        "login_name",
         "wasi",
         "destination_fields",
         "default_port",
