@@ -55,7 +55,7 @@ impl ForwardedFor {
                 false => Ok(remote),
             };
         }
-        let at = chain.len().checked_sub(1 + self.hop_skips).ok_or_else(|| {
+        let at = chain.len().checked_sub(self.hop_skips.saturating_add(1)).ok_or_else(|| {
             format!(
                 "malformed x-forwarded-for configuration or request, hops to skip ({}) would skip before earliest chain link (chain length {})",
                 self.hop_skips,
@@ -139,6 +139,11 @@ mod tests {
             asked(&skipping, "10.1.1.1", &["1.2.3.4, 10.2.2.2"]),
             ok("1.2.3.4")
         );
+        assert!(asked(&skipping, "10.1.1.1", &["1.2.3.4"]).is_err());
+        let skipping = ForwardedFor {
+            hop_skips: usize::MAX,
+            ..skipping
+        };
         assert!(asked(&skipping, "10.1.1.1", &["1.2.3.4"]).is_err());
         let lenient = ForwardedFor {
             reject_not_authorized: false,

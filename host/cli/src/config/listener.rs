@@ -86,7 +86,7 @@ fn setting(
         "require_request_header" => listener.require_header = boolean(node)?,
         "x_forwarded_for_authorized_addrs" => said.forwarded.authorized = networks(node)?,
         "x_forwarded_for_hop_skips" => {
-            said.forwarded.hop_skips = usize::try_from(number(node)?).unwrap_or(usize::MAX - 1);
+            said.forwarded.hop_skips = usize::try_from(number(node)?).unwrap_or(usize::MAX);
             said.of_proxies = Some(node.clone());
         }
         "x_forwarded_for_reject_not_authorized" => {
