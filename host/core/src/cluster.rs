@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Core, Error};
+use crate::{Core, Error, stored};
 
 const KEY: &str = "core/cluster";
 
@@ -19,9 +19,7 @@ impl Cluster {
     /// What is stored; made and stored, if nothing is.
     pub async fn load(core: &Core) -> Result<Self, Error> {
         core.transact(|mut txn| async move {
-            if let Some(stored) = txn.get(KEY).await? {
-                let cluster =
-                    serde_json::from_slice(&stored).map_err(|_| Error::Corrupt(KEY.to_owned()))?;
+            if let Some(cluster) = stored::load(&mut txn, KEY).await? {
                 return Ok((cluster, txn));
             }
             let cluster = Self {

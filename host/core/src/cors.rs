@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keys::CORS;
-use crate::{Core, Error};
+use crate::{Core, Error, stored};
 
 /// Headers that a page may always send.
 pub const HEADERS: &[&str] = &[
@@ -56,10 +56,6 @@ impl Core {
             Err(coffer_barrier::BarrierError::Sealed) => return Ok(None),
             txn => txn?,
         };
-        let stored = txn.get(CORS).await?;
-        stored
-            .map(|stored| serde_json::from_slice(&stored))
-            .transpose()
-            .map_err(|_| Error::Corrupt(CORS.to_owned()))
+        stored::load(&mut txn, CORS).await
     }
 }

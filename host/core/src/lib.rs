@@ -34,6 +34,7 @@ mod root_generation;
 mod rotation;
 mod routes;
 mod shares;
+mod stored;
 mod sys;
 mod time;
 mod token;

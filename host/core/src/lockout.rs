@@ -17,7 +17,7 @@ use crate::keys::Ns;
 use crate::lease::Job;
 use crate::mount::{Mount, MountEntry};
 use crate::params::Params;
-use crate::{Core, Error, limits};
+use crate::{Core, Error, limits, stored};
 
 /// How a mount locks out. None is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,14 +160,6 @@ impl Lockouts {
     }
 }
 
-async fn read(txn: &mut Transaction, key: &str) -> Result<Option<Lock>, Error> {
-    let corrupt = |_| Error::Corrupt(key.to_owned());
-    let stored = txn.get(key).await?;
-    stored
-        .map(|stored| serde_json::from_slice(&stored).map_err(corrupt))
-        .transpose()
-}
-
 impl Core {
     /// Refuses somebody who is locked out.
     pub(crate) async fn refuse_locked(
@@ -176,7 +168,7 @@ impl Core {
         mount: &Mount,
         who: &Who,
     ) -> Result<(), Error> {
-        let lock = read(txn, &who.key(&mount.entry.ns)).await?;
+        let lock: Option<Lock> = stored::load(txn, &who.key(&mount.entry.ns)).await?;
         let now = self.clock.now();
         match lock.filter(|lock| now < lock.expires) {
             Some(_) => Err(Error::Denied),

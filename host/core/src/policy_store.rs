@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::{self, Ns};
 use crate::policy::{Acl, Policy, Subject};
 use crate::token::TokenEntry;
-use crate::{Error, limits, wrapping};
+use crate::{Error, limits, stored, wrapping};
 
 /// What is stored of a policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,12 +88,7 @@ impl Policies {
             }));
         }
         let key = Ns(ns).policy(name);
-        let Some(value) = txn.get(&key).await? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&value)
-            .map(Some)
-            .map_err(|_| Error::Corrupt(key))
+        stored::load(txn, &key).await
     }
 
     async fn compiled(

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::core::Turn;
 use crate::keys::ROTATION;
-use crate::{Core, Error, limits};
+use crate::{Core, Error, limits, stored};
 
 /// When.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +43,8 @@ impl Rotation {
 impl Core {
     /// When the key is replaced.
     pub(crate) async fn rotation(&self) -> Result<Rotation, Error> {
-        let stored = self.barrier.begin()?.get(ROTATION).await?;
-        stored.map_or_else(
-            || Ok(Rotation::default()),
-            |stored| {
-                serde_json::from_slice(&stored).map_err(|_| Error::Corrupt(ROTATION.to_owned()))
-            },
-        )
+        let stored = stored::load(&mut self.barrier.begin()?, ROTATION).await?;
+        Ok(stored.unwrap_or_default())
     }
 
     /// Replaces the key that values are sealed with.
@@ -60,8 +55,7 @@ impl Core {
 
     /// Replaces the root key.
     pub(crate) async fn rotate_root(&self) -> Result<(), Error> {
-        self.change_keys(async || self.seal.rotate_root().await)
-            .await
+        self.change_keys(|| self.seal.rotate_root()).await
     }
 
     /// Changes the barrier's keys, again when somebody else was first.

@@ -10,8 +10,8 @@ use coffer_runtime::Release;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::load;
 use super::signature::Signature;
+use crate::stored::load;
 use crate::{Error, keys};
 
 /// A registered version.

@@ -16,13 +16,13 @@ use coffer_barrier::{Barrier, Transaction};
 use coffer_manifest::{Kind, Needs};
 use coffer_runtime::{Catalog, Registered, Releases, Versions};
 use semver::Version;
-use serde::de::DeserializeOwned;
 
 pub use entry::{Entry, Grant, Plugin, missing_grants};
 pub use register::{Registration, register, remove, sweep};
 pub use signature::{Policy, Signature, SignaturePolicy, fingerprint, signer};
 pub use store::Pieces;
 
+use crate::stored::load;
 use crate::{Error, keys, limits};
 
 /// What the core's catalog needs to know of the server's configuration.
@@ -126,13 +126,4 @@ pub async fn entry(
         &keys::plugin_entry(kind.name(), name, &version.to_string()),
     )
     .await
-}
-
-async fn load<T: DeserializeOwned>(txn: &mut Transaction, key: &str) -> Result<Option<T>, Error> {
-    let Some(value) = txn.get(key).await? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&value)
-        .map(Some)
-        .map_err(|_| Error::Corrupt(key.to_owned()))
 }

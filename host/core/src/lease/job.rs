@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{self, Lease, Leased};
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::token::{self, Tokens};
-use crate::{Error, limits};
+use crate::{Error, limits, stored};
 
 /// What is to be revoked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,12 +86,7 @@ impl Job {
 
     /// Reads the one under this key.
     pub async fn load(txn: &mut Transaction, key: &str) -> Result<Option<Self>, Error> {
-        let Some(value) = txn.get(key).await? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&value)
-            .map(Some)
-            .map_err(|_| Error::Corrupt(key.to_owned()))
+        stored::load(txn, key).await
     }
 
     /// One page of it: what comes after `after`, the last key of the page before.
@@ -126,11 +121,9 @@ async fn expire(txn: &mut Transaction, key: &str, now: UnixMillis) -> Result<(),
         expires: Option<UnixMillis>,
     }
 
-    let Some(stored) = txn.get(key).await? else {
-        return Ok(());
-    };
-    let ends: Ends = serde_json::from_slice(&stored).map_err(|_| Error::Corrupt(key.to_owned()))?;
-    if ends.expires.is_some_and(|expires| expires <= now) {
+    let ends: Option<Ends> = stored::load(txn, key).await?;
+    let expires = ends.and_then(|ends| ends.expires);
+    if expires.is_some_and(|expires| expires <= now) {
         txn.delete(key);
     }
     Ok(())
