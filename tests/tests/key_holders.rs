@@ -33,6 +33,17 @@ fn begin(client: &Client, path: &str, body: Value) -> String {
     text(&client.post(path, body), "nonce")
 }
 
+/// Gives the share that was missing. Returns the new ones, and the answer.
+fn last_share(client: &Client, old: &Keys, share: usize, nonce: &str) -> (Keys, Reply) {
+    let body = json!({"key": old.shares[share], "nonce": nonce});
+    let made = client.post("sys/rekey/update", body);
+    let new = Keys {
+        shares: shares(&made),
+        root_token: old.root_token.clone(),
+    };
+    (new, made)
+}
+
 #[test]
 fn a_rekey_replaces_the_shares() {
     let (mut server, old) = server();
@@ -67,12 +78,7 @@ fn a_rekey_replaces_the_shares() {
         // It is young: somebody who knows nothing of it cannot end it.
         "DELETE sys/rekey/init" => 400, {"errors": ["~its nonce"]};
     }
-    let update = json!({"key": old.shares[2], "nonce": nonce});
-    let made = anonymous.post("sys/rekey/update", update);
-    let new = Keys {
-        shares: shares(&made),
-        root_token: old.root_token.clone(),
-    };
+    let (new, _) = last_share(&anonymous, &old, 2, &nonce);
     assert_eq!(new.shares.len(), 5);
     check! { anonymous;
         "GET sys/rekey/init" => 200, {"started": false, "required": 3};
@@ -105,14 +111,7 @@ fn new_shares_can_be_verified_before_they_count() {
         "PUT sys/rekey/verify", {"key": old.shares[0], "nonce": ""} => 400, {"errors": ["no rekey verification in progress"]};
         "PUT sys/rekey/update", {"key": old.shares[0], "nonce": nonce} => 200, {"progress": 1, "verification_required": true};
     }
-    let made = anonymous.post(
-        "sys/rekey/update",
-        json!({"key": old.shares[1], "nonce": nonce}),
-    );
-    let new = Keys {
-        shares: shares(&made),
-        root_token: old.root_token.clone(),
-    };
+    let (new, made) = last_share(&anonymous, &old, 1, &nonce);
     let verification = text(&made, "verification_nonce");
     check! { anonymous;
         "PUT sys/rekey/update", {"key": old.shares[1], "nonce": nonce} => 400, {"errors": ["~verification must be performed"]};
@@ -137,14 +136,7 @@ fn new_shares_can_be_verified_before_they_count() {
     check! { anonymous;
         "PUT sys/rekey/update", {"key": old.shares[0], "nonce": nonce} => 200, {"progress": 1};
     }
-    let made = anonymous.post(
-        "sys/rekey/update",
-        json!({"key": old.shares[1], "nonce": nonce}),
-    );
-    let new = Keys {
-        shares: shares(&made),
-        root_token: old.root_token.clone(),
-    };
+    let (new, made) = last_share(&anonymous, &old, 1, &nonce);
     let verification = text(&made, "verification_nonce");
     check! { anonymous;
         "PUT sys/rekey/verify", {"key": new.shares[0], "nonce": verification} => 200, {"progress": 1};

@@ -143,6 +143,15 @@ pub fn python(_: &Workspace) -> Result<()> {
     Err(Error::other("python3 cannot make virtual environments"))
 }
 
+/// Installs packages into a virtual environment of their own.
+fn from_pypi(workspace: &Workspace, folder: &Path, packages: &[&str]) -> Result<()> {
+    python(workspace)?;
+    let mut environment = Command::new("python3");
+    run::run(environment.args(["-m", "venv"]).arg(folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    run::run(pip.args(["install", "--quiet"]).args(packages))
+}
+
 /// Clients that people run, from PyPI. Says in which folder they are.
 ///
 /// # Errors
@@ -151,11 +160,7 @@ pub fn clients(workspace: &Workspace) -> Result<PathBuf> {
     let installed = workspace.target.join("tools/clients");
     let marker = installed.join(CLIENTS.join("+"));
     if !marker.exists() {
-        python(workspace)?;
-        let mut environment = Command::new("python3");
-        run::run(environment.args(["-m", "venv"]).arg(&installed))?;
-        let mut pip = Command::new(installed.join("bin/pip"));
-        run::run(pip.args(["install", "--quiet"]).args(CLIENTS))?;
+        from_pypi(workspace, &installed, CLIENTS)?;
         std::fs::write(&marker, "").map_err(Error::file(&marker))?;
     }
     Ok(installed.join("bin"))
@@ -175,11 +180,7 @@ pub fn go(workspace: &Workspace) -> Result<PathBuf> {
             .map(Path::to_owned)
             .ok_or_else(|| Error::other("go is in no folder"));
     }
-    python(workspace)?;
-    let mut environment = Command::new("python3");
-    run::run(environment.args(["-m", "venv"]).arg(&installed))?;
-    let mut pip = Command::new(installed.join("bin/pip"));
-    run::run(pip.args(["install", "--quiet", GO]))?;
+    from_pypi(workspace, &installed, &[GO])?;
     if builds_components(&own) {
         return Ok(installed.join("bin"));
     }

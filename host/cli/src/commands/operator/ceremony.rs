@@ -1,5 +1,6 @@
 //! What key holders do one after the other: the same commands begin it, tell how far it is, end it, and give a share.
 
+use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::client::{ClientError, Method};
@@ -18,7 +19,50 @@ pub(super) struct Ceremony<'a> {
     pub name: &'a str,
 }
 
+/// What one of the key holders does.
+#[derive(Args)]
+pub(super) struct Step {
+    /// A key share, or - to read it from stdin; without it, it is asked for
+    key: Option<String>,
+    /// Begin it
+    #[arg(long, conflicts_with_all = ["status", "cancel"])]
+    pub init: bool,
+    /// Only say how far it is
+    #[arg(long)]
+    status: bool,
+    /// Forget it
+    #[arg(long, conflicts_with = "status")]
+    cancel: bool,
+    /// Which one a share is for, or is to be forgotten
+    #[arg(long)]
+    nonce: Option<String>,
+}
+
 impl Ceremony<'_> {
+    /// Takes a step, `wanted` being what it begins with. What it says is shown in these rows, or as `instead` has it.
+    pub(super) fn run(
+        &self,
+        step: Step,
+        wanted: &Value,
+        rows: &[(&'static str, &'static str)],
+        instead: impl FnOnce(&Map<String, Value>) -> Option<String>,
+    ) -> CliResult {
+        if step.cancel {
+            return self.cancel(step.nonce.as_deref());
+        }
+        let told = if step.init {
+            self.send(Method::Put, self.attempt, Some(wanted))?
+        } else if step.status {
+            self.status()?
+        } else {
+            self.give(step.key, step.nonce)?
+        };
+        match instead(&told) {
+            Some(text) => self.context.output.object(&told, || text),
+            None => self.show(&told, rows),
+        }
+    }
+
     pub(super) fn send(
         &self,
         method: Method,
@@ -39,7 +83,7 @@ impl Ceremony<'_> {
     }
 
     /// Forgets it.
-    pub(super) fn cancel(&self, nonce: Option<&str>) -> CliResult {
+    fn cancel(&self, nonce: Option<&str>) -> CliResult {
         let body = nonce.map(|nonce| json!({ "nonce": nonce }));
         self.send(Method::Delete, self.attempt, body.as_ref())?;
         let done = format!("Success! Canceled the {} (if it was started)", self.name);
@@ -47,7 +91,7 @@ impl Ceremony<'_> {
     }
 
     /// Gives a share, asked for if need be. Who is not asked has to know what the share is for.
-    pub(super) fn give(
+    fn give(
         &self,
         key: Option<String>,
         nonce: Option<String>,
@@ -80,11 +124,7 @@ impl Ceremony<'_> {
     }
 
     /// Prints how far it is, or what a command of it has told.
-    pub(super) fn show(
-        &self,
-        told: &Map<String, Value>,
-        rows: &[(&'static str, &'static str)],
-    ) -> CliResult {
+    fn show(&self, told: &Map<String, Value>, rows: &[(&'static str, &'static str)]) -> CliResult {
         let text = |field: &str| {
             let value = told.get(field).filter(|value| !value.is_null());
             value.map(output::plain).unwrap_or_default()

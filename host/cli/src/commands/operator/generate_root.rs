@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::ceremony::Ceremony;
+use super::ceremony::{Ceremony, Step};
 use crate::client::Method;
 use crate::commands::Context;
 use crate::error::{CliError, CliResult};
@@ -14,11 +14,8 @@ use crate::output;
 /// `operator generate-root`.
 #[derive(Args)]
 pub struct GenerateRoot {
-    /// A key share, or - to read it from stdin; without it, it is asked for
-    key: Option<String>,
-    /// Begin to make one
-    #[arg(long, conflicts_with_all = ["status", "cancel", "decode"])]
-    init: bool,
+    #[command(flatten)]
+    step: Step,
     /// The one-time password: to begin with, or to decode with
     #[arg(long)]
     otp: Option<String>,
@@ -26,17 +23,8 @@ pub struct GenerateRoot {
     #[arg(long)]
     generate_otp: bool,
     /// The encoded token that the last key share gave: print the token
-    #[arg(long, value_name = "TOKEN", requires = "otp")]
+    #[arg(long, value_name = "TOKEN", requires = "otp", conflicts_with = "init")]
     decode: Option<String>,
-    /// Only say how far it is
-    #[arg(long)]
-    status: bool,
-    /// Forget it
-    #[arg(long, conflicts_with = "status")]
-    cancel: bool,
-    /// Which one a share is for
-    #[arg(long)]
-    nonce: Option<String>,
 }
 
 const ROWS: &[(&str, &str)] = &[
@@ -69,18 +57,8 @@ impl GenerateRoot {
             output::line(&password(length.unwrap_or_default())?);
             return Ok(ExitCode::SUCCESS);
         }
-        if self.init {
-            let body = json!({ "otp": self.otp.unwrap_or_default() });
-            let begun = ceremony.send(Method::Put, ceremony.attempt, Some(&body))?;
-            return ceremony.show(&begun, ROWS);
-        }
-        if self.status {
-            return ceremony.show(&ceremony.status()?, ROWS);
-        }
-        if self.cancel {
-            return ceremony.cancel(self.nonce.as_deref());
-        }
-        ceremony.show(&ceremony.give(self.key, self.nonce)?, ROWS)
+        let wanted = json!({ "otp": self.otp.unwrap_or_default() });
+        ceremony.run(self.step, &wanted, ROWS, |_| None)
     }
 }
 

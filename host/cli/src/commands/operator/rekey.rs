@@ -3,19 +3,15 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::ceremony::Ceremony;
-use crate::client::Method;
+use super::ceremony::{Ceremony, Step};
 use crate::commands::{Context, strings};
 use crate::error::CliResult;
 
 /// `operator rekey`.
 #[derive(Args)]
 pub struct Rekey {
-    /// A key share, or - to read it from stdin; without it, it is asked for
-    key: Option<String>,
-    /// Begin a rekey
-    #[arg(long, conflicts_with_all = ["status", "cancel"])]
-    init: bool,
+    #[command(flatten)]
+    step: Step,
     /// How many new key shares to make
     #[arg(long, alias = "n", default_value_t = 5, value_name = "N")]
     key_shares: u32,
@@ -25,15 +21,6 @@ pub struct Rekey {
     /// With -init: the new shares count only when enough of them were given back. Else: of that
     #[arg(long)]
     verify: bool,
-    /// Only say how far it is
-    #[arg(long)]
-    status: bool,
-    /// Forget it; with -verify, only the new shares given so far
-    #[arg(long, conflicts_with = "status")]
-    cancel: bool,
-    /// Which rekey, or which verification, a share is for
-    #[arg(long)]
-    nonce: Option<String>,
 }
 
 const ROWS: &[(&str, &str)] = &[
@@ -47,52 +34,29 @@ const ROWS: &[(&str, &str)] = &[
 
 impl Rekey {
     pub(super) fn run(self, context: &Context) -> CliResult {
-        let verifying = self.verify && !self.init;
+        let verifying = self.verify && !self.step.init;
+        let (attempt, update, name) = match verifying {
+            true => ("sys/rekey/verify", "sys/rekey/verify", "verification"),
+            false => ("sys/rekey/init", "sys/rekey/update", "rekey"),
+        };
         let ceremony = Ceremony {
             context,
-            attempt: if verifying {
-                "sys/rekey/verify"
-            } else {
-                "sys/rekey/init"
-            },
-            update: if verifying {
-                "sys/rekey/verify"
-            } else {
-                "sys/rekey/update"
-            },
-            name: if verifying { "verification" } else { "rekey" },
+            attempt,
+            update,
+            name,
         };
-        if self.init {
-            let begun = ceremony.send(
-                Method::Put,
-                ceremony.attempt,
-                Some(&json!({
-                    "secret_shares": self.key_shares,
-                    "secret_threshold": self.key_threshold,
-                    "require_verification": self.verify,
-                })),
-            )?;
-            return ceremony.show(&begun, ROWS);
-        }
-        if self.status {
-            return ceremony.show(&ceremony.status()?, ROWS);
-        }
-        if self.cancel {
-            return ceremony.cancel(self.nonce.as_deref());
-        }
-        let told = ceremony.give(self.key, self.nonce)?;
-        let done = |told: &Map<String, Value>| told.get("complete") == Some(&json!(true));
-        if !done(&told) {
-            return ceremony.show(&told, ROWS);
-        }
-        let people = || {
-            if verifying {
-                in_force()
-            } else {
-                new_shares(&told)
-            }
-        };
-        context.output.object(&told, people)
+        let wanted = json!({
+            "secret_shares": self.key_shares,
+            "secret_threshold": self.key_threshold,
+            "require_verification": self.verify,
+        });
+        ceremony.run(self.step, &wanted, ROWS, |told| {
+            let complete = told.get("complete") == Some(&json!(true));
+            complete.then(|| match verifying {
+                true => in_force(),
+                false => new_shares(told),
+            })
+        })
     }
 }
 
