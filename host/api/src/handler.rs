@@ -1,5 +1,6 @@
 //! One request: from hyper's to the core's, and the answer back.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use axum::http::{
 };
 use bytes::Bytes;
 use coffer_core::{Body, Core, Method, Request};
+use futures_util::stream;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
@@ -91,6 +93,12 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
         Body::Text(content_type, bytes) => builder
             .header(header::CONTENT_TYPE, content_type)
             .body(HttpBody::from(bytes)),
+        Body::Lines(lines) => builder
+            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+            .body(HttpBody::from_stream(stream::unfold(
+                lines,
+                async |mut lines| Some((Ok::<_, Infallible>(lines.recv().await?), lines)),
+            ))),
     };
     built.unwrap_or_else(|_| {
         let mut response = HttpResponse::new(HttpBody::empty());
@@ -140,6 +148,7 @@ async fn accept(
         wrap_ttl,
         remote,
         headers: parts.headers,
+        gates: rules.gates,
     })
 }
 

@@ -9,9 +9,13 @@ mod forwarded;
 mod handler;
 mod limits;
 mod listener;
+mod proxied;
+mod socket;
 mod tls;
 
 pub use crate::forwarded::ForwardedFor;
 pub use crate::limits::Limits;
 pub use crate::listener::{Bound, ListenerConfig, Rules, ServeError, Server};
+pub use crate::proxied::ProxyProtocol;
+pub use crate::socket::{Address, UnixSocket};
 pub use crate::tls::{Certificates, TlsFiles, TlsVersion, cipher_suites};

@@ -1,19 +1,19 @@
 //! Sockets: bound first, so that the address is known, then served until the server is told to stop.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::http::Request as HttpRequest;
-use coffer_core::Core;
+use coffer_core::{Core, Gates};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,7 +21,12 @@ use tokio_rustls::server::TlsStream;
 use crate::forwarded::ForwardedFor;
 use crate::handler;
 use crate::limits::{self, Limits};
+use crate::proxied::ProxyProtocol;
+use crate::socket::{Address, Socket, Stream};
 use crate::tls::{Certificates, Tls, TlsFiles};
+
+/// Who comes through a socket in the file system is on this machine, and has no address.
+const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
@@ -30,10 +35,12 @@ const PLAIN_HTTP: &[u8] =
 /// A listener to come.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// Where: `127.0.0.1:8200`, or `:8200` for all addresses of this machine; port 0 takes a free one.
-    pub address: String,
-    /// None for plain HTTP.
+    /// Where.
+    pub address: Address,
+    /// None for plain HTTP. Over TCP only.
     pub tls: Option<TlsFiles>,
+    /// The load balancers that say who a client is. Over TCP only.
+    pub proxied: Option<ProxyProtocol>,
     /// Whom it answers, and what it puts up with.
     pub rules: Rules,
 }
@@ -45,6 +52,8 @@ pub struct Rules {
     pub limits: Limits,
     /// The proxies whose word for a client's address it takes.
     pub forwarded: Option<ForwardedFor>,
+    /// Who may call the paths that listeners differ in.
+    pub gates: Gates,
     /// Whether a request must have the header `X-Vault-Request`, which a browser does not send for others.
     pub require_header: bool,
 }
@@ -56,7 +65,7 @@ pub enum ServeError {
     #[error("cannot listen on {address}: {reason}")]
     Bind {
         /// As configured.
-        address: String,
+        address: Address,
         /// Why.
         reason: std::io::Error,
     },
@@ -67,21 +76,20 @@ pub enum ServeError {
 
 /// A listener that is bound.
 pub struct Bound {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
     tls: Option<Tls>,
+    proxied: Option<ProxyProtocol>,
     rules: Arc<Rules>,
 }
 
 impl Bound {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Whether it speaks TLS.
-    pub fn is_tls(&self) -> bool {
-        self.tls.is_some()
+    /// Where clients find it.
+    pub fn url(&self) -> String {
+        match (&self.socket, &self.tls) {
+            (Socket::Tcp(_, address), Some(_)) => format!("https://{address}"),
+            (Socket::Tcp(_, address), None) => format!("http://{address}"),
+            (Socket::Unix(_, path), _) => format!("unix://{}", path.display()),
+        }
     }
 }
 
@@ -101,12 +109,11 @@ impl Server {
                 reason,
             };
             let tls = config.tls.as_ref().map(Tls::load).transpose()?;
-            let socket = listen_at(&config.address).await.map_err(refused)?;
-            let address = socket.local_addr().map_err(refused)?;
+            let socket = Socket::bind(&config.address).await.map_err(refused)?;
             bound.push(Bound {
                 socket,
-                address,
                 tls,
+                proxied: config.proxied.clone(),
                 rules: Arc::new(config.rules.clone()),
             });
         }
@@ -138,20 +145,6 @@ impl Server {
     }
 }
 
-async fn listen_at(address: &str) -> std::io::Result<TcpListener> {
-    match address.strip_prefix(':').map(str::parse) {
-        // IPv6 takes connections over IPv4 too. Not every machine has it.
-        Some(Ok(port)) => {
-            let all = [
-                SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
-                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-            ];
-            TcpListener::bind(&all[..]).await
-        }
-        _ => TcpListener::bind(address).await,
-    }
-}
-
 async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(bound.rules.limits.connections));
     let graceful = GracefulShutdown::new();
@@ -161,7 +154,7 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
             accepted = accept(&bound.socket, &places) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let (stream, remote, place) = match accepted {
+        let (stream, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: others will be given back.
@@ -170,21 +163,18 @@ async fn listen(bound: Bound, core: Arc<Core>, mut stop: watch::Receiver<bool>) 
                 continue;
             }
         };
-        let _ = stream.set_nodelay(true);
-        let service = service(core.clone(), bound.rules.clone(), remote);
-        let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), bound.tls.clone());
+        let serving = Serving {
+            core: core.clone(),
+            rules: bound.rules.clone(),
+            builder: builder.clone(),
+            watcher: graceful.watcher(),
+        };
+        let (proxied, tls) = (bound.proxied.clone(), bound.tls.clone());
         tokio::spawn(async move {
             let _place = place;
-            match tls {
-                None => connection(&builder, watcher, service, stream).await,
-                Some(tls) => {
-                    if let Ok(Some(stream)) =
-                        tokio::time::timeout(limits::HANDSHAKE, handshake(&tls.acceptor(), stream))
-                            .await
-                    {
-                        connection(&builder, watcher, service, stream).await;
-                    }
-                }
+            match stream {
+                Stream::Unix(stream) => serving.connection(stream, LOCAL).await,
+                Stream::Tcp(stream, remote) => serving.tcp(stream, remote, proxied, tls).await,
             }
         });
     }
@@ -214,16 +204,15 @@ async fn handshake(tls: &TlsAcceptor, mut stream: TcpStream) -> Option<TlsStream
 }
 
 async fn accept(
-    socket: &TcpListener,
+    socket: &Socket,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> std::io::Result<(Stream, OwnedSemaphorePermit)> {
     let place = places
         .clone()
         .acquire_owned()
         .await
         .map_err(std::io::Error::other)?;
-    let (stream, remote) = socket.accept().await?;
-    Ok((stream, remote, place))
+    Ok((socket.accept().await?, place))
 }
 
 fn builder(limits: Limits) -> Builder<TokioExecutor> {
@@ -253,17 +242,56 @@ fn service(core: Arc<Core>, rules: Arc<Rules>, remote: SocketAddr) -> Service {
     TowerToHyperService::new(router)
 }
 
-async fn connection<S>(
-    builder: &Builder<TokioExecutor>,
+/// What serves a connection.
+struct Serving {
+    core: Arc<Core>,
+    rules: Arc<Rules>,
+    builder: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
-    service: Service,
-    stream: S,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    // How a client leaves is its own affair.
-    let _ = watcher.watch(connection).await;
+}
+
+impl Serving {
+    async fn tcp(
+        self,
+        mut stream: TcpStream,
+        mut remote: SocketAddr,
+        proxied: Option<ProxyProtocol>,
+        tls: Option<Tls>,
+    ) {
+        if let Some(proxied) = proxied {
+            let said = proxied.client(&mut stream, remote);
+            match tokio::time::timeout(limits::HANDSHAKE, said).await {
+                Ok(Ok(client)) => remote = client,
+                Ok(Err(error)) => {
+                    tracing::debug!(%remote, %error, "a connection is refused: PROXY protocol");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+        match tls {
+            None => self.connection(stream, remote).await,
+            Some(tls) => {
+                let acceptor = tls.acceptor();
+                let handshake = handshake(&acceptor, stream);
+                let done = tokio::time::timeout(limits::HANDSHAKE, handshake).await;
+                if let Ok(Some(stream)) = done {
+                    self.connection(stream, remote).await;
+                }
+            }
+        }
+    }
+
+    async fn connection<S>(self, stream: S, remote: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service(self.core, self.rules, remote);
+        let connection = self
+            .builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        // How a client leaves is its own affair.
+        let _ = self.watcher.watch(connection).await;
+    }
 }

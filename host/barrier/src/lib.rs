@@ -37,7 +37,7 @@ pub use crate::error::BarrierError;
 use crate::keyring::{Key, KeyRing};
 pub use crate::limits::{MAX_KEY, MAX_VALUE};
 pub use crate::meter::{Meter, Usage};
-use crate::seal::KEYRING;
+use crate::seal::{CONFIG, KEYRING, ROOT_KEY};
 pub use crate::seal::{NewKeys, Seal, SealStatus};
 pub use crate::shares::{Gathering, Given, InitConfig, KeyShare};
 pub use crate::transaction::{Transaction, Value};
@@ -208,7 +208,14 @@ impl Barrier {
     }
 }
 
+const ENCRYPTIONS: &str = "core/encryptions/";
+
 /// The counter of what was sealed with a term's key.
 fn encryptions(term: u32) -> String {
-    format!("core/encryptions/{term}")
+    format!("{ENCRYPTIONS}{term}")
+}
+
+/// Whether a key is where the barrier or its seal keep what they need themselves.
+pub fn is_its_own(key: &str) -> bool {
+    [CONFIG, ROOT_KEY, KEYRING].contains(&key) || key.starts_with(ENCRYPTIONS)
 }

@@ -9,8 +9,8 @@ use crate::keyring::{Key, KeyRing};
 use crate::shares::{Gathering, Given, InitConfig, KeyShare};
 use crate::{Barrier, BarrierError, Opened, Transaction};
 
-const CONFIG: &str = "core/seal-config";
-const ROOT_KEY: &str = "core/root-key";
+pub(crate) const CONFIG: &str = "core/seal-config";
+pub(crate) const ROOT_KEY: &str = "core/root-key";
 pub(crate) const KEYRING: &str = "core/keyring";
 
 /// How far unsealing is.

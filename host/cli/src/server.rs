@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-use coffer_api::{Certificates, Limits, ListenerConfig, Rules, Server};
+use coffer_api::{Address, Bound, Certificates, Limits, ListenerConfig, Rules, Server};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_core::{AuditConfig, CatalogConfig, Core, CoreConfig, SignaturePolicy};
@@ -133,7 +133,7 @@ pub fn run(args: &ServerArgs) -> Result<ExitCode, ServerError> {
         config.storage.get_or_insert(StorageConfig::Memory);
         if config.listeners.is_empty() {
             config.listeners.push(Listener {
-                address: args.dev_listen_address.clone(),
+                address: Address::Tcp(args.dev_listen_address.clone()),
                 ..Listener::default()
             });
         }
@@ -192,9 +192,11 @@ pub fn listener(listener: &Listener) -> ListenerConfig {
     ListenerConfig {
         address: listener.address.clone(),
         tls: listener.tls.clone(),
+        proxied: listener.proxied.clone(),
         rules: Rules {
             limits,
             forwarded: listener.forwarded.clone(),
+            gates: listener.gates,
             require_header: listener.require_header,
         },
     }
@@ -208,13 +210,7 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
     let storage = open_storage(&config)?;
     let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
     let server = Server::bind(&listeners).await?;
-    let first = server.bound().first().map(|bound| {
-        format!(
-            "{}://{}",
-            if bound.is_tls() { "https" } else { "http" },
-            bound.address()
-        )
-    });
+    let first = server.bound().first().map(Bound::url);
     let api_addr = config.api_addr.clone().or(first).unwrap_or_default();
 
     let environment = Environment {
@@ -245,7 +241,13 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
         api_addr: api_addr.clone(),
         audit: AuditConfig {
             directory: config.audit_directory.clone(),
+            devices: config.audit.clone(),
         },
+        user_lockout: config.user_lockout.clone(),
+        cluster_name: config.cluster_name.clone(),
+        raw_storage: config.raw_storage,
+        introspection: config.introspection,
+        sanitized: config.sanitized(),
         catalog: CatalogConfig {
             development: args.dev,
             directory: config.plugin_directory.clone(),
@@ -268,13 +270,14 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
         start_dev(args, &core, &api_addr).await?;
     }
     for bound in server.bound() {
-        tracing::info!(address = %bound.address(), tls = bound.is_tls(), "listening");
+        tracing::info!(address = bound.url(), "listening");
     }
     if let Some(path) = &config.pid_file {
         std::fs::write(path, std::process::id().to_string())
             .map_err(|error| ServerError::Storage(format!("{}: {error}", path.display())))?;
     }
 
+    let watched = log.clone();
     let (certificates, again, audited) = (server.certificates(), args.clone(), core.clone());
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
@@ -295,6 +298,7 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
             ExitCode::FAILURE
         }
     };
+    watched.stop();
     let _ = stop.send(true);
     let _ = serving.await;
     core.seal();

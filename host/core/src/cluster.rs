@@ -16,15 +16,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What is stored; made and stored, if nothing is.
+    /// What is stored, with the name that is configured; made and stored, if nothing is.
     pub async fn load(core: &Core) -> Result<Self, Error> {
         core.transact(|mut txn| async move {
-            if let Some(cluster) = stored::load(&mut txn, KEY).await? {
-                return Ok((cluster, txn));
-            }
-            let cluster = Self {
-                name: format!("coffer-cluster-{}", hex::encode(core.random.bytes::<4>())),
-                id: core.random.uuid(),
+            let stored: Option<Self> = stored::load(&mut txn, KEY).await?;
+            let wanted = core.config.cluster_name.as_ref();
+            let cluster = match (stored, wanted) {
+                (Some(stored), None) => return Ok((stored, txn)),
+                (Some(stored), Some(name)) if stored.name == *name => return Ok((stored, txn)),
+                (stored, wanted) => Self {
+                    name: wanted.cloned().unwrap_or_else(|| {
+                        format!("coffer-cluster-{}", hex::encode(core.random.bytes::<4>()))
+                    }),
+                    id: stored.map_or_else(|| core.random.uuid(), |stored| stored.id),
+                },
             };
             txn.put(KEY, serde_json::to_vec(&cluster).unwrap_or_default());
             Ok((cluster, txn))

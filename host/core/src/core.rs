@@ -9,6 +9,7 @@ use coffer_barrier::{Barrier, BarrierError, InitConfig, Seal, SealStatus, Transa
 use coffer_clock::{Clock, Random};
 use coffer_runtime::{Catalog, DatabasePools, Plugins};
 use coffer_storage::Storage;
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -18,13 +19,14 @@ use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
-use crate::lockout::Lockouts;
+use crate::lockout::{LockoutDefaults, Lockouts};
 use crate::mount::{Counted, Mount, MountLoader, Router, RoutingTable};
 use crate::policy_store::Policies;
 use crate::rekey::Rekey;
 use crate::root_generation::RootGeneration;
 use crate::token::Tokens;
-use crate::{Error, limits, rotation, sys};
+use crate::under_way::UnderWay;
+use crate::{Error, audit, limits, rotation, sys};
 
 /// What a server is configured with. Times in seconds.
 #[derive(Clone, Debug)]
@@ -39,8 +41,18 @@ pub struct CoreConfig {
     pub catalog: CatalogConfig,
     /// Where audit devices may write.
     pub audit: AuditConfig,
-    /// What sets how much is logged, if anything does.
+    /// What locks out who fails to log in too often, where a mount says nothing.
+    pub user_lockout: LockoutDefaults,
+    /// The cluster's name; None has one made.
+    pub cluster_name: Option<String>,
+    /// The server's log, if it can be had.
     pub loggers: Option<Arc<dyn sys::Loggers>>,
+    /// Whether `sys/raw` shows what is stored.
+    pub raw_storage: bool,
+    /// Whether `sys/internal/inspect` shows what the router knows.
+    pub introspection: bool,
+    /// The server's configuration as it may be shown: an object without secrets.
+    pub sanitized: Map<String, Value>,
     /// The product's version, as the API tells it.
     pub version: &'static str,
 }
@@ -53,7 +65,12 @@ impl Default for CoreConfig {
             api_addr: String::new(),
             catalog: CatalogConfig::default(),
             audit: AuditConfig::default(),
+            user_lockout: LockoutDefaults::new(),
+            cluster_name: None,
             loggers: None,
+            raw_storage: false,
+            introspection: false,
+            sanitized: Map::new(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -80,6 +97,7 @@ pub struct Core {
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
     pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) under_way: UnderWay,
     pub(crate) mounts_changed: Arc<Notify>,
     /// How many requests there were.
     pub(crate) requests: AtomicU64,
@@ -139,6 +157,7 @@ impl Core {
             policies: Policies::new(&barrier),
             plugins: Plugins::new(Arc::new(DatabasePools::new(runtime))),
             in_flight: Arc::default(),
+            under_way: UnderWay::default(),
             mounts_changed,
             requests: AtomicU64::new(0),
             queues: std::iter::repeat_with(|| Arc::new(Semaphore::new(1)))
@@ -201,6 +220,7 @@ impl Core {
             && !status.sealed
             && let Err(error) = self.start().await
         {
+            tracing::error!(%error, "unsealed, but it cannot start: sealed again");
             self.seal();
             return Err(error);
         }
@@ -214,6 +234,7 @@ impl Core {
         let cluster = Cluster::load(self).await?;
         self.cluster.store(Some(Arc::new(cluster)));
         sys::complete(self).await?;
+        audit::configure(self).await?;
         let mut background = self
             .background
             .lock()

@@ -9,13 +9,13 @@ use crate::reply::Reply;
 use crate::request::Method::{Delete, Get, List, Post};
 use crate::routes::{Context, Needs, Route};
 use crate::token::TokenKind;
-use crate::{Error, limits};
+use crate::{Error, fields, limits};
 
 /// The paths of `cubbyhole/`.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
-    Route { pattern: "", help: "The names of what the token keeps.", needs: Needs::Token, operations: &[(List, |c| Box::pin(list(c)))] },
-    Route { pattern: "{path*}", help: "What the token keeps for itself; gone with it.", needs: Needs::Token, operations: &[
+    Route { pattern: "", help: "The names of what the token keeps.", needs: Needs::Token, fields: fields::ANYTHING, operations: &[(List, |c| Box::pin(list(c)))] },
+    Route { pattern: "{path*}", help: "What the token keeps for itself; gone with it.", needs: Needs::Token, fields: fields::ANYTHING, operations: &[
         (Get, |c| Box::pin(read(c))), (Post, |c| Box::pin(write(c))), (Delete, |c| Box::pin(delete(c))), (List, |c| Box::pin(list(c))),
     ] },
 ];

@@ -15,6 +15,7 @@ mod cors;
 mod cubbyhole;
 mod effects;
 mod error;
+mod fields;
 mod invoke;
 mod keys;
 mod lease;
@@ -39,16 +40,18 @@ mod sys;
 mod time;
 mod token;
 mod ttl;
+mod under_way;
 mod wrapping;
 
-pub use crate::audit::AuditConfig;
+pub use crate::audit::{AuditConfig, DeviceConfig};
 pub use crate::catalog::{
     CatalogConfig, Policy as SignatureRule, Signature, SignaturePolicy, fingerprint, signer,
 };
 pub use crate::core::{Core, CoreConfig, Initialized};
 pub use crate::cors::Cors;
 pub use crate::error::Error;
+pub use crate::lockout::{LockoutConfig, LockoutDefaults};
 pub use crate::params::object_of;
-pub use crate::request::{Body, Method, Request, Response};
+pub use crate::request::{Body, Gate, Gates, Method, Request, Response};
 pub use crate::sys::Loggers;
 pub use coffer_runtime::nests_deeper;

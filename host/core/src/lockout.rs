@@ -4,6 +4,7 @@
 //! so that it outlives a restart, and a job takes it away when its time is over. Somebody who is locked out gets the answer
 //! of a wrong password's policy, whether they exist or not, and the component is not asked.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,7 @@ use crate::{Core, Error, limits, stored};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LockoutConfig {
+    /// How many failures lock somebody out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u64>,
     /// How long a lock lasts, in seconds.
@@ -31,8 +33,16 @@ pub struct LockoutConfig {
     /// After how many seconds without a failure they are forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter_reset: Option<u64>,
-    pub disable: bool,
+    /// Whether nobody is locked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disable: Option<bool>,
 }
+
+/// What holds where a mount says nothing, by the type of the auth method; `all` is for those that are not there.
+pub type LockoutDefaults = BTreeMap<String, LockoutConfig>;
+
+/// The name that stands for every type.
+const ALL: &str = "all";
 
 impl LockoutConfig {
     /// Whether nothing was said.
@@ -52,9 +62,26 @@ impl LockoutConfig {
             self.counter_reset = (reset > 0).then_some(reset);
         }
         if let Some(disable) = params.boolean("lockout_disable")? {
-            self.disable = disable;
+            self.disable = Some(disable);
         }
         Ok(())
+    }
+
+    /// What is in force for a mount of this type that says so.
+    pub fn over(&self, defaults: &LockoutDefaults, kind: &str) -> Self {
+        let said = [Some(self), defaults.get(kind), defaults.get(ALL)];
+        let said = || said.iter().flatten();
+        Self {
+            threshold: said().find_map(|config| config.threshold),
+            duration: said().find_map(|config| config.duration),
+            counter_reset: said().find_map(|config| config.counter_reset),
+            disable: said().find_map(|config| config.disable),
+        }
+    }
+
+    /// Whether nobody is locked out.
+    pub fn is_disabled(&self) -> bool {
+        self.disable.unwrap_or(false)
     }
 
     /// As the API shows it, with what is in force.
@@ -66,7 +93,7 @@ impl LockoutConfig {
                 "user_lockout_counter_reset_duration",
                 self.counter_reset().into(),
             ),
-            ("user_lockout_disable", self.disable.into()),
+            ("user_lockout_disable", self.is_disabled().into()),
         ];
         told.map(|(name, value)| (name.to_owned(), value))
             .into_iter()
@@ -161,6 +188,12 @@ impl Lockouts {
 }
 
 impl Core {
+    /// How a mount locks out.
+    pub(crate) fn lockout(&self, entry: &MountEntry) -> LockoutConfig {
+        let tuned = &entry.config.user_lockout;
+        tuned.over(&self.config.user_lockout, &entry.kind)
+    }
+
     /// Refuses somebody who is locked out.
     pub(crate) async fn refuse_locked(
         &self,
@@ -178,8 +211,8 @@ impl Core {
 
     /// Counts a login that failed, and locks out who has failed too often.
     pub(crate) async fn count_failed_login(&self, mount: &Mount, who: &Who) -> Result<(), Error> {
-        let (config, now) = (&mount.entry.config.user_lockout, self.clock.now());
-        if !self.lockouts.count(who, config, now) {
+        let (config, now) = (self.lockout(&mount.entry), self.clock.now());
+        if !self.lockouts.count(who, &config, now) {
             return Ok(());
         }
         let expires = now.plus_seconds(config.duration());

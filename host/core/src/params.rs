@@ -8,10 +8,15 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::request::Request;
+use crate::routes::Route;
 
 /// Parameters by name.
 #[derive(Debug, Default)]
-pub struct Params(Map<String, Value>);
+pub struct Params {
+    map: Map<String, Value>,
+    /// Where they go, if that declares what it takes.
+    route: Option<&'static Route>,
+}
 
 impl Params {
     /// Those of a request: a write has them in its body, anything else in its query. As in Vault, the other of the two
@@ -30,7 +35,7 @@ impl Params {
             return Ok(Self::default());
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok(Self(map)),
+            Ok(Value::Object(map)) => Ok(map.into()),
             Ok(Value::Null) => Ok(Self::default()),
             Ok(_) => Err(Error::invalid(
                 "failed to parse JSON input: the body must be an object",
@@ -43,27 +48,62 @@ impl Params {
 
     /// From a query.
     pub fn from_query(query: &[(String, String)]) -> Self {
-        Self(object_of(query))
+        object_of(query).into()
+    }
+
+    /// For a route, with what its pattern's names stand for. Returns what to tell the caller: which parameters say nothing.
+    pub fn take_to(&mut self, route: &'static Route, captures: &[(&str, &str)]) -> Vec<String> {
+        let captured = |name: &str| captures.iter().any(|(have, _)| *have == name);
+        let names = |which: &dyn Fn(&str) -> bool| {
+            let mut names: Vec<_> = self.map.keys().map(String::as_str).collect();
+            names.retain(|name| which(name));
+            names.sort_unstable();
+            names.join(" ")
+        };
+        let told = [
+            (
+                "Endpoint ignored these unrecognized parameters",
+                names(&|name| !captured(name) && !route.takes(name)),
+            ),
+            (
+                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
+                names(&|name| captured(name) && route.fields.is_some()),
+            ),
+        ];
+        let told = told.into_iter().filter(|(_, names)| !names.is_empty());
+        let told = told
+            .map(|(what, names)| format!("{what}: [{names}]"))
+            .collect();
+        for (name, value) in captures {
+            self.set(name, value);
+        }
+        self.route = Some(route);
+        told
     }
 
     /// What the path captured goes before what the body says.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.0
+        self.map
             .insert(name.to_owned(), Value::String(value.to_owned()));
     }
 
     /// The raw map.
     pub fn map(&self) -> &Map<String, Value> {
-        &self.0
+        &self.map
     }
 
     /// The same, for good.
     pub fn into_map(self) -> Map<String, Value> {
-        self.0
+        self.map
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        debug_assert!(
+            self.route.is_none_or(|route| route.takes(name)),
+            "{name:?} is no field of {}",
+            self.route.map_or("", |route| route.pattern)
+        );
+        self.map.get(name).filter(|value| !value.is_null())
     }
 
     /// Whether the caller gave it.
@@ -206,7 +246,7 @@ impl Params {
     pub fn object(&self, name: &str) -> Result<Option<Self>, Error> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Self(map.clone()))),
+            Some(Value::Object(map)) => Ok(Some(map.clone().into())),
             Some(_) => Err(wrong(name, "an object")),
         }
     }
@@ -214,7 +254,7 @@ impl Params {
 
 impl From<Map<String, Value>> for Params {
     fn from(map: Map<String, Value>) -> Self {
-        Self(map)
+        Self { map, route: None }
     }
 }
 

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::request::{Body, Response};
@@ -92,8 +94,8 @@ pub struct Reply {
     pub flatten: bool,
     /// The data is the whole answer.
     pub bare: bool,
-    /// Text of this content type is the whole answer.
-    pub text: Option<(&'static str, String)>,
+    /// The whole answer.
+    pub body: Option<Body>,
     /// The mount's type.
     pub mount_type: Cow<'static, str>,
 }
@@ -135,7 +137,15 @@ impl Reply {
     /// Text without an envelope.
     pub fn text(content_type: &'static str, text: String) -> Self {
         Self {
-            text: Some((content_type, text)),
+            body: Some(Body::Text(content_type, text.into())),
+            ..Self::default()
+        }
+    }
+
+    /// Lines that are yet to come, without an envelope.
+    pub fn lines(lines: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            body: Some(Body::Lines(lines)),
             ..Self::default()
         }
     }
@@ -164,7 +174,7 @@ impl Reply {
 
     /// Whether there is nothing to say.
     pub fn is_nothing(&self) -> bool {
-        self.text.is_none()
+        self.body.is_none()
             && self.data.is_none()
             && self.auth.is_none()
             && self.wrap.is_none()
@@ -174,10 +184,10 @@ impl Reply {
 
     /// As the client gets it.
     pub fn respond(self, request_id: &str) -> Response {
-        if let Some((content_type, text)) = self.text {
+        if let Some(body) = self.body {
             return Response {
                 status: self.status.unwrap_or(200),
-                body: Body::Text(content_type, text.into()),
+                body,
                 headers: Vec::new(),
             };
         }

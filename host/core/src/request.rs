@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 /// The verb, with the aliases already folded: PUT is POST, and GET with `list=true` is LIST.
@@ -23,6 +24,18 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name in HTTP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::List => "LIST",
+        }
+    }
+
     /// Whether the body counts: it is where a write has its parameters.
     pub fn writes(self) -> bool {
         matches!(self, Self::Post | Self::Patch)
@@ -49,6 +62,42 @@ pub struct Request {
     pub remote: SocketAddr,
     /// All headers.
     pub headers: http::HeaderMap,
+    /// Who may do what through the listener that it came in by.
+    pub gates: Gates,
+}
+
+/// Who may call the paths that listeners differ in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gates {
+    /// Making new key shares, `sys/rekey`: with a token that has `sudo`, if it is closed.
+    pub rekey: Gate,
+    /// Making a root token, `sys/generate-root`: with a token that has `sudo`, if it is closed.
+    pub generate_root: Gate,
+    /// `sys/metrics`.
+    pub metrics: Gate,
+    /// `sys/in-flight-req`.
+    pub in_flight: Gate,
+}
+
+/// Whether a path wants a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Anybody may call.
+    Open,
+    /// A token is needed.
+    Closed,
+}
+
+impl Default for Gates {
+    /// As Vault has it.
+    fn default() -> Self {
+        Self {
+            rekey: Gate::Open,
+            generate_root: Gate::Open,
+            metrics: Gate::Closed,
+            in_flight: Gate::Closed,
+        }
+    }
 }
 
 /// What goes back.
@@ -69,4 +118,6 @@ pub enum Body {
     Json(Bytes),
     /// Text of a content type.
     Text(&'static str, Bytes),
+    /// Lines that come as they are made, until the client has enough.
+    Lines(mpsc::Receiver<Bytes>),
 }

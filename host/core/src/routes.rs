@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 
+use crate::fields::{Field, Fields};
 use crate::params::Params;
 use crate::policy::{Access, Acl, Capability};
 use crate::reply::Reply;
-use crate::request::{Method, Request};
+use crate::request::{Gate, Method, Request};
 use crate::token::{Held, TokenKind};
-use crate::{Core, Error};
+use crate::{Core, Error, paths};
 
 /// What a path wants of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,43 @@ pub enum Needs {
     Token,
     /// The same, and `sudo`.
     Sudo,
+    /// What the listener says.
+    Gate(Gated),
+}
+
+/// The paths that listeners differ in; see [`Gates`](crate::request::Gates).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gated {
+    Rekey,
+    GenerateRoot,
+    Metrics,
+    InFlight,
+}
+
+impl Needs {
+    /// What that is for this request.
+    pub fn of(self, request: &Request) -> Self {
+        let gates = request.gates;
+        let (gate, closed) = match self {
+            Self::Gate(Gated::Rekey) => (gates.rekey, Self::Sudo),
+            Self::Gate(Gated::GenerateRoot) => (gates.generate_root, Self::Sudo),
+            Self::Gate(Gated::Metrics) => (gates.metrics, Self::Token),
+            Self::Gate(Gated::InFlight) => (gates.in_flight, Self::Token),
+            needs => return needs,
+        };
+        match gate {
+            Gate::Open => Self::Nothing,
+            Gate::Closed => closed,
+        }
+    }
+
+    /// Whether a token is needed where no listener says otherwise.
+    pub fn usually_nothing(self) -> bool {
+        matches!(
+            self,
+            Self::Nothing | Self::Gate(Gated::Rekey | Gated::GenerateRoot)
+        )
+    }
 }
 
 /// A request to a native path that has been let in.
@@ -110,7 +148,23 @@ pub struct Route {
     pub pattern: &'static str,
     pub help: &'static str,
     pub needs: Needs,
+    /// Besides those in the pattern.
+    pub fields: Fields,
     pub operations: &'static [(Method, Handler)],
+}
+
+impl Route {
+    /// Whether it takes a parameter of this name, in its pattern or besides.
+    pub fn takes(&self, name: &str) -> bool {
+        let declared = |fields: &[Field]| fields.iter().any(|field| field.name == name);
+        self.fields.is_none_or(declared) || paths::parameters(self.pattern).any(|have| have == name)
+    }
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.pattern)
+    }
 }
 
 /// What the pattern's names stand for in this path; None if it does not fit.

@@ -138,9 +138,11 @@ impl Simulation {
                 wrap_ttl: None,
                 remote: "127.0.0.1:1".parse().unwrap(),
                 headers: http::HeaderMap::new(),
+                gates: coffer_core::Gates::default(),
             })
             .await;
         let body = match &response.body {
+            coffer_core::Body::Lines(_) => panic!("nothing here answers in lines"),
             Body::Empty => Value::Null,
             Body::Json(bytes) | Body::Text(_, bytes) => serde_json::from_slice(bytes).unwrap(),
         };

@@ -2,12 +2,14 @@
 
 mod listener;
 mod parse;
+mod sanitized;
 mod tree;
 
 use std::path::{Path, PathBuf};
 
-use coffer_api::{ForwardedFor, TlsFiles};
-use coffer_core::SignatureRule;
+use coffer_api::{Address, ForwardedFor, ProxyProtocol, TlsFiles};
+use coffer_core::{DeviceConfig, Gates, LockoutDefaults, SignatureRule};
+use tracing::level_filters::LevelFilter;
 
 pub use parse::{address, parse};
 
@@ -20,6 +22,8 @@ pub struct ServerConfig {
     pub storage: Option<StorageConfig>,
     /// How clients reach this server.
     pub api_addr: Option<String>,
+    /// What `sys/health` calls the cluster.
+    pub cluster_name: Option<String>,
     pub log_level: Option<LogLevel>,
     pub log_format: Option<LogFormat>,
     /// Seconds.
@@ -29,6 +33,14 @@ pub struct ServerConfig {
     pub pid_file: Option<PathBuf>,
     /// The folder below which audit devices that are made through the API may write files.
     pub audit_directory: Option<PathBuf>,
+    /// The audit devices that are there as long as they stand here.
+    pub audit: Vec<DeviceConfig>,
+    /// What locks out who fails to log in too often.
+    pub user_lockout: LockoutDefaults,
+    /// Whether `sys/raw` shows what is stored.
+    pub raw_storage: bool,
+    /// Whether `sys/internal/inspect` shows what the router knows.
+    pub introspection: bool,
     /// Where the files are that registering a plugin by `command` names.
     pub plugin_directory: Option<PathBuf>,
     /// How long compiling a plugin may take, in seconds.
@@ -41,15 +53,19 @@ pub struct ServerConfig {
     pub warnings: Vec<String>,
 }
 
-/// A `listener "tcp"` block.
+/// A `listener` block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
-    /// `host:port`, or `:port` for all addresses of this machine.
-    pub address: String,
+    /// Where it listens.
+    pub address: Address,
     /// None for plain HTTP.
     pub tls: Option<TlsFiles>,
     /// The proxies whose word for a client's address is taken.
     pub forwarded: Option<ForwardedFor>,
+    /// The load balancers that say at the beginning of a connection who a client is.
+    pub proxied: Option<ProxyProtocol>,
+    /// Who may call the paths that listeners differ in.
+    pub gates: Gates,
     /// Refuse requests without the header `X-Vault-Request`.
     pub require_header: bool,
     /// Bytes.
@@ -65,9 +81,11 @@ pub struct Listener {
 impl Default for Listener {
     fn default() -> Self {
         Self {
-            address: "127.0.0.1:8200".to_owned(),
+            address: Address::Tcp("127.0.0.1:8200".to_owned()),
             tls: None,
             forwarded: None,
+            proxied: None,
+            gates: Gates::default(),
             require_header: false,
             max_request_size: None,
             max_request_duration: None,
@@ -109,6 +127,17 @@ impl LogLevel {
         }
     }
 
+    /// What of a log has it.
+    pub fn filter(self) -> LevelFilter {
+        match self {
+            Self::Trace => LevelFilter::TRACE,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Info => LevelFilter::INFO,
+            Self::Warn => LevelFilter::WARN,
+            Self::Error => LevelFilter::ERROR,
+        }
+    }
+
     /// What the log's filter calls it.
     pub fn directive(self) -> &'static str {
         match self {
@@ -132,6 +161,14 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Json => "json",
+        }
+    }
+
     /// From its name.
     ///
     /// # Errors
@@ -184,7 +221,12 @@ impl ServerConfig {
         self.listeners.extend(other.listeners);
         self.warnings.extend(other.warnings);
         self.storage = other.storage.or(self.storage.take());
+        self.audit.extend(other.audit);
+        self.user_lockout.extend(other.user_lockout);
+        self.raw_storage |= other.raw_storage;
+        self.introspection |= other.introspection;
         self.api_addr = other.api_addr.or(self.api_addr.take());
+        self.cluster_name = other.cluster_name.or(self.cluster_name.take());
         self.log_level = other.log_level.or(self.log_level.take());
         self.log_format = other.log_format.or(self.log_format.take());
         self.default_lease_ttl = other.default_lease_ttl.or(self.default_lease_ttl);
@@ -222,6 +264,12 @@ impl ServerConfig {
             && default > max
         {
             return refuse("default_lease_ttl is greater than max_lease_ttl");
+        }
+        for (at, device) in self.audit.iter().enumerate() {
+            let others = self.audit.iter().skip(at + 1);
+            if others.into_iter().any(|other| other.path == device.path) {
+                return refuse(&format!("audit: {} is there twice", device.path));
+            }
         }
         Ok(())
     }

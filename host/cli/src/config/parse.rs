@@ -3,14 +3,59 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use coffer_core::SignatureRule;
+use coffer_core::{DeviceConfig, LockoutConfig, SignatureRule};
 
 use super::listener;
 use super::tree::{self, Fault, Node, Value};
 use super::{ConfigError, LogFormat, LogLevel, ServerConfig, StorageConfig};
 
 const DEFAULT_PORT: u16 = 8200;
-pub(super) const UNKNOWN: &str = "there is no such setting";
+
+/// All settings of a file. What is not here is not known, and the nearest of these is what was meant.
+const SETTINGS: &[&str] = &[
+    "api_addr",
+    "audit",
+    "audit_directory",
+    "backend",
+    "cluster_addr",
+    "cluster_name",
+    "default_lease_ttl",
+    "disable_cache",
+    "disable_clustering",
+    "disable_mlock",
+    "ha_storage",
+    "introspection_endpoint",
+    "listener",
+    "log_format",
+    "log_level",
+    "max_lease_ttl",
+    "pid_file",
+    "plugin_compile_timeout",
+    "plugin_directory",
+    "plugin_keys",
+    "plugin_signatures",
+    "raw_storage_endpoint",
+    "seal",
+    "service_registration",
+    "storage",
+    "telemetry",
+    "ui",
+    "user_lockout",
+];
+/// What Vault's `telemetry` block has of how metrics are told to whoever asks.
+const TELEMETRY: &[&str] = &[
+    "add_lease_metrics_namespace_labels",
+    "disable_hostname",
+    "enable_hostname_label",
+    "filter_default",
+    "lease_metrics_epsilon",
+    "maximum_gauge_cardinality",
+    "metrics_prefix",
+    "num_lease_metrics_buckets",
+    "prefix_filter",
+    "prometheus_retention_time",
+    "usage_gauge_period",
+];
 
 /// Parses one file's text; `place` names it in errors.
 ///
@@ -32,21 +77,17 @@ pub fn parse(place: &str, text: &str) -> Result<ServerConfig, ConfigError> {
 }
 
 fn read(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Fault> {
-    let named = |fault: Fault| Fault::new(fault.place, format!("{key}: {}", fault.reason));
-    setting(config, key, node).map_err(named)
+    if !SETTINGS.contains(&key) {
+        return Err(unknown(key, node, SETTINGS));
+    }
+    setting(config, key, node).map_err(|fault| named(key, fault))
 }
 
 fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Fault> {
     match key {
         "listener" => {
             for (kind, body) in blocks(node)? {
-                if kind != "tcp" {
-                    return Err(Fault::new(
-                        body.place,
-                        format!("there is no listener {kind:?}; there is \"tcp\""),
-                    ));
-                }
-                let listener = listener::read(body, &mut config.warnings)?;
+                let listener = listener::read(kind, body, &mut config.warnings)?;
                 config.listeners.push(listener);
             }
         }
@@ -66,6 +107,16 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "log_format" => config.log_format = Some(word(node, LogFormat::parse)?),
         "default_lease_ttl" => config.default_lease_ttl = Some(seconds(node)?),
         "max_lease_ttl" => config.max_lease_ttl = Some(seconds(node)?),
+        "audit" => config.audit.extend(audit(node)?),
+        "user_lockout" => {
+            for (kind, body) in blocks(node)? {
+                config.user_lockout.insert(kind.to_owned(), lockout(body)?);
+            }
+        }
+        "cluster_name" => config.cluster_name = Some(text(node)?),
+        "raw_storage_endpoint" => config.raw_storage = boolean(node)?,
+        "introspection_endpoint" => config.introspection = boolean(node)?,
+        "telemetry" => telemetry(node)?,
         "pid_file" => config.pid_file = Some(text(node)?.into()),
         "audit_directory" => config.audit_directory = Some(text(node)?.into()),
         "plugin_directory" => config.plugin_directory = Some(text(node)?.into()),
@@ -73,17 +124,164 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "plugin_signatures" => config.plugin_signatures = Some(word(node, signature_rule)?),
         "plugin_keys" => config.plugin_keys = texts(node)?.into_iter().map(Into::into).collect(),
         // There is nothing to switch off: memory is locked, and caches are small, whatever these say.
-        "disable_mlock" | "disable_cache" | "cluster_name" => {}
-        "ui" | "cluster_addr" | "disable_clustering" | "raw_storage_endpoint" | "telemetry" => {
+        "disable_mlock" | "disable_cache" => {}
+        "seal" => seal(node)?,
+        "ui" | "cluster_addr" | "disable_clustering" => {
             config.warnings.push(format!(
                 "line {}: {key} is accepted, and does nothing",
                 node.place.line
             ));
         }
-        "seal" | "ha_storage" | "service_registration" | "user_lockout" => {
+        "ha_storage" | "service_registration" => {
             return Err(Fault::new(node.place, "is not supported yet; remove it"));
         }
-        _ => return Err(Fault::new(node.place, UNKNOWN)),
+        _ => return Err(unknown(key, node, SETTINGS)),
+    }
+    Ok(())
+}
+
+/// That there is no such setting, and what was meant.
+pub(super) fn unknown(key: &str, node: &Node, known: &[&str]) -> Fault {
+    let distance = |known: &&&str| strsim::damerau_levenshtein(key, known);
+    let nearest = known.iter().min_by_key(distance);
+    let meant = nearest
+        .filter(|nearest| distance(nearest) <= key.len().max(3) / 3)
+        .map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
+    Fault::new(
+        node.place,
+        format!("{key}: there is no such setting{meant}"),
+    )
+}
+
+/// The same, in the setting that it is in.
+pub(super) fn named(key: &str, fault: Fault) -> Fault {
+    Fault::new(fault.place, format!("{key}: {}", fault.reason))
+}
+
+/// `audit "file" "path" { ... }`; without a path it is the type's name.
+fn audit(node: &Node) -> Result<Vec<DeviceConfig>, Fault> {
+    let mut devices = Vec::new();
+    for (kind, body) in blocks(node)? {
+        // One level more, if there is a path.
+        let devices_of: Vec<(&str, &Node)> = match &body.value {
+            Value::Block(inner) if inner.iter().any(|(key, node)| is_path(key, node)) => {
+                let each_of = |(path, node)| each(node).iter().map(move |body| (path, body));
+                let named = inner.iter().map(|(path, node)| (path.as_str(), node));
+                named.flat_map(each_of).collect()
+            }
+            _ => vec![(kind, body)],
+        };
+        for (path, body) in devices_of {
+            devices.push(device(kind, path, body)?);
+        }
+    }
+    Ok(devices)
+}
+
+const DEVICE: &[&str] = &["description", "local", "options"];
+
+/// Whether this is a device by its path, and not one of a device's settings.
+fn is_path(key: &str, node: &Node) -> bool {
+    let is_block = |node: &Node| matches!(node.value, Value::Block(_));
+    !DEVICE.contains(&key) && each(node).iter().all(is_block)
+}
+
+fn device(kind: &str, path: &str, body: &Node) -> Result<DeviceConfig, Fault> {
+    let mut device = DeviceConfig {
+        path: format!("{}/", path.trim_matches('/')),
+        kind: kind.to_owned(),
+        ..DeviceConfig::default()
+    };
+    for (key, node) in block(body)? {
+        match key.as_str() {
+            "description" => device.description = text(node)?,
+            "local" => device.local = boolean(node)?,
+            "options" => {
+                for (name, node) in each(node)
+                    .iter()
+                    .map(block)
+                    .collect::<Result<Vec<_>, _>>()?
+                    .concat()
+                {
+                    let value = match &node.value {
+                        Value::Bool(yes) => yes.to_string(),
+                        Value::Number(number) => number.to_string(),
+                        _ => text(&node)?,
+                    };
+                    device.options.insert(name, value);
+                }
+            }
+            _ => return Err(unknown(key, node, DEVICE)),
+        }
+    }
+    Ok(device)
+}
+
+fn lockout(body: &Node) -> Result<LockoutConfig, Fault> {
+    let mut config = LockoutConfig::default();
+    for (key, node) in block(body)? {
+        match key.as_str() {
+            "lockout_threshold" => {
+                config.threshold = Some(number(node)?).filter(|threshold| *threshold > 0)
+            }
+            "lockout_duration" => {
+                config.duration = Some(seconds(node)?).filter(|seconds| *seconds > 0)
+            }
+            "lockout_counter_reset" => {
+                config.counter_reset = Some(seconds(node)?).filter(|seconds| *seconds > 0)
+            }
+            "disable_lockout" => config.disable = Some(boolean(node)?),
+            _ => {
+                let known = [
+                    "lockout_threshold",
+                    "lockout_duration",
+                    "lockout_counter_reset",
+                    "disable_lockout",
+                ];
+                return Err(unknown(key, node, &known));
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Metrics are there for whoever asks for them, `sys/metrics`; they are sent nowhere.
+fn telemetry(node: &Node) -> Result<(), Fault> {
+    for (key, node) in each(node)
+        .iter()
+        .map(block)
+        .collect::<Result<Vec<_>, _>>()?
+        .concat()
+    {
+        let sends = [
+            "statsd_",
+            "statsite_",
+            "dogstatsd_",
+            "circonus_",
+            "stackdriver_",
+        ];
+        if sends.iter().any(|start| key.starts_with(start)) {
+            let reason = format!(
+                "{key}: metrics are not sent; have them read at sys/metrics, and remove it"
+            );
+            return Err(Fault::new(node.place, reason));
+        }
+        if !TELEMETRY.contains(&key.as_str()) {
+            return Err(unknown(&key, &node, TELEMETRY));
+        }
+    }
+    Ok(())
+}
+
+fn seal(node: &Node) -> Result<(), Fault> {
+    for (kind, body) in blocks(node)? {
+        if kind != "shamir" {
+            let reason = format!("there is no seal {kind:?} yet; there is \"shamir\"");
+            return Err(Fault::new(body.place, reason));
+        }
+        if let Some((key, node)) = block(body)?.first() {
+            return Err(unknown(key, node, &[]));
+        }
     }
     Ok(())
 }
@@ -139,7 +337,7 @@ fn storage(kind: &str, body: &Node) -> Result<StorageConfig, Fault> {
         .iter()
         .find(|(key, _)| !allowed.contains(&key.as_str()))
     {
-        return Err(Fault::new(node.place, format!("{unknown}: {UNKNOWN}")));
+        return Err(self::unknown(unknown, node, allowed));
     }
     match settings.iter().find(|(key, _)| key == "path") {
         None if kind == "inmem" => Ok(StorageConfig::Memory),

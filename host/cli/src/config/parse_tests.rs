@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use coffer_api::{ForwardedFor, TlsFiles, TlsVersion};
-use coffer_core::SignatureRule;
+use coffer_api::{Address, ForwardedFor, ProxyProtocol, TlsFiles, TlsVersion, UnixSocket};
+use coffer_core::{Gate, Gates, SignatureRule};
 
 use super::*;
 use crate::config::Listener;
@@ -50,7 +50,7 @@ fn a_whole_file() {
     let expected = ServerConfig {
         listeners: vec![
             Listener {
-                address: "0.0.0.0:8200".to_owned(),
+                address: Address::Tcp("0.0.0.0:8200".to_owned()),
                 tls: Some(TlsFiles {
                     certificate: "/c.pem".into(),
                     key: "/k.pem".into(),
@@ -63,7 +63,7 @@ fn a_whole_file() {
                 ..Listener::default()
             },
             Listener {
-                address: "127.0.0.1:8201".to_owned(),
+                address: Address::Tcp("127.0.0.1:8201".to_owned()),
                 max_request_size: Some(1 << 20),
                 max_request_duration: Some(30),
                 header_timeout: Some(5),
@@ -99,6 +99,7 @@ fn a_whole_file() {
             "line 25: cluster_addr is accepted, and does nothing".to_owned(),
             "line 26: ui is accepted, and does nothing".to_owned(),
         ],
+        ..ServerConfig::default()
     };
     assert_eq!(parse("f", GOOD).unwrap(), expected);
 }
@@ -122,6 +123,77 @@ fn good_files() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn every_setting_is_known_where_it_is_listed() {
+    for key in SETTINGS {
+        if let Err(error) = parse("f", &format!("{key} = 1")) {
+            assert!(!error.to_string().contains("no such setting"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn blocks_of_many_forms() {
+    let device = |path: &str, file: &str| DeviceConfig {
+        path: path.to_owned(),
+        kind: "file".to_owned(),
+        options: [("file_path".to_owned(), file.to_owned())].into(),
+        ..DeviceConfig::default()
+    };
+    let same = [
+        "audit \"file\" \"one\" {\n options {\n file_path = \"/a\"\n }\n}\naudit \"file\" {\n options = {\n file_path = \"/b\"\n }\n}",
+        r#"{"audit": [{"file": {"one": {"options": {"file_path": "/a"}}}}, {"file": {"options": {"file_path": "/b"}}}]}"#,
+    ];
+    for text in same {
+        assert_eq!(
+            parse("f", text).unwrap().audit,
+            [device("one/", "/a"), device("file/", "/b")],
+            "{text}"
+        );
+    }
+    let text = "user_lockout \"all\" {\n lockout_threshold = 9\n disable_lockout = true\n}\nuser_lockout \"userpass\" {\n lockout_duration = \"10m\"\n lockout_counter_reset = \"1h\"\n}";
+    let lockouts = parse("f", text).unwrap().user_lockout;
+    assert_eq!(
+        (lockouts["all"].threshold, lockouts["all"].disable),
+        (Some(9), Some(true))
+    );
+    assert_eq!(
+        (
+            lockouts["userpass"].duration,
+            lockouts["userpass"].counter_reset
+        ),
+        (Some(600), Some(3600))
+    );
+    let text = "listener \"unix\" {\n address = \"/run/x.sock\"\n socket_mode = \"660\"\n socket_user = \"7\"\n disable_unauthed_rekey_endpoints = true\n}\nlistener \"tcp\" {\n tls_disable = true\n proxy_protocol_behavior = \"allow_authorized\"\n proxy_protocol_authorized_addrs = [\"10.0.0.0/8\"]\n telemetry {\n unauthenticated_metrics_access = true\n }\n}";
+    let listeners = parse("f", text).unwrap().listeners;
+    let expected = [
+        Listener {
+            address: Address::Unix(UnixSocket {
+                path: "/run/x.sock".into(),
+                mode: Some(0o660),
+                user: Some(7),
+                group: None,
+            }),
+            gates: Gates {
+                rekey: Gate::Closed,
+                ..Gates::default()
+            },
+            ..Listener::default()
+        },
+        Listener {
+            proxied: Some(ProxyProtocol::AllowAuthorized(vec![
+                "10.0.0.0/8".parse().unwrap(),
+            ])),
+            gates: Gates {
+                metrics: Gate::Open,
+                ..Gates::default()
+            },
+            ..Listener::default()
+        },
+    ];
+    assert_eq!(listeners, expected);
 }
 
 #[test]
@@ -151,13 +223,26 @@ fn bad_files_say_what_is_wrong_and_where() {
         ("storage \"redb\" {\n path = \"/x\"\n size = 3\n}", "f:3:9: storage: size: there is no such setting"),
         ("storage \"inmem\" {}\nstorage \"inmem\" {}", "f:2:1: storage: there can be one"),
         ("storage = \"inmem\"", "expected a block"),
-        (r#"listener "unix" {}"#, "there is no listener"),
+        (r#"listener "quic" {}"#, "there is no listener \"quic\"; there are \"tcp\" and \"unix\""),
+        (r#"listener "unix" {}"#, "address is missing"),
+        ("listener \"unix\" {\n address = \"/x\"\n socket_mode = \"999\"\n}", "socket_mode: \"999\" is not permissions"),
+        ("listener \"unix\" {\n tls_cert_file = \"/x\"\n}", "f:2:18: listener: tls_cert_file: there is no such setting"),
         (r#"listener "tcp" { address = "a" }"#, "tls_cert_file and tls_key_file"),
         (r#"listener "tcp" { tls_cert_file = "a" }"#, "tls_cert_file and tls_key_file"),
         ("listener \"tcp\" {\n\n port = 3\n}", "f:3:9: listener: port: there is no such setting"),
         ("listener \"tcp\" {\n  address = \"http://a\"\n}", "f:2:13: listener: address: \"http://a\" is not where one can listen"),
         (r#"listener "tcp" { tls_min_version = "ssl" }"#, "tls_min_version: \"ssl\" is not"),
-        (r#"listener "tcp" { proxy_protocol_behavior = "use_always" }"#, "proxy_protocol_behavior: is not supported yet"),
+        ("listener \"tcp\" {\n tls_disable = true\n proxy_protocol_behavior = \"sometimes\"\n}", "f:3:28: listener: proxy_protocol_behavior: \"sometimes\" is not"),
+        ("listener \"tcp\" {\n tls_disable = true\n proxy_protocol_behavior = \"deny_unauthorized\"\n}", "authorized_addrs is missing"),
+        ("listener \"tcp\" {\n tls_disable = true\n proxy_protocol_authorized_addrs = \"10.0.0.1\"\n}", "behavior is missing"),
+        (r#"listener "tcp" { tls_cert_fiel = "x" }"#, "tls_cert_fiel: there is no such setting; did you mean tls_cert_file?"),
+        ("listener \"tcp\" {\n telemetry {\n unauthenticated_metric_access = true\n }\n}", "did you mean unauthenticated_metrics_access?"),
+        (r#"defualt_lease_ttl = "1h""#, "did you mean default_lease_ttl?"),
+        ("audit \"file\" \"x\" {\n optoins = {}\n}", "did you mean options?"),
+        ("audit \"file\" \"x\" {\n options {\n file_path = []\n }\n}", "audit: expected a text"),
+        (r#"user_lockout "all" { lockout_threshhold = 3 }"#, "did you mean lockout_threshold?"),
+        (r#"telemetry { statsd_address = "x" }"#, "statsd_address: metrics are not sent"),
+        (r#"telemetry { prometheus_retention = "1m" }"#, "there is no such setting"),
         ("listener \"tcp\" {\n tls_disable = true\n tls_client_ca_file = \"x\"\n}", "over TLS only"),
         ("listener \"tcp\" {\n tls_cert_file = \"a\"\n tls_key_file = \"a\"\n tls_require_and_verify_client_cert = true\n}", "needs tls_client_ca_file"),
         ("listener \"tcp\" {\n tls_cert_file = \"a\"\n tls_key_file = \"a\"\n tls_min_version = \"tls13\"\n tls_max_version = \"tls12\"\n}", "newer than"),
@@ -166,7 +251,7 @@ fn bad_files_say_what_is_wrong_and_where() {
         ("listener \"tcp\" {\n tls_disable = true\n x_forwarded_for_hop_skips = 1\n}", "f:3:30: listener: x_forwarded_for_authorized_addrs is missing"),
         (r#"listener "tcp" { tls_disable = "perhaps" }"#, "tls_disable: expected true or false"),
         (r#"listener "tcp" { max_request_size = -1 }"#, "expected a"),
-        (r#"seal "transit" {}"#, "seal: is not supported yet"),
+        (r#"seal "transit" {}"#, "seal: there is no seal \"transit\" yet"),
         (r#"max_lease_ttl = "x""#, "f:1:17: max_lease_ttl: expected a duration"),
         (r#"log_level = "loud""#, "log_level: \"loud\" is not trace"),
         (r#"log_format = "xml""#, "log_format: \"xml\" is not standard"),

@@ -5,11 +5,13 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use coffer_audit::{Device, FileTarget, Options, SinkOptions};
+use coffer_clock::{Random, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::AuditConfig;
+use super::{AuditConfig, DeviceConfig};
 use crate::Error;
+use crate::time::rfc3339;
 
 /// An audit device.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct AuditEntry {
     pub options: BTreeMap<String, String>,
     #[serde(default)]
     pub local: bool,
+    /// Whether the server's configuration names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configured: bool,
     pub accessor: String,
     /// Of its hashes, in hexadecimal.
     pub salt: String,
@@ -43,6 +48,43 @@ pub struct Shape {
 }
 
 impl AuditEntry {
+    /// A new one, with a salt and a chain of its own.
+    pub fn new(config: DeviceConfig, random: &Random) -> Self {
+        let accessor: [u8; 4] = random.bytes();
+        let salt: [u8; 32] = random.bytes();
+        Self {
+            accessor: format!("audit_{}_{}", config.kind, hex::encode(accessor)),
+            salt: hex::encode(salt),
+            chain: random.uuid(),
+            path: config.path,
+            kind: config.kind,
+            description: config.description,
+            options: config.options,
+            local: config.local,
+            configured: false,
+        }
+    }
+
+    /// Whether it is what this makes.
+    pub fn is(&self, config: &DeviceConfig) -> bool {
+        (&self.path, &self.kind, &self.description)
+            == (&config.path, &config.kind, &config.description)
+            && (&self.options, self.local) == (&config.options, config.local)
+    }
+
+    /// Has it write a record, to see whether it can.
+    pub async fn prove(&self, random: &Random, now: UnixMillis) -> Result<(), Error> {
+        let probe = json!({
+            "time": rfc3339(now),
+            "type": "request",
+            "request": { "id": random.uuid(), "operation": "update", "path": "sys/audit/test", "namespace": { "id": "root" } },
+        });
+        let device = self.device()?;
+        coffer_audit::record(&[device], |_| probe.to_string())
+            .await
+            .map_err(|reason| Error::invalid(format!("the audit device cannot write: {reason}")))
+    }
+
     /// Its options, checked.
     fn read(&self) -> Result<(SinkOptions, Shape, String), Error> {
         let wrong = |error: coffer_audit::OptionsError| Error::invalid(error.0);

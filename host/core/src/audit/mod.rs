@@ -3,11 +3,13 @@
 //! Which devices there are is stored, and read again when the change feed says so. What a record says is [`record`]'s; a
 //! request carries a [`Trail`] on its way, which knows what has been recorded of it.
 
+mod configured;
 mod entry;
 mod hasher;
 mod record;
 mod trail;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +18,7 @@ use arc_swap::ArcSwapOption;
 use coffer_audit::Device;
 use coffer_barrier::{Barrier, Transaction};
 
+pub use configured::configure;
 pub use entry::AuditEntry;
 use entry::Shape;
 pub use hasher::Hasher;
@@ -29,6 +32,23 @@ use crate::{Error, limits};
 pub struct AuditConfig {
     /// The folder below which devices of type `file` that are made through the API may write; None: nowhere.
     pub directory: Option<PathBuf>,
+    /// The devices that the configuration itself names. They are there while it does, and may write anywhere.
+    pub devices: Vec<DeviceConfig>,
+}
+
+/// What makes a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceConfig {
+    /// With its trailing slash: `file/`.
+    pub path: String,
+    /// `file`, `socket` or `syslog`.
+    pub kind: String,
+    /// For people.
+    pub description: String,
+    /// What its type takes.
+    pub options: BTreeMap<String, String>,
+    /// Shown, and nothing else: there is nothing to replicate it to.
+    pub local: bool,
 }
 
 /// The devices there are.

@@ -324,7 +324,7 @@ fn elided(data: &Value) -> Value {
 /// An answer's body, to be shown.
 pub fn body(response: &Response) -> Value {
     match &response.body {
-        Body::Empty => Value::Null,
+        Body::Empty | Body::Lines(_) => Value::Null,
         Body::Json(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
         Body::Text(kind, bytes) => json!({
             "http_content_type": kind,

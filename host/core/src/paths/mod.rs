@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use coffer_runtime::{Field, FieldType, Operation, PathDescription};
 
+use crate::fields::Fields;
 use crate::mount::{Backend, Mount, SYSTEM};
 use crate::request::Method;
 use crate::routes::{Needs, Route};
@@ -24,7 +25,7 @@ pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
             };
             let lifecycle = lifecycle.iter().map(|path| {
                 let methods = path.operations.iter().map(|(method, _)| *method);
-                native(path.path, path.help, Needs::Nothing, methods)
+                native(path.path, path.help, Needs::Nothing, path.fields, methods)
             });
             lifecycle.chain(routes.iter().map(route)).collect()
         }
@@ -39,30 +40,44 @@ pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
 
 fn route(route: &Route) -> PathDescription {
     let methods = route.operations.iter().map(|(method, _)| *method);
-    native(route.pattern, route.help, route.needs, methods)
+    native(
+        route.pattern,
+        route.help,
+        route.needs,
+        route.fields,
+        methods,
+    )
 }
 
 fn native(
     pattern: &str,
     help: &str,
     needs: Needs,
+    fields: Fields,
     methods: impl Iterator<Item = Method>,
 ) -> PathDescription {
-    let fields = parameters(pattern).map(|name| Field {
+    let field = |name: &str, kind, help: &str, required| Field {
         name: name.to_owned(),
-        kind: FieldType::Text,
-        help: String::new(),
-        required: true,
+        kind,
+        help: help.to_owned(),
+        required,
         deprecated: false,
         default: String::new(),
         destination: false,
-    });
+    };
+    let captured = || parameters(pattern);
+    let others = fields.unwrap_or_default().iter();
+    let others = others.filter(|other| captured().all(|name| name != other.name));
+    let others = others.map(|other| field(other.name, other.kind, other.help, false));
+    let fields = captured()
+        .map(|name| field(name, FieldType::Text, "", true))
+        .chain(others);
     PathDescription {
         pattern: pattern.to_owned(),
         operations: methods.map(operation).collect(),
         fields: fields.collect(),
         help: help.to_owned(),
-        unauthenticated: needs == Needs::Nothing,
+        unauthenticated: needs.usually_nothing(),
         sudo: needs == Needs::Sudo,
         checks_existence: false,
     }
@@ -80,7 +95,7 @@ pub fn operation(method: Method) -> Operation {
 }
 
 /// The names that a pattern takes from a path.
-fn parameters(pattern: &str) -> impl Iterator<Item = &str> {
+pub fn parameters(pattern: &str) -> impl Iterator<Item = &str> {
     pattern.split('/').filter_map(|segment| {
         let name = segment.strip_prefix('{')?.strip_suffix('}')?;
         Some(match name.trim_end_matches('*') {

@@ -43,7 +43,7 @@ impl Attempt<'_> {
         let found = routes::find(table, self.request.method, self.path);
         let needs = found
             .as_ref()
-            .map_or(Needs::Token, |found| found.route.needs);
+            .map_or(Needs::Token, |found| found.route.needs.of(self.request));
         // A path that needs no token still knows its caller if there is one.
         let mut caller = match needs {
             Needs::Nothing if self.request.token.is_none() => None,
@@ -66,9 +66,7 @@ impl Attempt<'_> {
         let found = found.ok_or(Error::UnsupportedPath)?;
         let handler = found.handler.ok_or(Error::UnsupportedOperation)?;
         let mut params = Params::of(self.request)?;
-        for (name, value) in found.captures {
-            params.set(name, value);
-        }
+        let unheard = params.take_to(found.route, &found.captures);
         if let Some(caller) = caller.as_mut().filter(|_| needs != Needs::Nothing) {
             self.core.use_token(&mut txn, caller)?;
         }
@@ -85,7 +83,8 @@ impl Attempt<'_> {
         };
         let reply = handler(&mut context).await;
         self.uses_token &= !context.committed;
-        let reply = reply?;
+        let mut reply = reply?;
+        reply.warnings.extend(unheard);
         let after = std::mem::take(&mut context.after_commit);
         drop(context);
         let reply = self.wrapped(&mut txn, reply).await?;
@@ -172,7 +171,7 @@ impl Attempt<'_> {
     /// Who logs in, where those who fail are locked out.
     fn who(&self, plugin: &PluginMount, data: &str) -> Option<Who> {
         let entry = &self.mount.entry;
-        if entry.config.user_lockout.disable {
+        if self.core.lockout(entry).is_disabled() {
             return None;
         }
         let name = plugin.login_name(self.path, data)?;

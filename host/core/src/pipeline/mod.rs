@@ -37,6 +37,7 @@ impl Core {
             Ok(trail) => trail,
             Err(error) => return failed(request, &error),
         };
+        let _here = self.under_way.enter(trail.id(), request, self.clock.now());
         let mut seals = self.seals.subscribe();
         let answered = tokio::select! {
             // Sealing is itself a request, which ends well.

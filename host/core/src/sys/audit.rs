@@ -1,14 +1,12 @@
 //! `sys/audit` and `sys/audit-hash`.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, json};
 
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, DeviceConfig};
 use crate::keys::Ns;
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::{Error, limits};
+use crate::{Error, limits, stored};
 
 /// The path of a device: as the list has it, with its trailing slash.
 fn path(c: &Context<'_>) -> Result<String, Error> {
@@ -36,23 +34,14 @@ pub async fn list(c: &mut Context<'_>) -> Result<Reply, Error> {
 pub async fn enable(c: &mut Context<'_>) -> Result<Reply, Error> {
     let path = path(c)?;
     let (params, random) = (&c.params, &c.core.random);
-    let kind = params.require("type")?;
-    let accessor: [u8; 4] = random.bytes();
-    let salt: [u8; 32] = random.bytes();
-    let entry = AuditEntry {
-        description: params.text("description")?.unwrap_or_default(),
-        options: params
-            .texts("options")?
-            .unwrap_or_default()
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
-        local: params.boolean("local")?.unwrap_or(false),
-        accessor: format!("audit_{kind}_{}", hex::encode(accessor)),
-        salt: hex::encode(salt),
-        chain: random.uuid(),
+    let config = DeviceConfig {
         path,
-        kind,
+        kind: params.require("type")?,
+        description: params.text("description")?.unwrap_or_default(),
+        options: params.texts("options")?.unwrap_or_default(),
+        local: params.boolean("local")?.unwrap_or(false),
     };
+    let entry = AuditEntry::new(config, random);
     entry.check(&c.core.audit.config)?;
     let key = Ns(c.ns).audit(&entry.path);
     let there = c
@@ -83,16 +72,7 @@ pub async fn enable(c: &mut Context<'_>) -> Result<Reply, Error> {
             )));
         }
     }
-    let now = crate::time::rfc3339(c.core.clock.now());
-    let probe = json!({
-        "time": now,
-        "type": "request",
-        "request": { "id": random.uuid(), "operation": "update", "path": "sys/audit/test", "namespace": { "id": "root" } },
-    });
-    let device = entry.device()?;
-    coffer_audit::record(&[device], |_| probe.to_string())
-        .await
-        .map_err(|reason| Error::invalid(format!("the audit device cannot write: {reason}")))?;
+    entry.prove(random, c.core.clock.now()).await?;
     c.txn
         .put(key, serde_json::to_vec(&entry).unwrap_or_default());
     Ok(Reply::empty())
@@ -100,6 +80,12 @@ pub async fn enable(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 pub async fn disable(c: &mut Context<'_>) -> Result<Reply, Error> {
     let key = Ns(c.ns).audit(&path(c)?);
+    let entry: Option<AuditEntry> = stored::load(c.txn, &key).await?;
+    if entry.is_some_and(|entry| entry.configured) {
+        return Err(Error::invalid(
+            "the server's configuration names this device: take it out of there, and restart",
+        ));
+    }
     c.txn.delete(key);
     Ok(Reply::empty())
 }

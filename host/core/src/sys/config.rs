@@ -11,6 +11,12 @@ use crate::reply::Reply;
 use crate::routes::Context;
 use crate::{Error, limits};
 
+/// The server's configuration, without what is secret in it.
+/// <https://developer.hashicorp.com/vault/api-docs/system/config-state>
+pub async fn state(c: &mut Context<'_>) -> Result<Reply, Error> {
+    Ok(Reply::data(c.core.config.sanitized.clone().into()))
+}
+
 /// What web pages of other origins may.
 pub async fn read_cors(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::flat(match c.core.cors().await? {

@@ -86,6 +86,11 @@ fn percent(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64 * 100.0
 }
 
+/// The requests that are under way. <https://developer.hashicorp.com/vault/api-docs/system/in-flight-req>
+pub async fn under_way(c: &mut Context<'_>) -> Result<Reply, Error> {
+    Ok(Reply::bare(c.core.under_way.describe().into()))
+}
+
 /// The servers of the cluster. <https://developer.hashicorp.com/vault/api-docs/system/ha-status>
 pub async fn ha_status(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::flat(json!({ "nodes": [{

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use coffer_barrier::{InitConfig, SealStatus};
 use serde_json::{Value, json};
 
+use crate::fields::{self, Fields};
 use crate::params::Params;
 use crate::reply::Reply;
 use crate::request::Method::{Get, Post};
@@ -23,17 +24,18 @@ pub struct Lifecycle {
     /// Below `sys/`.
     pub path: &'static str,
     pub help: &'static str,
+    pub fields: Fields,
     pub operations: &'static [(Method, Handler)],
 }
 
 /// All of them. None needs a token.
 #[rustfmt::skip]
 pub static LIFECYCLE: &[Lifecycle] = &[
-    Lifecycle { path: "health", help: "Whether the server is initialized, unsealed and active, by its status.", operations: &[(Get, |c, r| Box::pin(health(c, r)))] },
-    Lifecycle { path: "seal-status", help: "How far unsealing is.", operations: &[(Get, |c, _| Box::pin(seal_status(c)))] },
-    Lifecycle { path: "init", help: "Whether the server is initialized; and initializes it.", operations: &[(Get, |c, _| Box::pin(initialized(c))), (Post, |c, r| Box::pin(init(c, r)))] },
-    Lifecycle { path: "unseal", help: "Gives a key share.", operations: &[(Post, |c, r| Box::pin(unseal(c, r)))] },
-    Lifecycle { path: "leader", help: "Which server is active.", operations: &[(Get, |c, _| Box::pin(leader(c)))] },
+    Lifecycle { path: "health", help: "Whether the server is initialized, unsealed and active, by its status.", fields: fields::HEALTH, operations: &[(Get, |c, r| Box::pin(health(c, r)))] },
+    Lifecycle { path: "seal-status", help: "How far unsealing is.", fields: fields::NOTHING, operations: &[(Get, |c, _| Box::pin(seal_status(c)))] },
+    Lifecycle { path: "init", help: "Whether the server is initialized; and initializes it.", fields: fields::INIT, operations: &[(Get, |c, _| Box::pin(initialized(c))), (Post, |c, r| Box::pin(init(c, r)))] },
+    Lifecycle { path: "unseal", help: "Gives a key share.", fields: fields::UNSEAL, operations: &[(Post, |c, r| Box::pin(unseal(c, r)))] },
+    Lifecycle { path: "leader", help: "Which server is active.", fields: fields::NOTHING, operations: &[(Get, |c, _| Box::pin(leader(c)))] },
 ];
 
 /// Answers if the path is one of these.

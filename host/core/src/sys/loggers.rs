@@ -4,7 +4,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Map;
+use tokio::sync::mpsc;
 
 use crate::Error;
 use crate::reply::Reply;
@@ -20,6 +22,13 @@ pub trait Loggers: Debug + Send + Sync {
     /// # Errors
     /// With what is wrong, if there is no such part or level.
     fn set(&self, part: Option<&str>, level: Option<&str>) -> Result<(), String>;
+
+    /// What is logged from now on, a line each, as much of it as this level has. Lines that nobody takes in time are left
+    /// out.
+    ///
+    /// # Errors
+    /// With what is wrong, if there is no such level.
+    fn watch(&self, level: &str, json: bool) -> Result<mpsc::Receiver<Bytes>, String>;
 }
 
 fn loggers(c: &Context<'_>) -> Result<Arc<dyn Loggers>, Error> {
@@ -48,6 +57,19 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
 /// Sets the configured level again.
 pub async fn reset(c: &mut Context<'_>) -> Result<Reply, Error> {
     set(c, None)
+}
+
+/// What is logged from now on. <https://developer.hashicorp.com/vault/api-docs/system/monitor>
+pub async fn monitor(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let level = c.params.text("log_level")?;
+    let json = match c.params.text("log_format")?.as_deref() {
+        None | Some("" | "standard") => false,
+        Some("json") => true,
+        Some(_) => return Err(Error::invalid("unknown log format")),
+    };
+    let level = level.as_deref().filter(|level| !level.is_empty());
+    let lines = loggers(c)?.watch(level.unwrap_or("info"), json);
+    Ok(Reply::lines(lines.map_err(Error::invalid)?))
 }
 
 fn set(c: &Context<'_>, level: Option<&str>) -> Result<Reply, Error> {

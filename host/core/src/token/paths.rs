@@ -13,7 +13,7 @@ use crate::policy_store::Policies;
 use crate::reply::Reply;
 use crate::request::Method::{Delete, Get, List, Post};
 use crate::routes::{Answer, Context, Needs, Route};
-use crate::{Error, limits};
+use crate::{Error, fields, limits};
 
 /// The token store's paths.
 pub static ROUTES: &[Route] = &[
@@ -21,36 +21,42 @@ pub static ROUTES: &[Route] = &[
         pattern: "accessors",
         help: "The accessors of all tokens.",
         needs: Needs::Sudo,
+        fields: fields::NOTHING,
         operations: &[(List, |c| Box::pin(accessors(c)))],
     },
     Route {
         pattern: "create",
         help: "Makes a child token.",
         needs: Needs::Token,
+        fields: fields::TOKEN_CREATE,
         operations: &[(Post, |c| Box::pin(create_child(c, false, None)))],
     },
     Route {
         pattern: "create/{role_name}",
         help: "Makes a token with a role.",
         needs: Needs::Token,
+        fields: fields::TOKEN_CREATE,
         operations: &[(Post, |c| Box::pin(create_with_role(c)))],
     },
     Route {
         pattern: "tidy",
         help: "Takes away what belongs to tokens that are gone.",
         needs: Needs::Token,
+        fields: fields::NOTHING,
         operations: &[(Post, |c| Box::pin(crate::sys::tidy_tokens(c)))],
     },
     Route {
         pattern: "roles",
         help: "The names of the roles.",
         needs: Needs::Token,
+        fields: fields::NOTHING,
         operations: &[(List, |c| Box::pin(roles::list(c)))],
     },
     Route {
         pattern: "roles/{role_name}",
         help: "What tokens that are made with a role may have.",
         needs: Needs::Token,
+        fields: fields::TOKEN_ROLE,
         operations: &[
             (Get, |c| Box::pin(roles::read(c))),
             (Post, |c| Box::pin(roles::write(c))),
@@ -61,12 +67,14 @@ pub static ROUTES: &[Route] = &[
         pattern: "create-orphan",
         help: "Makes a token without a parent.",
         needs: Needs::Token,
+        fields: fields::TOKEN_CREATE,
         operations: &[(Post, |c| Box::pin(create_child(c, true, None)))],
     },
     Route {
         pattern: "lookup",
         help: "Describes a token.",
         needs: Needs::Token,
+        fields: fields::ONE_TOKEN,
         operations: &[
             (Get, |c| Box::pin(lookup(c))),
             (Post, |c| Box::pin(lookup(c))),
@@ -76,54 +84,63 @@ pub static ROUTES: &[Route] = &[
         pattern: "lookup-self",
         help: "Describes the caller's token.",
         needs: Needs::Token,
+        fields: fields::ONE_TOKEN,
         operations: &[(Get, lookup_self), (Post, lookup_self)],
     },
     Route {
         pattern: "lookup-accessor",
         help: "Describes the token with an accessor.",
         needs: Needs::Token,
+        fields: fields::ONE_ACCESSOR,
         operations: &[(Post, |c| Box::pin(lookup_accessor(c)))],
     },
     Route {
         pattern: "renew",
         help: "Prolongs a token.",
         needs: Needs::Token,
+        fields: fields::TOKEN_RENEW,
         operations: &[(Post, |c| Box::pin(renew(c)))],
     },
     Route {
         pattern: "renew-self",
         help: "Prolongs the caller's token.",
         needs: Needs::Token,
+        fields: fields::SELF_RENEW,
         operations: &[(Post, |c| Box::pin(renew_self(c)))],
     },
     Route {
         pattern: "renew-accessor",
         help: "Prolongs the token with an accessor.",
         needs: Needs::Token,
+        fields: fields::ACCESSOR_RENEW,
         operations: &[(Post, |c| Box::pin(renew_accessor(c)))],
     },
     Route {
         pattern: "revoke",
         help: "Revokes a token with its children.",
         needs: Needs::Token,
+        fields: fields::ONE_TOKEN,
         operations: &[(Post, |c| Box::pin(revoke(c, false)))],
     },
     Route {
         pattern: "revoke-self",
         help: "Revokes the caller's token with its children.",
         needs: Needs::Token,
+        fields: fields::NOTHING,
         operations: &[(Post, |c| Box::pin(revoke_self(c)))],
     },
     Route {
         pattern: "revoke-accessor",
         help: "Revokes the token with an accessor, with its children.",
         needs: Needs::Token,
+        fields: fields::ONE_ACCESSOR,
         operations: &[(Post, |c| Box::pin(revoke_accessor(c)))],
     },
     Route {
         pattern: "revoke-orphan",
         help: "Revokes a token; its children live on. Needs sudo.",
         needs: Needs::Token,
+        fields: fields::ONE_TOKEN,
         operations: &[(Post, |c| Box::pin(revoke(c, true)))],
     },
 ];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use coffer_api::{ListenerConfig, ServeError, Server};
+use coffer_api::{Address, ListenerConfig, ServeError, Server};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -185,8 +185,11 @@ fn listeners(name: &'static str, config: &ServerConfig, report: &mut Report) {
 
 /// Whether only this machine reaches it.
 fn is_local(listener: &ListenerConfig) -> bool {
-    let mut addresses = listener.address.to_socket_addrs().into_iter().flatten();
-    !listener.address.starts_with(':') && addresses.all(|address| address.ip().is_loopback())
+    let Address::Tcp(address) = &listener.address else {
+        return true;
+    };
+    let mut addresses = address.to_socket_addrs().into_iter().flatten();
+    !address.starts_with(':') && addresses.all(|address| address.ip().is_loopback())
 }
 
 fn plugins(name: &'static str, config: &ServerConfig, report: &mut Report) {

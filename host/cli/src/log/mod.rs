@@ -1,12 +1,19 @@
 //! The server's log, whose level can be changed while it runs, for all of it or for a part.
 
+mod watchers;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use coffer_core::Loggers;
-use tracing_subscriber::EnvFilter;
+use tokio::sync::mpsc;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
+use self::watchers::{Form, Watchers};
 use crate::config::{LogFormat, LogLevel};
 
 /// The parts that log: a crate each.
@@ -15,7 +22,27 @@ const PARTS: &[&str] = &["api", "audit", "barrier", "core", "runtime", "storage"
 /// The log of this process.
 pub struct Log {
     filter: Box<dyn Fn(EnvFilter) + Send + Sync>,
+    watched: Watched,
     levels: Mutex<Levels>,
+}
+
+/// Sets how much is written.
+type SetLevel = Box<dyn Fn(LevelFilter) + Send + Sync>;
+
+/// Who watches, and what has it written for them.
+#[derive(Clone)]
+struct Watched {
+    watchers: Arc<Watchers>,
+    /// Sets what is written as lines for people, and as JSON.
+    filters: Arc<[SetLevel; 2]>,
+}
+
+impl Watched {
+    fn refresh(&self) {
+        for (json, filter) in [false, true].into_iter().zip(self.filters.iter()) {
+            filter(self.watchers.wanted(json));
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +65,8 @@ impl Levels {
     }
 }
 
-impl fmt::Debug for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Log")
             .field("levels", &self.levels)
             .finish_non_exhaustive()
@@ -53,26 +80,47 @@ impl Log {
             usual: level,
             ..Levels::default()
         };
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(levels.filter())
-            .with_writer(std::io::stderr)
-            .with_ansi(false);
-        // The filter's handle knows the format by its type. It fails only without a log, which is there as long as we are.
-        let filter: Box<dyn Fn(EnvFilter) + Send + Sync> = if format == LogFormat::Json {
-            let builder = builder.json().with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |filter| drop(handle.reload(filter)))
-        } else {
-            let builder = builder.with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |filter| drop(handle.reload(filter)))
+        let watchers = Arc::new(Watchers::default());
+        let watched = |json| Form {
+            watchers: watchers.clone(),
+            json,
         };
+        let (filter, set) = reload::Layer::new(levels.filter());
+        let main = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        let main = match format {
+            LogFormat::Json => main.json().with_filter(filter).boxed(),
+            LogFormat::Standard => main.with_filter(filter).boxed(),
+        };
+        let (filter, set_lines) = reload::Layer::new(LevelFilter::OFF);
+        let lines = fmt::layer().with_ansi(false).with_writer(watched(false));
+        let lines = lines.with_filter(filter).boxed();
+        let (filter, set_json) = reload::Layer::new(LevelFilter::OFF);
+        let json = fmt::layer()
+            .with_ansi(false)
+            .with_writer(watched(true))
+            .json();
+        let json = json.with_filter(filter).boxed();
+        tracing_subscriber::registry()
+            .with(vec![main, lines, json])
+            .init();
+        // Setting fails only without a log, which is there as long as we are.
+        let filters: [SetLevel; 2] = [
+            Box::new(move |level| drop(set_lines.reload(level))),
+            Box::new(move |level| drop(set_json.reload(level))),
+        ];
         Self {
-            filter,
+            filter: Box::new(move |filter| drop(set.reload(filter))),
+            watched: Watched {
+                watchers,
+                filters: Arc::new(filters),
+            },
             levels: Mutex::new(levels),
         }
+    }
+
+    /// Sends those away who watch it.
+    pub fn stop(&self) {
+        self.watched.watchers.stop();
     }
 
     fn levels(&self) -> MutexGuard<'_, Levels> {
@@ -117,5 +165,12 @@ impl Loggers for Log {
         }
         (self.filter)(levels.filter());
         Ok(())
+    }
+
+    fn watch(&self, level: &str, json: bool) -> Result<mpsc::Receiver<Bytes>, String> {
+        let level = LogLevel::parse(level).map_err(|_| "unknown log level".to_owned())?;
+        let watched = self.watched.clone();
+        let changed = move || watched.refresh();
+        Ok(self.watched.watchers.add(level.filter(), json, changed))
     }
 }
