@@ -62,7 +62,16 @@ fn it_shows_only_the_mounts_that_the_caller_may_know() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.contains_key("/secret/data/{path}"));
     assert!(!paths.keys().any(|path| path.starts_with("/other/")));
-    server.anonymous().get(DOCUMENT).expect(403);
+    let nothing = server.anonymous().get(DOCUMENT).expect(200);
+    assert_eq!(nothing["paths"], json!({}));
+    let generic = root
+        .get(&format!("{DOCUMENT}?generic_mount_paths=true"))
+        .expect(200);
+    let paths = generic["paths"].as_object().unwrap();
+    let parameters = &paths["/{kv_mount_path}/data/{path}"]["parameters"];
+    assert_eq!(parameters[0]["name"], "kv_mount_path");
+    assert!(!paths.keys().any(|path| path.starts_with("/other/")));
+    assert!(paths.contains_key("/auth/token/create"));
 }
 
 #[test]

@@ -399,6 +399,14 @@ pub const HASH: Fields = Some(&[
     field("urlalgorithm", Text, "The same."),
     field("format", Text, "hex or base64."),
 ]);
+pub const OPENAPI: Fields = Some(&[
+    field(
+        "generic_mount_paths",
+        Boolean,
+        "Whether plugins' mounts stand for all of their kind, with their path as a parameter.",
+    ),
+    field("context", Text, "Of no effect."),
+]);
 pub const WRAPPED: Fields = Some(&[TOKEN]);
 
 pub const TOKEN_CREATE: Fields = Some(&[

@@ -13,11 +13,10 @@ use crate::{Error, routes};
 /// Help for `path`, below the mount; empty is the mount itself.
 pub fn help(mount: &Mount, path: &str, version: &str) -> Result<Reply, Error> {
     let all = of(mount);
-    let prefix = mount.entry.full_path();
-    let mut document = openapi::Document::new(version);
+    let mut document = openapi::Document::new(version, false);
     let text = if path.is_empty() {
         for declared in all.iter() {
-            document.add(&prefix, &mount.entry, declared);
+            document.add(&mount.entry, declared);
         }
         overview(mount, &all)
     } else {
@@ -27,7 +26,7 @@ pub fn help(mount: &Mount, path: &str, version: &str) -> Result<Reply, Error> {
             .collect();
         let first = found.first().ok_or(Error::UnsupportedPath)?;
         for declared in &found {
-            document.add(&prefix, &mount.entry, declared);
+            document.add(&mount.entry, declared);
         }
         details(path, first)
     };

@@ -4,26 +4,35 @@ use coffer_runtime::{Field, FieldType, Operation, PathDescription};
 use serde_json::{Map, Value, json};
 
 use super::parameters;
-use crate::mount::{MountEntry, Table};
+use crate::mount::{MountEntry, SYSTEM, Table};
 
 /// A document in the making.
 pub struct Document {
     version: String,
+    generic: bool,
     paths: Map<String, Value>,
 }
 
 impl Document {
-    /// An empty one, of this version of the server.
-    pub fn new(version: &str) -> Self {
+    /// An empty one, of this version of the server. With `generic` a plugin's mount stands for any of its kind.
+    pub fn new(version: &str, generic: bool) -> Self {
         Self {
             version: version.to_owned(),
+            generic,
             paths: Map::new(),
         }
     }
 
     /// Adds a path below a mount. Where two have the same form, their operations are put together.
-    pub fn add(&mut self, prefix: &str, mount: &MountEntry, path: &PathDescription) {
-        let captured: Vec<&str> = parameters(&path.pattern).collect();
+    pub fn add(&mut self, mount: &MountEntry, path: &PathDescription) {
+        let anywhere = format!("{}_mount_path", mount.kind.replace('-', "_"));
+        let is_generic = self.generic && !mount.is_native();
+        let prefix = match (is_generic, mount.table) {
+            (false, _) => mount.full_path(),
+            (true, Table::Auth) => format!("auth/{{{anywhere}}}/"),
+            (true, Table::Secret) => format!("{{{anywhere}}}/"),
+        };
+        let mut captured: Vec<&str> = parameters(&path.pattern).collect();
         let mut captured_left = captured.iter();
         let segments = path.pattern.split('/').map(|segment| {
             if segment.starts_with('{') {
@@ -34,13 +43,13 @@ impl Document {
             }
         });
         let template = format!("/{prefix}{}", segments.collect::<Vec<_>>().join("/"));
+        if is_generic {
+            captured.insert(0, &anywhere);
+        }
         let item = self.paths.entry(template.clone()).or_insert_with(|| {
             let mut item = json!({ "description": path.help });
             if path.unauthenticated {
                 item["x-vault-unauthenticated"] = true.into();
-            }
-            if path.sudo {
-                item["x-vault-sudo"] = true.into();
             }
             if path.checks_existence {
                 item["x-vault-createSupported"] = true.into();
@@ -59,6 +68,9 @@ impl Document {
             }
             item
         });
+        if path.sudo {
+            item["x-vault-sudo"] = true.into();
+        }
         let lists = path.operations.contains(&Operation::List);
         for operation in &path.operations {
             let (method, verb) = match operation {
@@ -76,7 +88,7 @@ impl Document {
             let mut described = json!({
                 "operationId": identifier(verb, &template),
                 "summary": path.help,
-                "tags": [if mount.table == Table::Auth { "auth" } else if prefix == "sys/" { "system" } else { "secrets" }],
+                "tags": [if mount.table == Table::Auth { "auth" } else if mount.kind == SYSTEM { "system" } else { "secrets" }],
                 "responses": { "200": { "description": "OK" } },
             });
             let others = path

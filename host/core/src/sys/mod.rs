@@ -180,7 +180,7 @@ pub static ROUTES: &[Route] = &[
         (Get, |c| Box::pin(wrapping::lookup(c))), (Post, |c| Box::pin(wrapping::lookup(c))),
     ] },
 
-    Route { pattern: "internal/specs/openapi", help: "The API of all mounts that the caller may know of, in OpenAPI 3.", needs: Needs::Nothing, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(openapi::document(c)))] },
+    Route { pattern: "internal/specs/openapi", help: "The API of all mounts that the caller may know of, in OpenAPI 3.", needs: Needs::Nothing, fields: fields::OPENAPI, operations: &[(Get, |c| Box::pin(openapi::document(c))), (Post, |c| Box::pin(openapi::document(c)))] },
     Route { pattern: "internal/counters/tokens", help: "How many service tokens there are.", needs: Needs::Token, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(counters::tokens(c)))] },
     Route { pattern: "internal/counters/entities", help: "How many entities there are.", needs: Needs::Token, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(counters::entities(c)))] },
     Route { pattern: "internal/inspect/router/{tag}", help: "The mounts by accessor, root, storage or uuid, where the configuration allows that.", needs: Needs::Sudo, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(inspect::router(c)))] },
