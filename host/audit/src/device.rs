@@ -39,7 +39,8 @@ pub enum DeviceError {
 type Done = oneshot::Sender<Result<(), DeviceError>>;
 
 enum Order {
-    Record(String, Done),
+    /// At least one.
+    Records(Vec<String>, Done),
     Reopen,
 }
 
@@ -84,10 +85,10 @@ impl Device {
         }
     }
 
-    /// Hands it a record: a JSON object. It is queued when this returns, unless there is no room now.
-    fn hand(&self, record: String) -> Handed {
+    /// Hands it records, each a JSON object. They are queued when this returns, unless there is no room now.
+    fn hand(&self, records: Vec<String>) -> Handed {
         let (done, answer) = oneshot::channel();
-        let order = Order::Record(record, done);
+        let order = Order::Records(records, done);
         let waiting = match self.orders.try_send(order) {
             Ok(()) => None,
             Err(TrySendError::Full(order)) => Some(order),
@@ -121,14 +122,14 @@ enum Handed {
     Waiting(Option<Order>, oneshot::Receiver<Result<(), DeviceError>>),
 }
 
-/// Gives each device its record, and returns when one of them has it: one that is slow delays nobody as long as another is
-/// not. `render` makes the record of a device, by its place among them.
+/// Gives each device its records, and returns when one of them has them: one that is slow delays nobody as long as another
+/// is not. `render` makes the records of a device, by its place among them.
 ///
 /// # Errors
-/// With what every device said, if none has it.
+/// With what every device said, if none has them.
 pub async fn record(
     devices: &[Arc<Device>],
-    render: impl Fn(usize) -> String,
+    render: impl Fn(usize) -> Vec<String>,
 ) -> Result<(), String> {
     let by = Instant::now() + DEADLINE;
     // All of them have it before any is waited for.
@@ -186,7 +187,7 @@ impl Writer {
             let mut records = Vec::with_capacity(orders.len());
             for order in orders.drain(..) {
                 match order {
-                    Order::Record(record, done) => records.push((record, done)),
+                    Order::Records(lines, done) => records.push((lines, done)),
                     Order::Reopen => {
                         self.write(std::mem::take(&mut records));
                         self.sink.reopen();
@@ -197,7 +198,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, records: Vec<(String, Done)>) {
+    fn write(&mut self, records: Vec<(Vec<String>, Done)>) {
         if records.is_empty() {
             return;
         }
@@ -211,7 +212,7 @@ impl Writer {
         }
     }
 
-    fn try_write(&mut self, records: &[(String, Done)]) -> std::io::Result<()> {
+    fn try_write(&mut self, records: &[(Vec<String>, Done)]) -> std::io::Result<()> {
         if !self.resumed {
             if let Some(chain) = self.sink.last_line()?.and_then(|line| Chain::ending(&line)) {
                 self.chain = chain;
@@ -221,7 +222,8 @@ impl Writer {
         let mut chain = self.chain.clone();
         let lines: Vec<String> = records
             .iter()
-            .map(|(record, _)| [self.prefix.as_str(), &chain.link(record)].concat())
+            .flat_map(|(records, _)| records)
+            .map(|record| [self.prefix.as_str(), &chain.link(record)].concat())
             .collect();
         self.sink.write(&lines)?;
         self.chain = chain;

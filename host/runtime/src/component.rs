@@ -10,6 +10,7 @@ use crate::bindings::database::exports::coffer::plugin::backend;
 use crate::bindings::plugin::exports::coffer::plugin::engine as contract;
 use crate::bindings::{database, plugin};
 use crate::description::{check_backend, check_plugin};
+use crate::inspect::CONTRACT;
 use crate::outside::Outside;
 use crate::release::Release;
 use crate::state::{Environment, State};
@@ -49,7 +50,11 @@ pub struct Component {
     pub(crate) engine: Engine,
     pub(crate) environment: Environment,
     outside: Option<Arc<dyn Outside>>,
+    stays_inside: bool,
 }
+
+/// What a component needs to touch anything but its mount's storage.
+const OUTSIDE: [&str; 4] = ["effects@", "databases@", "network@", "http@"];
 
 impl Component {
     /// Links a compiled component and asks it what it is.
@@ -72,6 +77,11 @@ impl Component {
             .component_type()
             .imports(&engine.wasm)
             .any(|(name, _)| name.starts_with("wasi:"));
+        let stays_inside = !wasm
+            .component_type()
+            .imports(&engine.wasm)
+            .filter_map(|(name, _)| name.strip_prefix(CONTRACT))
+            .any(|name| OUTSIDE.iter().any(|outside| name.starts_with(outside)));
         let name = release.name.clone();
         let new_store = || store(engine, environment, &name);
         let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
@@ -124,7 +134,13 @@ impl Component {
             engine,
             environment,
             outside,
+            stays_inside,
         }))
+    }
+
+    /// Whether it imports nothing by which it could touch anything but its mount's storage.
+    pub fn stays_inside(&self) -> bool {
+        self.stays_inside
     }
 
     /// What it says of itself, if it is a secret engine or an auth method.

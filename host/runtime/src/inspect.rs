@@ -8,7 +8,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 use crate::{LoadError, limits};
 
 /// The package of the contract.
-const CONTRACT: &str = "coffer:plugin/";
+pub(crate) const CONTRACT: &str = "coffer:plugin/";
 /// The contract's version here. Components built against an older one of the same line are served.
 pub const CONTRACT_VERSION: Version = Version::new(0, 1, 0);
 

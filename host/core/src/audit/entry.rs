@@ -80,7 +80,7 @@ impl AuditEntry {
             "request": { "id": random.uuid(), "operation": "update", "path": "sys/audit/test", "namespace": { "id": "root" } },
         });
         let device = self.device()?;
-        coffer_audit::record(&[device], |_| probe.to_string())
+        coffer_audit::record(&[device], |_| vec![probe.to_string()])
             .await
             .map_err(|reason| Error::invalid(format!("the audit device cannot write: {reason}")))
     }

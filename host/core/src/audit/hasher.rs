@@ -1,7 +1,10 @@
 //! What a device shows of a text: enough to find it again, and not the text.
 
 use ring::hmac;
-use serde_json::Value;
+
+use super::json;
+
+const KIND: &str = "hmac-sha256:";
 
 /// Hashes texts under a device's own salt, unless it shows them as they are.
 pub struct Hasher {
@@ -20,7 +23,7 @@ impl Hasher {
     /// As `sys/audit-hash` tells it.
     pub fn hash(&self, text: &str) -> String {
         let tag = hmac::sign(&self.salt, text.as_bytes());
-        format!("hmac-sha256:{}", hex::encode(tag))
+        [KIND, &hex::encode(tag)].concat()
     }
 
     /// As the device shows it.
@@ -32,44 +35,45 @@ impl Hasher {
         }
     }
 
-    /// Every text in it, but those of the fields `shown` of the object itself. Names of fields, numbers and truth values
-    /// are no secrets, as in Vault.
-    pub fn value(&self, value: &Value, shown: &[String]) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.text(text)),
-            Value::Array(all) => all.iter().map(|value| self.value(value, &[])).collect(),
-            Value::Object(map) => map
-                .iter()
-                .map(|(name, value)| {
-                    let value = if shown.contains(name) {
-                        value.clone()
-                    } else {
-                        self.value(value, &[])
-                    };
-                    (name.clone(), value)
-                })
-                .collect(),
-            other => other.clone(),
-        }
+    /// Writes JSON with every text as the device shows it, but those of the fields `shown` of the object itself. Names of
+    /// fields, numbers and truth values are no secrets, as in Vault.
+    pub fn json(&self, out: &mut String, json: &str, shown: &[String]) {
+        let is_shown = |name: &str| shown.iter().any(|shown| shown == name);
+        json::copy(out, json, is_shown, |out, text| match self.raw {
+            true => json::quote(out, text),
+            false => {
+                let tag = hmac::sign(&self.salt, text.as_bytes());
+                let mut digits = [0; 64];
+                // A tag has half as many bytes.
+                let _ = hex::encode_to_slice(tag, &mut digits);
+                out.extend(["\"", KIND]);
+                out.extend(digits.iter().map(|digit| char::from(*digit)));
+                out.push('"');
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn texts_are_hashed_and_nothing_else() {
         let hasher = Hasher::new(b"salt", false);
         let hashed = hasher.hash("a");
-        assert_eq!(hashed.len(), "hmac-sha256:".len() + 64);
+        assert_eq!(hashed.len(), KIND.len() + 64);
         assert_ne!(hashed, Hasher::new(b"other", false).hash("a"));
-        let value = json!({"x": "a", "y": ["a", 1, true, null, {"z": "a"}], "shown": "a"});
-        let expected =
-            json!({"x": hashed, "y": [hashed, 1, true, null, {"z": hashed}], "shown": "a"});
-        assert_eq!(hasher.value(&value, &["shown".to_owned()]), expected);
-        assert_eq!(Hasher::new(b"salt", true).value(&value, &[]), value);
+        let written = |hasher: &Hasher, json: &str| {
+            let mut out = String::new();
+            hasher.json(&mut out, json, &["shown".to_owned()]);
+            out
+        };
+        let json = r#"{"x":"a","y":["a",1,true,null,{"z":"a"}],"shown":"a"}"#;
+        let expected = format!(
+            r#"{{"x":"{hashed}","y":["{hashed}",1,true,null,{{"z":"{hashed}"}}],"shown":"a"}}"#
+        );
+        assert_eq!(written(&hasher, json), expected);
+        assert_eq!(written(&Hasher::new(b"salt", true), json), json);
     }
 }

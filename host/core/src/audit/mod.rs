@@ -6,6 +6,7 @@
 mod configured;
 mod entry;
 mod hasher;
+mod json;
 mod record;
 mod trail;
 
@@ -22,7 +23,7 @@ pub use configured::configure;
 pub use entry::AuditEntry;
 use entry::Shape;
 pub use hasher::Hasher;
-pub use trail::Trail;
+pub use trail::{Doing, Trail};
 
 use crate::keys::{self, Ns, ROOT_NS};
 use crate::{Error, limits};

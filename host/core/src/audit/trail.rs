@@ -1,14 +1,11 @@
 //! What has been recorded of one request on its way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Devices;
-use super::record::{self, Answered, Asked, Found, Told};
+use super::record::{self, Answered, Entry, Found, Told};
 use crate::mount::Mount;
-use crate::params::Params;
 use crate::request::{Request, Response};
 use crate::routes::Authenticated;
 use crate::time::rfc3339;
@@ -19,11 +16,35 @@ pub struct Trail<'r> {
     core: &'r Core,
     request: &'r Request,
     devices: Arc<Devices>,
-    /// None as long as there is no device: nobody asks then.
-    asked: Option<Asked>,
-    found: Mutex<Found>,
-    recorded: AtomicBool,
+    /// Its parameters. None as long as there is no device: nobody asks then.
+    data: Option<Cow<'r, str>>,
+    state: Mutex<State>,
     id: String,
+}
+
+#[derive(Default)]
+struct State {
+    found: Found,
+    admitted: Admitted,
+}
+
+/// Whether a request has been let in.
+#[derive(Clone, Default)]
+enum Admitted {
+    #[default]
+    No,
+    /// At this time; that is recorded with the answer.
+    Unrecorded(String),
+    Recorded,
+}
+
+/// Whether what comes after a request was let in can be undone by not answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It only reads: its record is early enough together with that of the answer, which is one wait instead of two.
+    Reads,
+    /// It changes something, here or outside.
+    Changes,
 }
 
 impl<'r> Trail<'r> {
@@ -33,32 +54,15 @@ impl<'r> Trail<'r> {
     /// If it cannot be known which devices there are.
     pub async fn begin(core: &'r Core, request: &'r Request) -> Result<Self, Error> {
         let devices = core.audit.devices(&core.barrier).await?;
+        let asked = !devices.writers.is_empty();
         Ok(Self {
             core,
             request,
             devices,
-            asked: None,
-            found: Mutex::default(),
-            recorded: AtomicBool::new(false),
+            data: asked.then(|| record::parameters(request)),
+            state: Mutex::default(),
             id: core.random.uuid(),
-        }
-        .asking())
-    }
-
-    fn asking(mut self) -> Self {
-        if !self.devices.writers.is_empty() {
-            self.asked = Some(self.asked());
-        }
-        self
-    }
-
-    fn asked(&self) -> Asked {
-        let data = Params::of(self.request).map(Params::into_map).ok();
-        Asked {
-            id: self.id.clone(),
-            operation: record::operation(self.request.method),
-            data: data.filter(|data| !data.is_empty()).map(Value::Object),
-        }
+        })
     }
 
     /// The request's id.
@@ -66,12 +70,20 @@ impl<'r> Trail<'r> {
         &self.id
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> String {
+        rfc3339(self.core.clock.now())
+    }
+
     /// Whose request it is, and where it goes.
     pub fn found(&self, caller: Option<&Authenticated>, mount: &Arc<Mount>) {
-        if self.asked.is_none() {
+        if self.devices.writers.is_empty() {
             return;
         }
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Found {
+        self.state().found = Found {
             token: caller.map(|caller| caller.held.token.clone()),
             mount: Some(mount.clone()),
         };
@@ -81,15 +93,26 @@ impl<'r> Trail<'r> {
     ///
     /// # Errors
     /// If no device has it.
-    pub async fn admit(&self) -> Result<(), Error> {
-        if self.recorded.load(Ordering::Acquire) {
+    pub async fn admit(&self, doing: Doing) -> Result<(), Error> {
+        if self.devices.writers.is_empty() {
             return Ok(());
         }
-        let Some(asked) = &self.asked else {
-            return Ok(());
+        let admitted = self.state().admitted.clone();
+        match (admitted, doing) {
+            (Admitted::Recorded, _) | (Admitted::Unrecorded(_), Doing::Reads) => return Ok(()),
+            (Admitted::No, Doing::Reads) => {
+                self.state().admitted = Admitted::Unrecorded(self.now());
+                return Ok(());
+            }
+            (Admitted::No | Admitted::Unrecorded(_), Doing::Changes) => {}
+        }
+        let asked = Entry {
+            time: &self.now(),
+            answered: None,
+            error: None,
         };
-        self.record(&self.devices, asked, None, None).await?;
-        self.recorded.store(true, Ordering::Release);
+        self.record(&self.devices, &[asked]).await?;
+        self.state().admitted = Admitted::Recorded;
         Ok(())
     }
 
@@ -107,49 +130,50 @@ impl<'r> Trail<'r> {
         if devices.writers.is_empty() {
             return Ok(());
         }
+        let (now, answered) = (self.now(), Answered::new(response));
+        let admitted = self.state().admitted.clone();
+        let asked = match admitted {
+            Admitted::Unrecorded(time) => Some((time, None)),
+            Admitted::No if error.is_some() => Some((now.clone(), error)),
+            Admitted::No | Admitted::Recorded => None,
+        };
+        let asked = asked.as_ref().map(|(time, error)| Entry {
+            time,
+            answered: None,
+            error: *error,
+        });
+        let ended = Entry {
+            time: &now,
+            answered: Some(&answered),
+            error,
+        };
+        let entries: Vec<_> = asked.into_iter().chain([ended]).collect();
+        self.record(&devices, &entries).await
+    }
+
+    /// Hands each device its records.
+    async fn record(&self, devices: &Devices, entries: &[Entry<'_>]) -> Result<(), Error> {
+        let found = self.state().found.clone();
         let late;
-        let asked = match &self.asked {
-            Some(asked) => asked,
+        let data = match &self.data {
+            Some(data) => data,
             None => {
-                late = self.asked();
+                late = record::parameters(self.request);
                 &late
             }
         };
-        if !self.recorded.load(Ordering::Acquire) && error.is_some() {
-            self.record(&devices, asked, None, error).await?;
-        }
-        let answered = Answered {
-            response,
-            data: record::body(response),
+        let told = Told {
+            id: &self.id,
+            request: self.request,
+            data,
+            found: &found,
         };
-        self.record(&devices, asked, Some(&answered), error).await
-    }
-
-    async fn record(
-        &self,
-        devices: &Devices,
-        asked: &Asked,
-        answered: Option<&Answered<'_>>,
-        error: Option<&str>,
-    ) -> Result<(), Error> {
-        let time = rfc3339(self.core.clock.now());
-        let found = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         let render = |at: usize| {
-            devices.recorders.get(at).map_or_else(String::new, |view| {
-                let headers = view.headers(&devices.headers, &self.request.headers);
-                let told = Told {
-                    asked,
-                    headers,
-                    found: &found,
-                    answered,
-                    error,
-                };
-                record::render(view, &time, self.request, told)
-            })
+            let view = devices.recorders.get(at);
+            let lines = entries.iter().flat_map(|entry| {
+                view.map(|view| record::render(view, &devices.headers, &told, entry))
+            });
+            lines.collect()
         };
         let recorded = coffer_audit::record(&devices.writers, render).await;
         recorded.map_err(Error::Audit)

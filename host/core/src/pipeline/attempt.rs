@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{authorize, capability};
-use crate::audit::Trail;
+use crate::audit::{Doing, Trail};
 use crate::effects::RequestEffects;
 use crate::keys::Ns;
 use crate::lockout::Who;
@@ -70,7 +70,7 @@ impl Attempt<'_> {
         if let Some(caller) = caller.as_mut().filter(|_| needs != Needs::Nothing) {
             self.core.use_token(&mut txn, caller)?;
         }
-        self.trail.admit().await?;
+        self.trail.admit(self.doing()).await?;
         let mut context = Context {
             core: self.core,
             txn: &mut txn,
@@ -121,8 +121,14 @@ impl Attempt<'_> {
             self.core.use_token(&mut txn, &mut caller)?;
             Some(caller)
         };
-        self.trail.admit().await?;
-        let plugin = self.mount.plugin()?;
+        let plugin = self.mount.plugin();
+        let inside = plugin
+            .as_ref()
+            .is_ok_and(|plugin| plugin.component.stays_inside());
+        self.trail
+            .admit(if inside { self.doing() } else { Doing::Changes })
+            .await?;
+        let plugin = plugin?;
         let who = match special.unauthenticated && self.request.method == Method::Post {
             true => self.who(plugin, &data),
             false => None,
@@ -166,6 +172,14 @@ impl Attempt<'_> {
             self.note_login(&who, &reply).await?;
         }
         reply
+    }
+
+    /// What an operation of this kind does, if it touches nothing outside.
+    fn doing(&self) -> Doing {
+        match self.request.method {
+            Method::Get | Method::Head | Method::List => Doing::Reads,
+            Method::Post | Method::Patch | Method::Delete => Doing::Changes,
+        }
     }
 
     /// Who logs in, where those who fail are locked out.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use coffer_barrier::Transaction;
 
 use self::attempt::Attempt;
-use crate::audit::Trail;
+use crate::audit::{Doing, Trail};
 use crate::core::Turn;
 use crate::mount::Backend;
 use crate::params::Params;
@@ -94,7 +94,7 @@ impl Core {
         if request.method == Method::Get && request.query.iter().any(|(name, _)| name == "help") {
             let mut caller = self.authenticate(&mut txn, ns, request).await?;
             trail.found(Some(&caller), mount);
-            trail.admit().await?;
+            trail.admit(Doing::Reads).await?;
             self.use_token(&mut txn, &mut caller)?;
             txn.commit().await?;
             return paths::help::help(mount, path, self.config.version);
