@@ -179,6 +179,8 @@ impl Writer {
         let mut orders = Vec::with_capacity(BATCH);
         while let Some(first) = queue.blocking_recv() {
             orders.push(first);
+            // Those who are about to come come now: many records are one write, and one waking.
+            thread::yield_now();
             while orders.len() < BATCH
                 && let Ok(order) = queue.try_recv()
             {

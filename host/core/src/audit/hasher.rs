@@ -5,6 +5,8 @@ use ring::hmac;
 use super::json;
 
 const KIND: &str = "hmac-sha256:";
+/// Of a hash, in hexadecimal.
+const DIGITS: usize = 64;
 
 /// Hashes texts under a device's own salt, unless it shows them as they are.
 pub struct Hasher {
@@ -22,8 +24,17 @@ impl Hasher {
 
     /// As `sys/audit-hash` tells it.
     pub fn hash(&self, text: &str) -> String {
+        let mut hash = String::with_capacity(KIND.len() + DIGITS);
+        self.write(&mut hash, text);
+        hash
+    }
+
+    fn write(&self, out: &mut String, text: &str) {
         let tag = hmac::sign(&self.salt, text.as_bytes());
-        [KIND, &hex::encode(tag)].concat()
+        let mut digits = [0; DIGITS];
+        // It has half as many bytes.
+        let _ = hex::encode_to_slice(tag, &mut digits);
+        out.extend([KIND, std::str::from_utf8(&digits).unwrap_or_default()]);
     }
 
     /// As the device shows it.
@@ -42,12 +53,8 @@ impl Hasher {
         json::copy(out, json, is_shown, |out, text| match self.raw {
             true => json::quote(out, text),
             false => {
-                let tag = hmac::sign(&self.salt, text.as_bytes());
-                let mut digits = [0; 64];
-                // A tag has half as many bytes.
-                let _ = hex::encode_to_slice(tag, &mut digits);
-                out.extend(["\"", KIND]);
-                out.extend(digits.iter().map(|digit| char::from(*digit)));
+                out.push('"');
+                self.write(out, text);
                 out.push('"');
             }
         });

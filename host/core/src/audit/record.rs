@@ -31,6 +31,12 @@ pub struct Told<'a> {
     pub found: &'a Found,
 }
 
+/// Whose token came with it, as a device shows that.
+pub struct Shown {
+    id: Option<String>,
+    accessor: Option<String>,
+}
+
 /// What is recorded of it: that it was asked, or how it ended.
 pub struct Entry<'a> {
     pub time: &'a str,
@@ -130,13 +136,13 @@ pub fn render(
     view: &Recorder,
     audited: &[AuditedHeader],
     told: &Told<'_>,
+    shown: &Shown,
     entry: &Entry<'_>,
 ) -> String {
     let answered = entry.answered;
     let Told { request, found, .. } = told;
     let (token, mount) = (found.token.as_deref(), found.mount.as_deref());
-    let id = request.token.as_ref().map(|id| view.hasher.text(id));
-    let accessor = token.map(|token| view.accessor(&token.entry.accessor));
+    let Shown { id, accessor } = shown;
     let mut out = String::with_capacity(USUAL + told.data.len());
     let mut record = Object::open(&mut out);
     record.text("time", entry.time);
@@ -158,10 +164,10 @@ pub fn render(
     let mut asking = Object::open(record.field("request"));
     asking.text("id", told.id);
     asking.text("operation", operation(request.method));
-    if let Some(id) = &id {
+    if let Some(id) = id {
         asking.text("client_token", id);
     }
-    if let Some(accessor) = &accessor {
+    if let Some(accessor) = accessor {
         asking.text("client_token_accessor", accessor);
     }
     asking.field("namespace").push_str(r#"{"id":"root"}"#);
@@ -233,6 +239,15 @@ fn describe(auth: &mut Object<'_>, token: &Token) {
 }
 
 impl Recorder {
+    /// Whose token came with a request.
+    pub fn show(&self, told: &Told<'_>) -> Shown {
+        let token = told.found.token.as_deref();
+        Shown {
+            id: told.request.token.as_ref().map(|id| self.hasher.text(id)),
+            accessor: token.map(|token| self.accessor(&token.entry.accessor)),
+        }
+    }
+
     /// What of a request's headers is recorded.
     fn headers(&self, asking: &mut Object<'_>, audited: &[AuditedHeader], sent: &http::HeaderMap) {
         let audited = || {

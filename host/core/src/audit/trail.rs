@@ -169,10 +169,13 @@ impl<'r> Trail<'r> {
             found: &found,
         };
         let render = |at: usize| {
-            let view = devices.recorders.get(at);
-            let lines = entries.iter().flat_map(|entry| {
-                view.map(|view| record::render(view, &devices.headers, &told, entry))
-            });
+            let Some(view) = devices.recorders.get(at) else {
+                return Vec::new();
+            };
+            let shown = view.show(&told);
+            let lines = entries
+                .iter()
+                .map(|entry| record::render(view, &devices.headers, &told, &shown, entry));
             lines.collect()
         };
         let recorded = coffer_audit::record(&devices.writers, render).await;
