@@ -244,6 +244,13 @@ fn options_say_how_records_look() {
         .post("kv/a", json!({"password": "swordfish"}))
         .expect(204);
     client.list("kv/").expect(200);
+    // An answer leaves when one of them has it.
+    for name in ["raw", "short"] {
+        until(WAIT, name, || {
+            let text = fs::read_to_string(named(name)).unwrap();
+            text.matches("\"path\":\"kv/\"").count() == 2
+        });
+    }
     let raw = fs::read_to_string(named("raw")).unwrap();
     assert!(raw.contains("swordfish") && raw.lines().all(|line| line.starts_with("@cee: {")));
     let listed = records(&named("short"));
