@@ -62,6 +62,22 @@ fn what_a_token_may_in_all() {
 }
 
 #[test]
+fn parameters_that_say_nothing_are_told() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    check! { client;
+        "POST auth/token/create", {"ttl": "1h", "bogus": 1, "another": 2} => 200, {"warnings": ["Endpoint ignored these unrecognized parameters: [another bogus]"]};
+        "POST auth/token/lookup", {"token": "root", "type": "x"} => 200, {"warnings": ["~[type]"]};
+        "POST sys/capabilities-self", {"paths": ["x"]} => 200, {"warnings": null};
+        "GET sys/policies/acl/default?name=other" => 200, {"warnings": ["~replaced the value of these parameters with the values captured from the endpoint's path: [name]"]};
+        // Nothing is said where nothing is answered, and what takes anything ignores nothing.
+        "POST sys/policies/acl/x", {"policy": "path \"x\" {}", "bogus": 1} => 204;
+        "POST cubbyhole/a", {"bogus": 1, "path": "b"} => 204;
+        "GET cubbyhole/a" => 200, {"data": {"bogus": 1, "path": "b"}, "warnings": null};
+    }
+}
+
+#[test]
 fn tidying_takes_nothing_that_is_in_use() {
     let (server, _) = Server::ready().unwrap();
     let client = server.client();

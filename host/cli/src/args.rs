@@ -8,6 +8,7 @@ use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap_complete::Shell;
 
 use crate::commands;
 use crate::help::{self, Stop};
@@ -173,6 +174,13 @@ fn command() -> Command {
     // What a flag takes, and which flags are global, is known only then.
     command.build();
     command
+}
+
+/// What has a shell complete commands and flags, to be sourced by it.
+pub fn completion(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "coffer", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Lets every switch of a command be said as `-switch=false` too.

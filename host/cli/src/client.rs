@@ -185,7 +185,19 @@ impl Client {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn list(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        absent(self.send(Method::List, path, &[], None))
+        self.list_page(path, &[])
+    }
+
+    /// Lists with parameters, such as where to begin.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn list_page(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Option<Secret>, ClientError> {
+        absent(self.send(Method::List, path, query, None))
     }
 
     /// Deletes.

@@ -9,6 +9,7 @@ use crate::args::Cli;
 const WITHOUT_FIELDS: &[&str] = &[
     "audit",
     "auth",
+    "completion",
     "kv list",
     "lease revoke",
     "list",
@@ -26,6 +27,7 @@ const WITHOUT_FIELDS: &[&str] = &[
     "policy list",
     "policy write",
     "print",
+    "scan",
     "secrets",
     "server",
     "token capabilities",

@@ -269,6 +269,9 @@ fn secret_table(secret: &Secret) -> String {
         return String::new();
     }
     let rows = rows_of(secret);
+    if rows.is_empty() {
+        return String::new();
+    }
     let shown = rows.iter().map(|(key, value)| {
         let endless = matches!(key.as_str(), "token_duration") && value.as_i64() == Some(0);
         let shown = match value {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Context, nothing_at, sanitised};
+use super::{Context, nothing_at, sanitised, strings};
 use crate::args::Format;
 use crate::client::Method;
 use crate::error::{CliError, CliResult, Doing};
@@ -140,16 +140,61 @@ pub struct List {
     /// Show what the engine tells of each key
     #[arg(long)]
     detailed: bool,
+    /// Begin behind this key, where the engine can
+    #[arg(long, value_name = "KEY")]
+    after: Option<String>,
+    /// Show so many keys at most, where the engine can
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
 }
 
 impl List {
     pub(super) fn run(self, context: &Context) -> CliResult {
         let path = sanitised(&self.path);
+        let limit = self.limit.map(|limit| limit.to_string());
+        let query = [("after", self.after), ("limit", limit)];
+        let query: Vec<_> = query
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect();
         let answer = context
             .client
-            .list(path)
+            .list_page(path, &query)
             .doing(format!("Error listing {path}"))?;
         context.keys(path, answer, self.detailed)
+    }
+}
+
+/// `scan`.
+#[derive(Args)]
+pub struct Scan {
+    /// Path to scan
+    path: String,
+}
+
+impl Scan {
+    /// Lists a path and all that is below it, with as many requests as there are folders: every engine that lists can do that.
+    pub(super) fn run(self, context: &Context) -> CliResult {
+        let path = sanitised(&self.path);
+        let mut keys = Vec::new();
+        // Folders still to be listed, relative to the path; the next one is the last.
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let here = format!("{path}/{folder}");
+            let answer = context.client.list(sanitised(&here));
+            let answer = answer.doing(format!("Error scanning {here}"))?;
+            let below = answer.and_then(|secret| secret.get("keys").map(strings));
+            let below = below.unwrap_or_default().into_iter();
+            let below = below.map(|key| format!("{folder}{key}"));
+            let (inner, leaves): (Vec<_>, Vec<_>) = below.partition(|key| key.ends_with('/'));
+            keys.extend(leaves);
+            folders.extend(inner.into_iter().rev());
+        }
+        if keys.is_empty() {
+            return Err(nothing_at(path));
+        }
+        context.output.keys("Keys", &keys);
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -17,10 +17,11 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
 use serde_json::Value;
 
-use crate::args::{Cli, Format, Globals};
+use crate::args::{self, Cli, Format, Globals};
 use crate::client::Client;
 use crate::error::{CliError, CliResult};
 use crate::output::{self, Output};
@@ -40,6 +41,8 @@ pub enum Command {
     Delete(data::Delete),
     /// List what is below a path
     List(data::List),
+    /// List what is below a path, and all that is below that
+    Scan(data::Scan),
     /// Take a wrapped answer out of its token
     Unwrap(data::Unwrap),
     /// Show what a path is for
@@ -80,8 +83,17 @@ pub enum Command {
     /// Print what the client is set up with
     #[command(subcommand)]
     Print(Print),
+    /// Print what has a shell complete commands and flags
+    Completion(Completion),
     /// Print the version
     Version,
+}
+
+/// `completion`.
+#[derive(Args)]
+pub struct Completion {
+    /// The shell
+    shell: Shell,
 }
 
 /// `print`.
@@ -201,6 +213,10 @@ pub fn run(cli: Cli) -> CliResult {
     match cli.command {
         // These need no server.
         Command::Server(args) => return Ok(server::run(&args)?),
+        Command::Completion(command) => {
+            output::text(&args::completion(command.shell));
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Version => {
             output::line(concat!("Coffer v", env!("CARGO_PKG_VERSION")));
             return Ok(ExitCode::SUCCESS);
@@ -230,6 +246,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Patch(command) => command.run(&context),
         Command::Delete(command) => command.run(&context),
         Command::List(command) => command.run(&context),
+        Command::Scan(command) => command.run(&context),
         Command::Unwrap(command) => command.run(context),
         Command::PathHelp(command) => command.run(&context),
         Command::Login(command) => command.run(context),
@@ -247,7 +264,7 @@ pub fn run(cli: Cli) -> CliResult {
             output::line(context.client.token().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Server(_) | Command::Version => Ok(ExitCode::SUCCESS),
+        Command::Server(_) | Command::Version | Command::Completion(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -84,7 +84,10 @@ impl Attempt<'_> {
         let reply = handler(&mut context).await;
         self.uses_token &= !context.committed;
         let mut reply = reply?;
-        reply.warnings.extend(unheard);
+        // As in Vault, who gets no answer gets no advice either.
+        if !reply.is_nothing() {
+            reply.warnings.extend(unheard);
+        }
         let after = std::mem::take(&mut context.after_commit);
         drop(context);
         let reply = self.wrapped(&mut txn, reply).await?;
