@@ -26,7 +26,7 @@ fn audited() -> (Server, Keys, PathBuf) {
     let mut server = Server::configured(&binary().unwrap(), "http", |folder, address| {
         let config = Storage::under_test().config(folder, address, "tls_disable = true");
         format!(
-            "{config}\naudit_directory = {:?}\n",
+            "{config}\naudit_directory = {:?}\nunsafe_allow_api_audit_creation = true\n",
             folder.display().to_string()
         )
     })

@@ -241,6 +241,7 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
         api_addr: api_addr.clone(),
         audit: AuditConfig {
             directory: config.audit_directory.clone(),
+            sockets: config.audit_sockets,
             devices: config.audit.clone(),
         },
         user_lockout: config.user_lockout.clone(),

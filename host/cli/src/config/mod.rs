@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub audit_directory: Option<PathBuf>,
     /// The audit devices that are there as long as they stand here.
     pub audit: Vec<DeviceConfig>,
+    /// Whether audit devices of type `socket` can be made through the API.
+    pub audit_sockets: bool,
     /// What locks out who fails to log in too often.
     pub user_lockout: LockoutDefaults,
     /// Whether `sys/raw` shows what is stored.
@@ -223,6 +225,7 @@ impl ServerConfig {
         self.storage = other.storage.or(self.storage.take());
         self.audit.extend(other.audit);
         self.user_lockout.extend(other.user_lockout);
+        self.audit_sockets |= other.audit_sockets;
         self.raw_storage |= other.raw_storage;
         self.introspection |= other.introspection;
         self.api_addr = other.api_addr.or(self.api_addr.take());

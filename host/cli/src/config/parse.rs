@@ -40,6 +40,7 @@ const SETTINGS: &[&str] = &[
     "storage",
     "telemetry",
     "ui",
+    "unsafe_allow_api_audit_creation",
     "user_lockout",
 ];
 /// What Vault's `telemetry` block has of how metrics are told to whoever asks.
@@ -108,6 +109,7 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "default_lease_ttl" => config.default_lease_ttl = Some(seconds(node)?),
         "max_lease_ttl" => config.max_lease_ttl = Some(seconds(node)?),
         "audit" => config.audit.extend(audit(node)?),
+        "unsafe_allow_api_audit_creation" => config.audit_sockets = boolean(node)?,
         "user_lockout" => {
             for (kind, body) in blocks(node)? {
                 config.user_lockout.insert(kind.to_owned(), lockout(body)?);

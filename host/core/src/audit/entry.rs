@@ -113,12 +113,18 @@ impl AuditEntry {
     /// Whether it can be made through the API.
     pub fn check(&self, config: &AuditConfig) -> Result<(), Error> {
         let (sink, ..) = self.read()?;
-        let SinkOptions::File {
-            target: FileTarget::Path(path),
-            ..
-        } = sink
-        else {
-            return Ok(());
+        let path = match sink {
+            SinkOptions::File {
+                target: FileTarget::Path(path),
+                ..
+            } => path,
+            // Whoever may make devices is not to reach what only the server reaches.
+            SinkOptions::Socket { .. } if !config.sockets => {
+                return Err(Error::invalid(
+                    "this server lets no audit device connect anywhere that is made through the API: its configuration must name the device, or say unsafe_allow_api_audit_creation",
+                ));
+            }
+            _ => return Ok(()),
         };
         let Some(directory) = &config.directory else {
             return Err(Error::invalid(

@@ -33,6 +33,8 @@ use crate::{Error, limits};
 pub struct AuditConfig {
     /// The folder below which devices of type `file` that are made through the API may write; None: nowhere.
     pub directory: Option<PathBuf>,
+    /// Whether devices of type `socket` can be made through the API.
+    pub sockets: bool,
     /// The devices that the configuration itself names. They are there while it does, and may write anywhere.
     pub devices: Vec<DeviceConfig>,
 }
