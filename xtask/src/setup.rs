@@ -31,6 +31,17 @@ pub fn postgres(_: &Workspace) -> Result<()> {
         .map_err(|error| Error::other(error.to_string()))
 }
 
+/// GnuPG, which reads what is encrypted to PGP keys.
+///
+/// # Errors
+/// If it is not there and cannot be installed.
+pub fn gnupg(_: &Workspace) -> Result<()> {
+    if on_path("gpg").is_some() && on_path("gpg-agent").is_some() {
+        return Ok(());
+    }
+    install(&["gpg", "gpg-agent"], "`gpg` and `gpg-agent`")
+}
+
 /// A Valkey server's program, or a Redis server's.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ use crate::workspace::{Profile, Workspace};
 /// If anything does not build or a test fails.
 pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::postgres(workspace)?;
+    setup::gnupg(workspace)?;
     setup::valkey(workspace)?;
     setup::influxdb(workspace)?;
     setup::mysql(workspace)?;

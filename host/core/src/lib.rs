@@ -25,6 +25,7 @@ mod mount;
 mod params;
 mod password;
 mod paths;
+mod pgp;
 mod pipeline;
 mod policy;
 mod policy_store;

@@ -3,18 +3,34 @@
 //!
 //! It lives in memory only, and ends with the barrier being sealed: nothing is stored before the new keys are in force.
 
+use std::collections::BTreeMap;
+
 use coffer_barrier::{Gathering, Given, InitConfig, KeyShare, NewKeys};
 use coffer_clock::UnixMillis;
+use serde::{Deserialize, Serialize};
 
-use crate::shares::{self, Purpose};
+use crate::keys::KEYS_BACKUP;
+use crate::shares::{self, Holders, Purpose};
 use crate::{Core, Error};
 
 /// What is wanted of the new keys.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Wanted {
     pub config: InitConfig,
+    pub holders: Holders,
+    /// Whether the shares, encrypted, are kept for those who lose theirs.
+    pub backup: bool,
     /// Whether they count only when enough of the new shares were given back.
     pub verify: bool,
+}
+
+/// Encrypted shares that a rekey has left, as they are stored.
+#[derive(Serialize, Deserialize)]
+pub struct Kept {
+    /// Of the rekey.
+    pub nonce: String,
+    /// In hexadecimal, by their holders' fingerprints.
+    pub shares: BTreeMap<String, Vec<String>>,
 }
 
 /// A rekey under way.
@@ -49,7 +65,7 @@ pub enum Outcome {
 impl Rekey {
     fn progress(&self) -> Progress {
         Progress {
-            wanted: self.wanted,
+            wanted: self.wanted.clone(),
             nonce: self.given.nonce().to_owned(),
             progress: self.given.progress(),
             verification: self
@@ -104,13 +120,16 @@ impl Core {
                 )));
             }
             match shares::give(Purpose::Rekey, &mut rekey.given, nonce, share, enough)? {
-                Given::Enough(given) => (rekey.wanted, given),
+                Given::Enough(given) => (rekey.wanted.clone(), given),
                 _ => return Ok(Outcome::Waiting),
             }
         };
         self.seal.check(&given).await.map_err(shares::refuse)?;
         let keys = self.seal.new_keys(wanted.config)?;
-        let new = keys.shares.clone();
+        let new = wanted.holders.hand_out(&keys.shares, &self.random)?;
+        if wanted.backup {
+            self.keep_shares(nonce, &wanted.holders, &new).await?;
+        }
         if !wanted.verify {
             self.change_keys(|| self.seal.install(&keys)).await?;
             self.finish_rekey(nonce);
@@ -159,6 +178,29 @@ impl Core {
             *gathering = Gathering::new(&self.random);
         }
         Ok(())
+    }
+
+    /// Keeps encrypted shares, by their holders' fingerprints.
+    async fn keep_shares(
+        &self,
+        nonce: &str,
+        holders: &Holders,
+        shares: &[KeyShare],
+    ) -> Result<(), Error> {
+        let mut kept = Kept {
+            nonce: nonce.to_owned(),
+            shares: BTreeMap::new(),
+        };
+        for (holder, share) in holders.0.iter().zip(shares) {
+            let of_holder = kept.shares.entry(holder.fingerprint().to_owned());
+            of_holder.or_default().push(hex::encode(&**share));
+        }
+        let kept = serde_json::to_vec(&kept).map_err(|_| Error::Corrupt(KEYS_BACKUP.to_owned()))?;
+        self.transact(|mut txn| {
+            txn.put(KEYS_BACKUP, kept.clone());
+            async move { Ok(((), txn)) }
+        })
+        .await
     }
 
     fn finish_rekey(&self, nonce: &str) {

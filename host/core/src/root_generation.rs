@@ -1,15 +1,16 @@
 //! A new root token, for whoever brings enough key shares. <https://developer.hashicorp.com/vault/api-docs/system/generate-root>
 //!
-//! It is handed out combined with a one-time password that whoever began it has, so that the last key holder does not learn
-//! it.
+//! It is handed out combined with a one-time password that whoever began it has, or encrypted to a PGP key, so that the last
+//! key holder does not learn it.
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use coffer_barrier::{Gathering, Given};
 use coffer_clock::UnixMillis;
 use zeroize::Zeroizing;
 
 use crate::keys::ROOT_NS;
+use crate::pgp::Recipient;
 use crate::shares::{self, Purpose};
 use crate::token::TokenEntry;
 use crate::{Core, Error};
@@ -18,13 +19,25 @@ use crate::{Core, Error};
 pub struct RootGeneration {
     begun: UnixMillis,
     given: Gathering,
-    otp: Zeroizing<String>,
+    veil: Veil,
+}
+
+/// What hides the token from those who give shares.
+#[derive(Clone)]
+pub enum Veil {
+    /// A one-time password as long as the token.
+    Otp(Zeroizing<String>),
+    /// It is encrypted to this PGP key.
+    Pgp(Recipient),
 }
 
 /// How far it is.
+#[derive(Default)]
 pub struct Progress {
     pub nonce: String,
     pub progress: usize,
+    /// Of the PGP key that the token is encrypted to; empty if there is none.
+    pub fingerprint: String,
 }
 
 impl RootGeneration {
@@ -32,6 +45,10 @@ impl RootGeneration {
         Progress {
             nonce: self.given.nonce().to_owned(),
             progress: self.given.progress(),
+            fingerprint: match &self.veil {
+                Veil::Otp(_) => String::new(),
+                Veil::Pgp(holder) => holder.fingerprint().to_owned(),
+            },
         }
     }
 }
@@ -49,14 +66,16 @@ impl Core {
         self.tokens.new_id(self.clock.now()).len()
     }
 
-    /// Begins one. Returns the password too, which the caller may bring.
-    pub(crate) fn begin_root_generation(
-        &self,
-        otp: Option<String>,
-    ) -> Result<(Progress, Zeroizing<String>), Error> {
-        let length = self.otp_length();
-        let otp = Zeroizing::new(otp.unwrap_or_else(|| self.random.base62(length)));
-        if otp.len() != length {
+    /// A new one-time password.
+    pub(crate) fn new_otp(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.random.base62(self.otp_length()))
+    }
+
+    /// Begins one.
+    pub(crate) fn begin_root_generation(&self, veil: Veil) -> Result<Progress, Error> {
+        if let Veil::Otp(otp) = &veil
+            && otp.len() != self.otp_length()
+        {
             return Err(Error::invalid("OTP string has incorrect length"));
         }
         let mut generation = self.root_generation();
@@ -66,9 +85,9 @@ impl Core {
         let begun = RootGeneration {
             begun: self.clock.now(),
             given: Gathering::new(&self.random),
-            otp: otp.clone(),
+            veil,
         };
-        Ok((generation.insert(begun).progress(), otp))
+        Ok(generation.insert(begun).progress())
     }
 
     /// Forgets it. Who may not do it as they like has to name it, unless it is old.
@@ -82,7 +101,7 @@ impl Core {
         Ok(())
     }
 
-    /// Gives a share. With the last one there is a token, which only the password makes usable.
+    /// Gives a share. With the last one there is a token, which only the password or the PGP key makes usable.
     pub(crate) async fn give_to_root_generation(
         &self,
         nonce: &str,
@@ -103,17 +122,19 @@ impl Core {
         let taken = self
             .root_generation()
             .take_if(|generation| generation.given.nonce() == nonce);
-        let otp = taken.ok_or_else(none)?.otp;
+        let veil = taken.ok_or_else(none)?.veil;
         let token = self.create_root_token().await?;
         tracing::info!("a root token was made, with key shares");
-        let mixed: Zeroizing<Vec<u8>> = Zeroizing::new(
-            token
-                .bytes()
-                .zip(otp.bytes())
-                .map(|(token, otp)| token ^ otp)
-                .collect(),
-        );
-        Ok(Some(BASE64_STANDARD_NO_PAD.encode(&*mixed)))
+        Ok(Some(match veil {
+            Veil::Pgp(holder) => {
+                BASE64_STANDARD.encode(holder.encrypt(token.as_bytes(), &self.random)?)
+            }
+            Veil::Otp(otp) => {
+                let pairs = token.bytes().zip(otp.bytes());
+                let mixed: Vec<u8> = pairs.map(|(token, otp)| token ^ otp).collect();
+                BASE64_STANDARD_NO_PAD.encode(&*Zeroizing::new(mixed))
+            }
+        }))
     }
 
     async fn create_root_token(&self) -> Result<Zeroizing<String>, Error> {

@@ -1,12 +1,16 @@
 //! What everything that key holders do together has in common: giving shares one by one, towards something that has a name.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use coffer_barrier::{BarrierError, Gathering, Given};
-use coffer_clock::UnixMillis;
+use coffer_barrier::{BarrierError, Gathering, Given, KeyShare};
+use coffer_clock::{Random, UnixMillis};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::params::Params;
+use crate::pgp::Recipient;
 use crate::{Core, Error, limits};
 
 /// What shares are given for.
@@ -42,6 +46,43 @@ pub fn share(params: &Params) -> Result<Zeroizing<Vec<u8>>, Error> {
     share
         .map(Zeroizing::new)
         .ok_or_else(|| Error::invalid("'key' must be a valid hex or base64 string"))
+}
+
+/// Who gets shares: nobody in particular, or each somebody with a PGP key.
+#[derive(Clone, Default)]
+pub struct Holders(pub Arc<[Recipient]>);
+
+impl Holders {
+    /// As many as there are shares, if any.
+    pub fn new(keys: &[String], shares: u8, random: &Random) -> Result<Self, Error> {
+        if !keys.is_empty() && keys.len() != usize::from(shares) {
+            return Err(Error::invalid(format!(
+                "incorrect number of PGP keys for key shares: {} keys and {shares} shares",
+                keys.len()
+            )));
+        }
+        Recipient::parse_all(keys, random).map(Self)
+    }
+
+    /// The keys' fingerprints; null if there are none.
+    pub fn fingerprints(&self) -> Value {
+        match self.0.is_empty() {
+            true => Value::Null,
+            false => self.0.iter().map(Recipient::fingerprint).collect(),
+        }
+    }
+
+    /// What is handed out: the shares themselves, or each in hexadecimal encrypted to its holder.
+    pub fn hand_out(&self, shares: &[KeyShare], random: &Random) -> Result<Vec<KeyShare>, Error> {
+        if self.0.is_empty() {
+            return Ok(shares.to_vec());
+        }
+        let encrypted = self.0.iter().zip(shares).map(|(holder, share)| {
+            let text = Zeroizing::new(hex::encode(&**share));
+            holder.encrypt(text.as_bytes(), random).map(Zeroizing::new)
+        });
+        encrypted.collect()
+    }
 }
 
 /// Gives a share towards what the nonce names.

@@ -82,8 +82,8 @@ fn operations(document: &Value) -> BTreeMap<Operation, &Value> {
             let Some(operation) = item.get(method) else {
                 continue;
             };
-            let list = operation["parameters"].as_array().into_iter().flatten();
-            let list = list.filter(|parameter| parameter["name"] == "list").next();
+            let mut list = operation["parameters"].as_array().into_iter().flatten();
+            let list = list.find(|parameter| parameter["name"] == "list");
             if list.is_some() {
                 all.insert((path.clone(), "LIST".to_owned()), item);
             }

@@ -3,6 +3,7 @@
 mod ceremony;
 mod diagnose;
 mod generate_root;
+mod pgp;
 mod rekey;
 
 use std::process::ExitCode;
@@ -75,6 +76,12 @@ pub struct Init {
     /// How many of them unseal
     #[arg(long, alias = "t", default_value_t = 3, value_name = "N")]
     key_threshold: u32,
+    /// Files with the key holders' public PGP keys, as many as shares: each share is encrypted to one
+    #[arg(long, value_name = "FILE,...", value_delimiter = ',')]
+    pgp_keys: Vec<String>,
+    /// File with a public PGP key that the root token is encrypted to
+    #[arg(long, value_name = "FILE")]
+    root_token_pgp_key: Option<String>,
     /// Only say whether it was done before (exit code 0) or not (2)
     #[arg(long)]
     status: bool,
@@ -85,8 +92,14 @@ impl Init {
         if self.status {
             return was_done(context);
         }
-        let request =
+        let mut request =
             json!({ "secret_shares": self.key_shares, "secret_threshold": self.key_threshold });
+        if !self.pgp_keys.is_empty() {
+            request["pgp_keys"] = pgp::keys(&self.pgp_keys)?.into();
+        }
+        if let Some(file) = &self.root_token_pgp_key {
+            request["root_token_pgp_key"] = pgp::key(file)?.into();
+        }
         let answer = context
             .client
             .send(Method::Put, "sys/init", &[], Some(&request))

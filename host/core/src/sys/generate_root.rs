@@ -2,26 +2,28 @@
 //! <https://developer.hashicorp.com/vault/api-docs/system/generate-root>
 
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::pgp::Recipient;
 use crate::reply::Reply;
-use crate::root_generation::{self, Progress};
+use crate::root_generation::{self, Progress, Veil};
 use crate::routes::Context;
 use crate::shares;
 
 async fn status(c: &Context<'_>, progress: Option<Progress>) -> Result<Value, Error> {
     let required = c.core.seal_status().await?.threshold;
     let started = progress.is_some();
-    let (nonce, given) = progress.map_or_else(Default::default, |p| (p.nonce, p.progress));
+    let progress = progress.unwrap_or_default();
     Ok(json!({
-        "nonce": nonce,
+        "nonce": progress.nonce,
         "started": started,
-        "progress": given,
+        "progress": progress.progress,
         "required": required,
         "complete": false,
         "encoded_token": "",
         "encoded_root_token": "",
-        "pgp_fingerprint": "",
+        "pgp_fingerprint": progress.fingerprint,
         "otp": "",
         "otp_length": c.core.otp_length(),
     }))
@@ -35,16 +37,22 @@ pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 /// Begins it.
 pub async fn begin(c: &mut Context<'_>) -> Result<Reply, Error> {
-    if c.params.text("pgp_key")?.is_some_and(|key| !key.is_empty()) {
-        return Err(Error::invalid(
-            "pgp_key is not available; nothing was begun",
-        ));
-    }
-    let given = c.params.text("otp")?.filter(|otp| !otp.is_empty());
-    let made = given.is_none();
-    let (progress, otp) = c.core.begin_root_generation(given)?;
+    let text = |name| Ok::<_, Error>(c.params.text(name)?.filter(|text| !text.is_empty()));
+    let (otp, key) = (text("otp")?, text("pgp_key")?);
+    let (veil, made) = match (otp, key) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("give otp or pgp_key, not both"));
+        }
+        (None, Some(key)) => (Veil::Pgp(Recipient::parse(&key, &c.core.random)?), None),
+        (Some(otp), None) => (Veil::Otp(Zeroizing::new(otp)), None),
+        (None, None) => {
+            let otp = c.core.new_otp();
+            (Veil::Otp(otp.clone()), Some(otp))
+        }
+    };
+    let progress = c.core.begin_root_generation(veil)?;
     let mut status = status(c, Some(progress)).await?;
-    if made {
+    if let Some(otp) = made {
         status["otp"] = otp.as_str().into();
     }
     Ok(Reply::flat(status))
@@ -60,6 +68,7 @@ pub async fn cancel(c: &mut Context<'_>) -> Result<Reply, Error> {
 pub async fn update(c: &mut Context<'_>) -> Result<Reply, Error> {
     let share = shares::share(&c.params)?;
     let nonce = c.nonce()?;
+    let before = c.core.root_generation_progress().unwrap_or_default();
     let Some(encoded) = c.core.give_to_root_generation(&nonce, &share).await? else {
         let progress = c.core.root_generation_progress();
         return Ok(Reply::flat(status(c, progress).await?));
@@ -73,7 +82,7 @@ pub async fn update(c: &mut Context<'_>) -> Result<Reply, Error> {
         "complete": true,
         "encoded_token": encoded,
         "encoded_root_token": encoded,
-        "pgp_fingerprint": "",
+        "pgp_fingerprint": before.fingerprint,
         "otp": "",
         "otp_length": 0,
     })))

@@ -7,14 +7,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use coffer_barrier::{InitConfig, SealStatus};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::fields::{self, Fields};
 use crate::params::Params;
+use crate::pgp::Recipient;
 use crate::reply::Reply;
 use crate::request::Method::{Get, Post};
 use crate::request::{Body, Method, Request, Response};
 use crate::routes::Context;
-use crate::{Core, Error, shares};
+use crate::shares::{self, Holders};
+use crate::{Core, Error};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Arc<Core>, &'a Request) -> Answer<'a>;
@@ -156,13 +159,7 @@ async fn leader(core: &Core) -> Result<Response, Error> {
 
 async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     let params = Params::of(request)?;
-    for unsupported in [
-        "pgp_keys",
-        "root_token_pgp_key",
-        "stored_shares",
-        "recovery_shares",
-        "recovery_threshold",
-    ] {
+    for unsupported in ["stored_shares", "recovery_shares", "recovery_threshold"] {
         let given = match params.map().get(unsupported) {
             None | Some(Value::Null) => false,
             Some(Value::Number(number)) => number.as_u64() != Some(0),
@@ -179,6 +176,14 @@ async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
     let shares = params.number("secret_shares")?.unwrap_or(0);
     let threshold = params.number("secret_threshold")?.unwrap_or(0);
     let config = InitConfig::new(shares, threshold).map_err(shares::refuse)?;
+    let keys = params.list("pgp_keys")?.unwrap_or_default();
+    let holders = Holders::new(&keys, config.shares, &core.random)?;
+    let root = params
+        .text("root_token_pgp_key")?
+        .filter(|key| !key.is_empty());
+    let root = root
+        .map(|key| Recipient::parse(&key, &core.random))
+        .transpose()?;
     let made = core
         .init(config, None, false)
         .await
@@ -186,18 +191,21 @@ async fn init(core: &Arc<Core>, request: &Request) -> Result<Response, Error> {
             Error::Barrier(error) => shares::refuse(error),
             other => other,
         })?;
-    let hex: Vec<_> = made
-        .keys
-        .iter()
-        .map(|key| hex::encode(key.as_slice()))
-        .collect();
-    let base64: Vec<_> = made
-        .keys
+    let keys = holders.hand_out(&made.keys, &core.random)?;
+    let root_token = match root {
+        None => made.root_token,
+        Some(holder) => {
+            let encrypted = holder.encrypt(made.root_token.as_bytes(), &core.random)?;
+            Zeroizing::new(BASE64.encode(encrypted))
+        }
+    };
+    let hex: Vec<_> = keys.iter().map(|key| hex::encode(key.as_slice())).collect();
+    let base64: Vec<_> = keys
         .iter()
         .map(|key| BASE64.encode(key.as_slice()))
         .collect();
     Ok(bare(
-        json!({ "keys": hex, "keys_base64": base64, "root_token": *made.root_token }),
+        json!({ "keys": hex, "keys_base64": base64, "root_token": *root_token }),
     ))
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::ceremony::{Ceremony, Step};
+use super::pgp;
 use crate::client::Method;
 use crate::commands::Context;
 use crate::error::{CliError, CliResult};
@@ -19,6 +20,9 @@ pub struct GenerateRoot {
     /// The one-time password: to begin with, or to decode with
     #[arg(long)]
     otp: Option<String>,
+    /// With -init: file with a public PGP key that the token is encrypted to, instead of a password
+    #[arg(long, value_name = "FILE", conflicts_with = "otp")]
+    pgp_key: Option<String>,
     /// Print a one-time password that -init takes
     #[arg(long)]
     generate_otp: bool,
@@ -32,6 +36,7 @@ const ROWS: &[(&str, &str)] = &[
     ("Started", "started"),
     ("Complete", "complete"),
     ("Encoded Token", "encoded_token"),
+    ("PGP Fingerprint", "pgp_fingerprint"),
     ("OTP", "otp"),
     ("OTP Length", "otp_length"),
 ];
@@ -57,7 +62,10 @@ impl GenerateRoot {
             output::line(&password(length.unwrap_or_default())?);
             return Ok(ExitCode::SUCCESS);
         }
-        let wanted = json!({ "otp": self.otp.unwrap_or_default() });
+        let mut wanted = json!({ "otp": self.otp.unwrap_or_default() });
+        if let Some(file) = &self.pgp_key {
+            wanted = json!({ "pgp_key": pgp::key(file)? });
+        }
         ceremony.run(self.step, &wanted, ROWS, |_| None)
     }
 }
