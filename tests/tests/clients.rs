@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use coffer_tests::{Cli, Server};
+use coffer_tests::{Cli, Server, check, until};
+use serde_json::json;
 
 fn installed(program: &str) -> PathBuf {
     let folder = std::env::var_os("CLIENTS_BIN").expect("CLIENTS_BIN: `cargo xtask test` sets it");
@@ -23,6 +25,104 @@ fn hvac() {
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{said}\n{}", server.log());
+}
+
+/// Vault's client for Go: its key/value client, unwrapping, errors, and the watcher that renews a token until it can no more.
+#[test]
+fn go() {
+    let (server, keys) = Server::ready().unwrap();
+    let client = server.client();
+    let mount = json!({"type": "kv", "options": {"version": "2"}});
+    client.post("sys/mounts/secret", mount).expect(204);
+    let go = std::env::var_os("GO_BIN").expect("GO_BIN: `cargo xtask test` sets it");
+    let ran = Command::new(Path::new(&go).join("go"))
+        .args(["run", "."])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/go"))
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-mod=mod")
+        .env("VAULT_ADDR", server.url())
+        .env("VAULT_TOKEN", &keys.root_token)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{}", server.log());
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "done\n");
+}
+
+/// The agent beside a service: it logs in, keeps its token alive, and writes files out of secrets, also when they change.
+#[test]
+fn bao_agent() {
+    let (server, keys) = Server::ready().unwrap();
+    let client = server.client();
+    let mount = json!({"type": "kv", "options": {"version": "2"}});
+    let rules = json!({"policy": "path \"secret/data/app\" { capabilities = [\"read\"] }"});
+    let role = json!({"token_policies": ["app"], "token_ttl": "3s", "token_max_ttl": "1h"});
+    check! { client;
+        "POST sys/mounts/secret", (mount) => 204;
+        "POST secret/data/app", {"data": {"password": "first"}} => 200, {};
+        "POST sys/policies/acl/app", (rules) => 204;
+        "POST sys/auth/approle", {"type": "approle"} => 204;
+        "POST auth/approle/role/app", (role) => 204;
+    }
+    let bao = Cli::at(&server.url(), &keys.root_token)
+        .unwrap()
+        .program(installed("bao"));
+    bao.write(
+        "role-id",
+        &client
+            .get("auth/approle/role/app/role-id")
+            .text("/data/role_id"),
+    );
+    let secret = client.post("auth/approle/role/app/secret-id", json!({}));
+    bao.write("secret-id", &secret.text("/data/secret_id"));
+    let home = bao.home().to_owned();
+    let (rendered, token) = (home.join("rendered"), home.join("token"));
+    bao.write(
+        "agent.hcl",
+        &format!(
+            r#"vault {{ address = "{}" }}
+auto_auth {{
+  method "approle" {{
+    config = {{
+      role_id_file_path = "{home}/role-id"
+      secret_id_file_path = "{home}/secret-id"
+    }}
+  }}
+  sink "file" {{ config = {{ path = "{}" }} }}
+}}
+template_config {{ static_secret_render_interval = "1s" }}
+template {{
+  contents = "{{{{ with secret \"secret/data/app\" }}}}password={{{{ .Data.data.password }}}}{{{{ end }}}}"
+  destination = "{}"
+}}
+"#,
+            server.url(),
+            token.display(),
+            rendered.display(),
+            home = home.display(),
+        ),
+    );
+    let says = home.join("says");
+    let agent = bao.spawn("agent -config=agent.hcl", &says);
+    let reads = |what: &str| std::fs::read_to_string(&rendered).is_ok_and(|text| text == what);
+    let wait = Duration::from_secs(30);
+    until(wait, "the template is rendered", || reads("password=first"));
+    client
+        .post("secret/data/app", json!({"data": {"password": "second"}}))
+        .expect(200);
+    until(wait, "it is rendered anew", || reads("password=second"));
+    // Longer than its token would live that nobody renews.
+    let theirs = std::fs::read_to_string(&token).unwrap();
+    let theirs = client.with_token(theirs.trim());
+    let issued = theirs
+        .get("auth/token/lookup-self")
+        .number("/data/creation_time");
+    until(wait, "the token is renewed", || {
+        let now = theirs.get("auth/token/lookup-self");
+        let last = now.ok()["data"]["last_renewal_time"].as_i64();
+        last.is_some_and(|last| last > issued + 3)
+    });
+    drop(agent);
 }
 
 /// A long day of an operator with OpenBao's own command.
