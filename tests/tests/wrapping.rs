@@ -22,6 +22,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const UNKNOWN: &str = "wrapping token is not valid or does not exist";
 
 #[test]
+fn who_may_create_in_a_cubbyhole_may_not_update_it() {
+    let server = Server::dev().unwrap();
+    let root = server.client();
+    let may = |capability: &str| {
+        let rules = format!("path \"cubbyhole/*\" {{ capabilities = [\"{capability}\"] }}");
+        root.post("sys/policies/acl/one", json!({ "policy": rules }))
+            .expect(204);
+        let body = json!({"policies": ["one"], "no_default_policy": true});
+        let made = root.post("auth/token/create", body);
+        root.with_token(&made.text("/auth/client_token"))
+    };
+    let creator = may("create");
+    check! { creator;
+        "POST cubbyhole/a", {"x": 1} => 204;
+        "POST cubbyhole/a", {"x": 2} => 403, {"errors": ["*"]};
+        "POST cubbyhole/a/", {"x": 2} => 403, {"errors": ["*"]};
+        "POST cubbyhole/b", {"x": 1} => 204;
+    }
+    let updater = may("update");
+    check! { updater;
+        "POST cubbyhole/a", {"x": 1} => 403, {"errors": ["*"]};
+    }
+}
+
+#[test]
 fn a_cubbyhole_is_its_tokens_own() {
     let (_server, root) = dev();
     let (one, other) = (token(&root, json!({})), token(&root, json!({})));

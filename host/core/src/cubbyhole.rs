@@ -1,13 +1,14 @@
 //! `cubbyhole/`: what each token keeps for itself. Nobody else sees it, root neither, and it is gone with the token.
 //! <https://developer.hashicorp.com/vault/api-docs/secret/cubbyhole>
 
+use coffer_barrier::Transaction;
 use serde_json::{Map, Value};
 
 use crate::keys::Ns;
 use crate::params::Params;
 use crate::reply::Reply;
 use crate::request::Method::{Delete, Get, List, Post};
-use crate::routes::{Context, Needs, Route};
+use crate::routes::{Authenticated, Context, Needs, Route};
 use crate::token::TokenKind;
 use crate::{Error, fields, limits};
 
@@ -29,6 +30,17 @@ fn key(c: &Context<'_>, path: &str) -> Result<String, Error> {
         ));
     }
     Ok(Ns(c.ns).cubbyhole(&token.hash, path))
+}
+
+/// Whether the caller's token keeps something under a path below the mount: writing there is updating.
+pub async fn holds(
+    txn: &mut Transaction,
+    ns: &str,
+    caller: &Authenticated,
+    path: &str,
+) -> Result<bool, Error> {
+    let key = Ns(ns).cubbyhole(&caller.held.token.hash, path.trim_end_matches('/'));
+    Ok(txn.get(&key).await?.is_some())
 }
 
 /// Below the mount.

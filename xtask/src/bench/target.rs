@@ -120,6 +120,11 @@ impl Target {
         Ok(Some(began.elapsed()))
     }
 
+    /// Where it keeps its data, if we started it.
+    pub fn folder(&self) -> Option<&Path> {
+        self.server.as_ref().map(|(server, _)| server.folder())
+    }
+
     /// Resident memory, in MiB.
     pub fn resident(&self) -> Option<f64> {
         self.pid.and_then(process::resident)

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use coffer_runtime::{Field, FieldType, Operation, PathDescription};
 
 use crate::fields::Fields;
-use crate::mount::{Backend, Mount, SYSTEM};
+use crate::mount::{Backend, CUBBYHOLE, Mount, SYSTEM};
 use crate::request::Method;
 use crate::routes::{Needs, Route};
 use crate::sys::LIFECYCLE;
@@ -27,7 +27,11 @@ pub fn of(mount: &Mount) -> Cow<'_, [PathDescription]> {
                 let methods = path.operations.iter().map(|(method, _)| *method);
                 native(path.path, path.help, Needs::Nothing, path.fields, methods)
             });
-            lifecycle.chain(routes.iter().map(route)).collect()
+            let mut all: Vec<_> = lifecycle.chain(routes.iter().map(route)).collect();
+            if mount.entry.kind == CUBBYHOLE {
+                all.iter_mut().for_each(|path| path.checks_existence = true);
+            }
+            all.into()
         }
         Backend::Plugin(plugin) => plugin
             .component

@@ -13,13 +13,13 @@ use crate::audit::{Doing, Trail};
 use crate::effects::RequestEffects;
 use crate::keys::Ns;
 use crate::lockout::Who;
-use crate::mount::{Backend, Mount, PluginMount, Special};
+use crate::mount::{Backend, CUBBYHOLE, Mount, PluginMount, Special};
 use crate::params::Params;
 use crate::policy::Capability;
 use crate::reply::Reply;
 use crate::request::{Method, Request};
 use crate::routes::{self, AfterCommit, Authenticated, Context, Needs};
-use crate::{Core, Error, paths};
+use crate::{Core, Error, cubbyhole, paths};
 
 /// A request on its way to a mount.
 pub(super) struct Attempt<'r> {
@@ -56,12 +56,14 @@ impl Attempt<'_> {
         self.trail.found(caller.as_ref(), self.mount);
         if let Some(caller) = caller.as_ref().filter(|_| needs != Needs::Nothing) {
             self.uses_token = caller.is_counted();
-            authorize(
-                caller,
-                self.request,
-                capability(self.request.method),
-                needs == Needs::Sudo,
-            )?;
+            let creates = self.mount.entry.kind == CUBBYHOLE
+                && self.request.method == Method::Post
+                && !cubbyhole::holds(&mut txn, self.ns, caller, self.path).await?;
+            let capability = match creates {
+                true => Capability::Create,
+                false => capability(self.request.method),
+            };
+            authorize(caller, self.request, capability, needs == Needs::Sudo)?;
         }
         let found = found.ok_or(Error::UnsupportedPath)?;
         let handler = found.handler.ok_or(Error::UnsupportedOperation)?;
