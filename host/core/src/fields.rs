@@ -321,11 +321,18 @@ pub const RELOAD: Fields = Some(&[
     field("scope", Text, "Of no effect: there is one server."),
 ]);
 pub const PIN: Fields = Some(&[field("version", Text, "The version.")]);
-pub const GRANTS: Fields = Some(&[field(
-    "capabilities",
-    TextList,
-    "What is granted, of what it asks for.",
-)]);
+pub const GRANTS: Fields = Some(&[
+    field(
+        "version",
+        Text,
+        "Of which version; the newest if there is none.",
+    ),
+    field(
+        "capabilities",
+        TextList,
+        "What is granted, of what it asks for.",
+    ),
+]);
 pub const POLICY: Fields = Some(&[
     field("name", Text, "The policy."),
     field(
@@ -379,7 +386,11 @@ pub const IRREVOCABLE: Fields = Some(&[
         "Whether those below count.",
     ),
 ]);
-pub const LEASE_LOOKUP: Fields = Some(&[LEASE, field("prefix", Text, "What the ids start with.")]);
+pub const LEASE_LOOKUP: Fields = Some(&[
+    LEASE,
+    URL_LEASE,
+    field("prefix", Text, "What the ids start with."),
+]);
 pub const LEASE_RENEW: Fields = Some(&[LEASE, URL_LEASE, INCREMENT]);
 pub const LEASE_REVOKE: Fields = Some(&[LEASE, URL_LEASE, SYNC]);
 pub const LEASE_PREFIX: Fields = Some(&[SYNC]);

@@ -49,6 +49,9 @@ pub struct Lease {
     pub last_error: Option<String>,
 }
 
+/// What stands between the path of a token's lease and its hash.
+pub const TOKEN_LEASE: &str = "/h";
+
 /// What a lease id names.
 pub enum Leased {
     Secret(Box<Lease>),
@@ -143,7 +146,11 @@ pub async fn load(txn: &mut Transaction, ns: &str, id: &str) -> Result<Option<Le
         let lease = serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key))?;
         return Ok(Some(Leased::Secret(lease)));
     }
-    String::from_utf8(value.to_vec())
-        .map(|hash| Some(Leased::Token(hash)))
-        .map_err(|_| Error::Corrupt(key))
+    // The id has it already: there may be a great many of these. Those made earlier have it again as their value.
+    let hash = match value.as_slice() {
+        [] => id.rsplit_once(TOKEN_LEASE).map(|(_, hash)| hash.to_owned()),
+        hash => String::from_utf8(hash.to_vec()).ok(),
+    };
+    hash.map(|hash| Some(Leased::Token(hash)))
+        .ok_or(Error::Corrupt(key))
 }

@@ -13,7 +13,7 @@ mod reaper;
 mod renew;
 mod revoke;
 
-pub use entry::{Lease, Leased, load};
+pub use entry::{Lease, Leased, TOKEN_LEASE, load};
 pub use job::Job;
 pub use reaper::Reaper;
 pub use renew::{renew, renew_token};

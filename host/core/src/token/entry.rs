@@ -12,14 +12,31 @@ use crate::Error;
 use crate::time::rfc3339;
 
 /// Service tokens are stored and can be renewed and revoked; batch tokens carry themselves and just end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
+    #[default]
     Service,
     Batch,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the serializer asks by reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl TokenKind {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the serializer asks by reference"
+    )]
+    fn is_service(&self) -> bool {
+        *self == Self::Service
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -38,7 +55,7 @@ pub struct Alias {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A token. Times to live are in seconds, 0 for none.
+/// A token. Times to live are in seconds, 0 for none. There may be a great many: what is usual is not stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenEntry {
     pub ns: String,
@@ -53,17 +70,17 @@ pub struct TokenEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<BTreeMap<String, String>>,
     /// How often it may still be used; 0 for ever.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub num_uses: u64,
     pub created: UnixMillis,
     pub creation_ttl: u64,
     /// What a renewal gives if nothing is asked for.
     pub ttl: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub max_ttl: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub explicit_max_ttl: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub period: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<UnixMillis>,
@@ -72,6 +89,7 @@ pub struct TokenEntry {
     /// The hash of its parent; None for an orphan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    #[serde(default, skip_serializing_if = "TokenKind::is_service")]
     pub kind: TokenKind,
     pub renewable: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

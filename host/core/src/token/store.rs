@@ -21,7 +21,7 @@ use super::entry::{TokenEntry, TokenKind};
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::lease::Job;
 use crate::policy_store::AclSlot;
-use crate::{Error, limits};
+use crate::{Error, lease, limits};
 
 const SALT_KEY: &str = "core/token-salt";
 const BATCH_KEY: &str = "core/token-batch-key";
@@ -131,7 +131,7 @@ impl TokenKeys {
             txn.put(ns.child(parent, &hash), Vec::new());
         }
         if let Some(expires) = entry.expires {
-            txn.put(ns.lease(&lease_id(entry, &hash)), hash.clone().into_bytes());
+            txn.put(ns.lease(&lease_id(entry, &hash)), Vec::new());
             txn.put(due(entry, &hash, expires).key(), Vec::new());
         }
         Ok(hash)
@@ -404,7 +404,7 @@ fn made(id: &str) -> [u8; TIME_BYTES] {
 
 /// A token's lease id, as `sys/leases` lists it.
 pub fn lease_id(entry: &TokenEntry, hash: &str) -> String {
-    format!("{}/h{hash}", entry.path)
+    format!("{}{}{hash}", entry.path, lease::TOKEN_LEASE)
 }
 
 fn due(entry: &TokenEntry, hash: &str, at: UnixMillis) -> Due {
