@@ -78,6 +78,49 @@ fn parameters_that_say_nothing_are_told() {
 }
 
 #[test]
+fn answers_below_ui_have_headers_of_their_own() {
+    let (mut server, keys) = Server::ready().unwrap();
+    let client = server.client();
+    check! { client;
+        "LIST sys/config/ui/headers" => 404, {"errors": []};
+        "POST sys/config/ui/headers/X-Team", {"values": ["a", "b"]} => 204;
+        "GET sys/config/ui/headers/x-team" => 200, {"data": {"value": "a"}};
+        "GET sys/config/ui/headers/X-Team?multivalue=true" => 200, {"data": {"values": ["a", "b"]}};
+        "LIST sys/config/ui/headers" => 200, {"data": {"keys": ["X-Team"]}};
+        "POST sys/config/ui/headers/X-Vault-Token", {"values": ["a"]} => 400, {"errors": ["X-Vault headers cannot be set"]};
+        "POST sys/config/ui/headers/X-A", {} => 400, {"errors": ["header and values must be specified"]};
+        "POST sys/config/ui/headers/X-A", {"values": ["a\r\nX-B: c"]} => 400, {"errors": ["*"]};
+        "GET sys/config/ui/headers/none" => 404, {"errors": []};
+    }
+    server.restart().unwrap();
+    assert!(!ui_head(&server).contains("x-team"));
+    server.unseal(&keys).unwrap();
+    // There is no UI yet; what is answered there has them all the same.
+    let ui = ui_head(&server);
+    assert!(
+        ui.contains("x-team: a\r\n") && ui.contains("x-team: b\r\n"),
+        "{ui}"
+    );
+    let health = server.raw("GET", "sys/health", &[], "");
+    assert!(!health.head.contains("x-team"));
+    check! { client; "DELETE sys/config/ui/headers/X-Team" => 204; }
+    assert!(!ui_head(&server).contains("x-team"));
+}
+
+fn ui_head(server: &Server) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+    write!(
+        stream,
+        "GET /ui/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
 fn tidying_takes_nothing_that_is_in_use() {
     let (server, _) = Server::ready().unwrap();
     let client = server.client();

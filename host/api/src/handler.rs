@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     request: HttpRequest<HttpBody>,
 ) -> HttpResponse<HttpBody> {
     let head = request.method() == HttpMethod::HEAD;
+    let is_ui = request.uri().path().split('/').nth(1) == Some("ui");
     let allowed = match cors::check(&core, request.method(), request.headers()).await {
         Ok(allowed) => allowed,
         Err(Refusal(status, message)) => return error(status, &message),
@@ -56,10 +57,13 @@ pub(crate) async fn answer(
             }
         }
     };
-    let response = match allowed {
+    let mut response = match allowed {
         Some(allowed) => allowed.mark(response),
         None => response,
     };
+    if is_ui {
+        response.headers_mut().extend(core.ui_headers().await);
+    }
     if head {
         response.map(|_| HttpBody::empty())
     } else {

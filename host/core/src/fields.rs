@@ -181,6 +181,10 @@ pub const CORS: Fields = Some(&[
         "Whether they may send what a browser keeps.",
     ),
 ]);
+pub const UI_HEADER: Fields = Some(&[
+    field("values", TextList, "The header's values."),
+    field("multivalue", Boolean, "Whether to answer all values."),
+]);
 pub const AUDITED_HEADER: Fields = Some(&[field("hmac", Boolean, "Whether the value is hashed.")]);
 /// Those of enabling and of tuning, which share a path.
 pub const MOUNT: Fields = Some(&[

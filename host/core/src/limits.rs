@@ -35,6 +35,8 @@ pub const MAX_DESTINATIONS: usize = 1000;
 pub const LOAD_PATIENCE: Duration = Duration::from_secs(2);
 /// Entries of a mount that are counted at a time.
 pub const COUNT_PAGE: usize = 1000;
+/// Headers that answers below `/ui` have.
+pub const UI_HEADERS: usize = 64;
 /// Mounts in one namespace.
 pub const MAX_MOUNTS: usize = 10_000;
 /// A policy's name, in bytes.

@@ -26,6 +26,7 @@ mod rotate;
 mod tidy;
 mod tools;
 mod ui;
+mod ui_headers;
 mod wrapping;
 
 use crate::fields;
@@ -86,6 +87,8 @@ pub static ROUTES: &[Route] = &[
         (Post, |c| Box::pin(audit::enable(c))), (Delete, |c| Box::pin(audit::disable(c))),
     ] },
     Route { pattern: "config/state/sanitized", help: "The server's configuration, without what is secret in it.", needs: Needs::Token, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(config::state(c)))] },
+    Route { pattern: "config/ui/headers", help: "The headers that answers below /ui have besides.", needs: Needs::Sudo, fields: fields::NOTHING, operations: &[(List, |c| Box::pin(ui_headers::list(c)))] },
+    Route { pattern: "config/ui/headers/{header}", help: "A header that answers below /ui have besides.", needs: Needs::Sudo, fields: fields::UI_HEADER, operations: &[(Get, |c| Box::pin(ui_headers::read(c))), (Post, |c| Box::pin(ui_headers::write(c))), (Delete, |c| Box::pin(ui_headers::delete(c)))] },
     Route { pattern: "config/cors", help: "Which web pages of other origins may call.", needs: Needs::Sudo, fields: fields::CORS, operations: &[(Get, |c| Box::pin(config::read_cors(c))), (Post, |c| Box::pin(config::write_cors(c))), (Delete, |c| Box::pin(config::delete_cors(c)))] },
     Route { pattern: "config/auditing/request-headers", help: "The headers of requests that audit devices record.", needs: Needs::Sudo, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(config::list_headers(c)))] },
     Route { pattern: "config/auditing/request-headers/{header}", help: "Has audit devices record a header of requests, or not.", needs: Needs::Sudo, fields: fields::AUDITED_HEADER, operations: &[(Get, |c| Box::pin(config::read_header(c))), (Post, |c| Box::pin(config::write_header(c))), (Delete, |c| Box::pin(config::delete_header(c)))] },
