@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::keys::ROOT_NS;
 use crate::time::rfc3339;
 
 /// Service tokens are stored and can be renewed and revoked; batch tokens carry themselves and just end.
@@ -26,6 +27,14 @@ pub enum TokenKind {
 )]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn root_ns() -> String {
+    ROOT_NS.to_owned()
+}
+
+fn is_root_ns(ns: &str) -> bool {
+    ns == ROOT_NS
 }
 
 impl TokenKind {
@@ -55,26 +64,36 @@ pub struct Alias {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A token. Times to live are in seconds, 0 for none. There may be a great many: what is usual is not stored.
+/// A token. Times to live are in seconds, 0 for none. There may be a great many: what is usual is not stored, and the rest
+/// under short names (those that it had before are read too).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenEntry {
+    #[serde(default = "root_ns", skip_serializing_if = "is_root_ns")]
     pub ns: String,
     /// Empty for batch tokens.
+    #[serde(rename = "a", alias = "accessor")]
     pub accessor: String,
+    #[serde(rename = "p", alias = "policies")]
     pub policies: Vec<String>,
     /// The request that made it: `auth/token/create`, `auth/approle/login`.
+    #[serde(rename = "f", alias = "path")]
     pub path: String,
     /// The auth mount that made it, by its uuid.
+    #[serde(rename = "m", alias = "mount")]
     pub mount: String,
+    #[serde(rename = "d", alias = "display_name")]
     pub display_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<BTreeMap<String, String>>,
     /// How often it may still be used; 0 for ever.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub num_uses: u64,
+    #[serde(rename = "c", alias = "created")]
     pub created: UnixMillis,
+    #[serde(rename = "t", alias = "creation_ttl")]
     pub creation_ttl: u64,
     /// What a renewal gives if nothing is asked for.
+    #[serde(rename = "l", alias = "ttl")]
     pub ttl: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_ttl: u64,
@@ -82,7 +101,12 @@ pub struct TokenEntry {
     pub explicit_max_ttl: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub period: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "e",
+        alias = "expires",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed: Option<UnixMillis>,
@@ -91,6 +115,7 @@ pub struct TokenEntry {
     pub parent: Option<String>,
     #[serde(default, skip_serializing_if = "TokenKind::is_service")]
     pub kind: TokenKind,
+    #[serde(rename = "r", alias = "renewable")]
     pub renewable: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound_cidrs: Vec<IpNet>,
@@ -199,4 +224,24 @@ pub fn parse_cidrs(texts: &[String]) -> Result<Vec<IpNet>, Error> {
                 })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_was_stored_under_longer_names_is_read() {
+        let old = r#"{"ns":"root","accessor":"a1","policies":["default"],"path":"auth/token/create","mount":"u","display_name":"token","num_uses":0,"created":5,"creation_ttl":60,"ttl":60,"max_ttl":0,"explicit_max_ttl":0,"period":0,"expires":65,"kind":"service","renewable":true}"#;
+        let entry: TokenEntry = serde_json::from_str(old).unwrap();
+        assert_eq!(
+            (entry.kind, entry.expires),
+            (TokenKind::Service, Some(UnixMillis(65)))
+        );
+        let new = serde_json::to_string(&entry).unwrap();
+        assert!(new.len() * 10 < old.len() * 7, "{new}");
+        let again: TokenEntry = serde_json::from_str(&new).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{entry:?}"));
+    }
 }
