@@ -43,6 +43,44 @@ fn a_role_is_written_read_listed_and_deleted() {
 }
 
 #[test]
+fn a_renewal_goes_by_what_the_role_says_now() {
+    let (_server, root) = dev();
+    root.post(
+        "auth/token/roles/r",
+        json!({"token_period": "60s", "path_suffix": "abc"}),
+    )
+    .expect(204);
+    let made = root.post("auth/token/create/r", json!({"policies": ["default"]}));
+    let token = root.with_token(&made.text("/auth/client_token"));
+    let body = json!({"policies": ["default"], "explicit_max_ttl": "30s"});
+    let short = root.post("auth/token/create/r", body);
+    let short = root.with_token(&short.text("/auth/client_token"));
+    check! { token;
+        "GET auth/token/lookup-self" => 200, {"data": {"role": "r", "path": "auth/token/create/r/abc"}};
+        "POST auth/token/renew-self", {} => 200, {"auth": {"lease_duration": 60}};
+    }
+    root.post("auth/token/roles/r", json!({"token_period": "120s"}))
+        .expect(204);
+    check! { token;
+        "POST auth/token/renew-self", {} => 200, {"auth": {"lease_duration": 120}};
+    }
+    // A maximum of its own is not lifted by the role.
+    let renewed = short.post("auth/token/renew-self", json!({})).ok();
+    assert!(
+        renewed["auth"]["lease_duration"].as_u64().unwrap() <= 30,
+        "{renewed}"
+    );
+    root.delete("auth/token/roles/r").expect(204);
+    check! { token;
+        "POST auth/token/renew-self", {} => 400, {"errors": ["~original token role \"r\" could not be found"]};
+        "GET auth/token/lookup-self" => 200, {};
+    }
+    check! { root;
+        "GET auth/token/lookup-self" => 200, {"data": {"role": "!"}};
+    }
+}
+
+#[test]
 #[rustfmt::skip]
 fn a_role_rules_policies() {
     let (_server, root) = dev();

@@ -188,6 +188,7 @@ fn token(
         period: 0,
         expires: Some(now.plus_seconds(wrapped.ttl)),
         renewed: None,
+        role: None,
         parent: None,
         kind: TokenKind::Service,
         renewable: false,

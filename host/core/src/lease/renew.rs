@@ -116,6 +116,20 @@ pub async fn renew_token(
         mount_max: max,
         issued: Some(entry.created),
     };
+    // What the token's role says now counts, but for a maximum of the token's own.
+    if let Some(name) = &entry.role {
+        let role = token::Role::load(txn, ns, name).await?;
+        let role = role.ok_or_else(|| {
+            Error::invalid(format!(
+                "failed to renew entry: original token role {name:?} could not be found, not renewing"
+            ))
+        })?;
+        input.period = role.period;
+        input.explicit_max_ttl = match (entry.explicit_max_ttl, role.explicit_max_ttl) {
+            (0, max) | (max, 0) => max,
+            (own, role) => own.min(role),
+        };
+    }
     let made_by = table
         .by_uuid(&entry.mount)
         .filter(|mount| matches!(mount.backend, Backend::Plugin(_) | Backend::Unavailable(_)));

@@ -110,6 +110,9 @@ pub struct TokenEntry {
     pub expires: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed: Option<UnixMillis>,
+    /// The role of the token store that it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// The hash of its parent; None for an orphan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -146,6 +149,7 @@ impl TokenEntry {
             period: 0,
             expires: None,
             renewed: None,
+            role: None,
             parent: None,
             kind: TokenKind::Service,
             renewable: false,
@@ -199,6 +203,9 @@ impl TokenEntry {
         if let Some(map) = data.as_object_mut() {
             if self.period > 0 {
                 map.insert("period".into(), self.period.into());
+            }
+            if let Some(role) = &self.role {
+                map.insert("role".into(), role.as_str().into());
             }
             if let Some(renewed) = self.renewed {
                 map.insert("last_renewal".into(), rfc3339(renewed).into());

@@ -308,6 +308,7 @@ async fn create_child(
         display_name: display_name_of(&display_name),
         meta,
         alias,
+        role: role.map(|(name, _)| name.to_owned()),
         parent: (!orphan).then(|| parent.hash.clone()),
         batch,
         renewable,
