@@ -27,6 +27,26 @@ fn hvac() {
     assert!(ran.status.success(), "{said}\n{}", server.log());
 }
 
+/// Every command of node-vault, whose schemas say what answers must be.
+#[test]
+fn node_vault() {
+    let server = Server::durable().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ran = Command::new("node")
+        .arg(root.join("clients/node_vault.cjs"))
+        .env("VAULT_ADDR", server.url())
+        .env(
+            "NODE_MODULES",
+            root.join("../examples/typescript-app/package.json"),
+        )
+        .env_remove("VAULT_TOKEN")
+        .output()
+        .expect("Node.js");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{}", server.log());
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "done\n");
+}
+
 /// Vault's client for Go: its key/value client, unwrapping, errors, and the watcher that renews a token until it can no more.
 #[test]
 fn go() {
