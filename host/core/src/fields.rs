@@ -422,7 +422,6 @@ pub const OPENAPI: Fields = Some(&[
     ),
     field("context", Text, "Of no effect."),
 ]);
-pub const WRAPPED: Fields = Some(&[TOKEN]);
 
 pub const TOKEN_CREATE: Fields = Some(&[
     field("id", Text, "The token itself; wants sudo."),
@@ -538,6 +537,5 @@ pub const TOKEN_ROLE: Fields = Some(&[
 ]);
 pub const ONE_TOKEN: Fields = Some(&[TOKEN]);
 pub const TOKEN_RENEW: Fields = Some(&[TOKEN, INCREMENT]);
-pub const SELF_RENEW: Fields = Some(&[TOKEN, INCREMENT]);
 pub const ONE_ACCESSOR: Fields = Some(&[ACCESSOR]);
 pub const ACCESSOR_RENEW: Fields = Some(&[ACCESSOR, INCREMENT]);

@@ -177,9 +177,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "tools/hash/{urlalgorithm}", help: "A hash of the input, by an algorithm.", needs: Needs::Token, fields: fields::HASH, operations: &[(Post, |c| Box::pin(tools::hash(c)))] },
 
     Route { pattern: "wrapping/wrap", help: "Wraps what is sent.", needs: Needs::Token, fields: fields::ANYTHING, operations: &[(Post, |c| Box::pin(wrapping::wrap(c)))] },
-    Route { pattern: "wrapping/unwrap", help: "The answer that a token was given for, once.", needs: Needs::Token, fields: fields::WRAPPED, operations: &[(Post, |c| Box::pin(wrapping::unwrap(c)))] },
-    Route { pattern: "wrapping/rewrap", help: "The answer that a token was given for, for another token.", needs: Needs::Token, fields: fields::WRAPPED, operations: &[(Post, |c| Box::pin(wrapping::rewrap(c)))] },
-    Route { pattern: "wrapping/lookup", help: "Where the answer that a token was given for comes from.", needs: Needs::Nothing, fields: fields::WRAPPED, operations: &[
+    Route { pattern: "wrapping/unwrap", help: "The answer that a token was given for, once.", needs: Needs::Token, fields: fields::ONE_TOKEN, operations: &[(Post, |c| Box::pin(wrapping::unwrap(c)))] },
+    Route { pattern: "wrapping/rewrap", help: "The answer that a token was given for, for another token.", needs: Needs::Token, fields: fields::ONE_TOKEN, operations: &[(Post, |c| Box::pin(wrapping::rewrap(c)))] },
+    Route { pattern: "wrapping/lookup", help: "Where the answer that a token was given for comes from.", needs: Needs::Nothing, fields: fields::ONE_TOKEN, operations: &[
         (Get, |c| Box::pin(wrapping::lookup(c))), (Post, |c| Box::pin(wrapping::lookup(c))),
     ] },
 

@@ -105,7 +105,7 @@ pub static ROUTES: &[Route] = &[
         pattern: "renew-self",
         help: "Prolongs the caller's token.",
         needs: Needs::Token,
-        fields: fields::SELF_RENEW,
+        fields: fields::TOKEN_RENEW,
         operations: &[(Post, |c| Box::pin(renew_self(c)))],
     },
     Route {
