@@ -329,6 +329,9 @@ fn the_log_is_watched_through_the_api() {
         assert!(lines.by_ref().any(|line| line.is_empty()));
         lines
     };
+    // At the finest level nothing of a request is shown: libraries would.
+    let mut all = watch("log_level=trace");
+    client.get("auth/token/lookup-self").expect(200);
     let mut people = watch("log_level=warn");
     let mut machines = watch("log_level=info&log_format=json");
     // Something is logged until both have seen it.
@@ -343,6 +346,13 @@ fn the_log_is_watched_through_the_api() {
     }
     let seen = "somebody has failed to log in too often";
     assert!(people.any(|line| line.contains(seen) && line.contains("WARN")));
+    let before: Vec<_> = all
+        .by_ref()
+        .take_while(|line| !line.contains(seen))
+        .collect();
+    let foreign = |line: &&String| line.contains(": ") && !line.contains("coffer_");
+    let foreign: Vec<_> = before.iter().filter(foreign).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
     let line = machines.find(|line| line.contains(seen)).unwrap();
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["level"], "WARN");

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use coffer_core::Loggers;
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
@@ -24,6 +25,12 @@ pub struct Log {
     filter: Box<dyn Fn(EnvFilter) + Send + Sync>,
     watched: Watched,
     levels: Mutex<Levels>,
+}
+
+/// Of what we log ourselves, as much as this level has. What libraries say is not for whoever may watch: it may show
+/// requests.
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_target("coffer", level)
 }
 
 /// Sets how much is written.
@@ -91,10 +98,10 @@ impl Log {
             LogFormat::Json => main.json().with_filter(filter).boxed(),
             LogFormat::Standard => main.with_filter(filter).boxed(),
         };
-        let (filter, set_lines) = reload::Layer::new(LevelFilter::OFF);
+        let (filter, set_lines) = reload::Layer::new(ours(LevelFilter::OFF));
         let lines = fmt::layer().with_ansi(false).with_writer(watched(false));
         let lines = lines.with_filter(filter).boxed();
-        let (filter, set_json) = reload::Layer::new(LevelFilter::OFF);
+        let (filter, set_json) = reload::Layer::new(ours(LevelFilter::OFF));
         let json = fmt::layer()
             .with_ansi(false)
             .with_writer(watched(true))
@@ -105,8 +112,8 @@ impl Log {
             .init();
         // Setting fails only without a log, which is there as long as we are.
         let filters: [SetLevel; 2] = [
-            Box::new(move |level| drop(set_lines.reload(level))),
-            Box::new(move |level| drop(set_json.reload(level))),
+            Box::new(move |level| drop(set_lines.reload(ours(level)))),
+            Box::new(move |level| drop(set_json.reload(ours(level)))),
         ];
         Self {
             filter: Box::new(move |filter| drop(set.reload(filter))),
