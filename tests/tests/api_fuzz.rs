@@ -45,9 +45,10 @@ fn nothing_that_is_described_breaks_the_server() {
             "--phases",
             "coverage,fuzzing",
             "--workers",
-            "2",
+            "1",
         ])
         .args(["--max-examples", &examples, "--request-timeout", "30"])
+        // With more than one worker the tool trips over itself now and then.
         // What goes on for ever, and what ends the server or the token: those are tried elsewhere.
         .args([
             "--exclude-path",
