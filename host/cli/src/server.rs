@@ -210,7 +210,9 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
     let storage = open_storage(&config)?;
     let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
     let server = Server::bind(&listeners).await?;
-    let first = server.bound().first().map(Bound::url);
+    // Clients elsewhere have no use for a socket in the file system.
+    let mut urls = server.bound().iter().map(Bound::url);
+    let first = urls.find(|url| url.starts_with("http"));
     let api_addr = config.api_addr.clone().or(first).unwrap_or_default();
 
     let environment = Environment {
