@@ -145,6 +145,23 @@ impl Server {
         Ok((server, keys))
     }
 
+    /// As [`ready`](Self::ready), with these settings in its listener, and these, made of its folder, beside it.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub fn ready_with(
+        listener: &str,
+        settings: impl FnOnce(&Path) -> String,
+    ) -> io::Result<(Self, Keys)> {
+        let mut server = Self::configured(&binary()?, "http", |folder, address| {
+            let listener = format!("tls_disable = true\n{listener}");
+            Storage::under_test().config(folder, address, &listener) + &settings(folder)
+        })?;
+        let keys = server.init(1, 1)?;
+        server.unseal(&keys)?;
+        Ok((server, keys))
+    }
+
     fn stopped(binary: &Path, address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             binary: binary.to_owned(),

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use coffer_tests::server::{Keys, Storage, binary};
-use coffer_tests::{Client, Server, check, port, until};
+use coffer_tests::server::Keys;
+use coffer_tests::{Server, check, port, until};
 use serde_json::{Value, json};
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -15,13 +15,7 @@ const SECRET: &str = "swordfish-9c1f";
 
 /// A durable server that is unsealed, with these settings.
 fn configured(settings: impl FnOnce(&Path) -> String) -> (Server, Keys) {
-    let mut server = Server::configured(&binary().unwrap(), "http", |folder, address| {
-        Storage::Redb.config(folder, address, "tls_disable = true") + &settings(folder)
-    })
-    .unwrap();
-    let keys = server.init(1, 1).unwrap();
-    server.unseal(&keys).unwrap();
-    (server, keys)
+    Server::ready_with("", settings).unwrap()
 }
 
 /// The same, with audit devices that show what they may.
@@ -40,15 +34,6 @@ fn audited(names: &[(&str, bool)]) -> Server {
 
 fn recorded(server: &Server, name: &str) -> String {
     std::fs::read_to_string(server.folder().join(name)).unwrap()
-}
-
-/// A client whose token may do this.
-fn may(client: &Client, rules: &str) -> Client {
-    client
-        .post("sys/policies/acl/may", json!({ "policy": rules }))
-        .expect(204);
-    let made = client.post("auth/token/create", json!({"policies": ["may"]}));
-    client.with_token(&made.text("/auth/client_token"))
 }
 
 /// A token that is renewed just before its end does not live for ever.
@@ -88,7 +73,7 @@ fn cve_2023_24999() {
     let accessor = &made["data"]["secret_id_accessor"];
     let rules =
         r#"path "auth/approle/role/mine/*" { capabilities = ["create", "update", "delete"] }"#;
-    let mine = may(&client, rules);
+    let mine = client.limited_to(rules);
     let path = "auth/approle/role/mine/secret-id-accessor/destroy";
     mine.post(path, json!({ "secret_id_accessor": accessor }));
     let login = json!({"role_id": role, "secret_id": made["data"]["secret_id"]});
@@ -267,7 +252,7 @@ fn cve_2025_5999() {
     let server = Server::dev().unwrap();
     let client = server.client();
     let rules = r#"path "auth/*" { capabilities = ["create", "read", "update", "sudo"] }"#;
-    let operator = may(&client, rules);
+    let operator = client.limited_to(rules);
     client
         .post("sys/auth/userpass", json!({"type": "userpass"}))
         .expect(204);
@@ -421,10 +406,7 @@ fn cve_2026_3605() {
     client
         .post("secret/data/other", json!({"data": {"x": SECRET}}))
         .ok();
-    let mine = may(
-        &client,
-        r#"path "secret/data/app/*" { capabilities = ["read"] }"#,
-    );
+    let mine = client.limited_to(r#"path "secret/data/app/*" { capabilities = ["read"] }"#);
     let token = format!("X-Vault-Token: {}", mine.token());
     for path in [
         "secret/data/app/../other",
@@ -456,7 +438,7 @@ fn denied_paths_have_no_second_name() {
         .ok();
     let rules = r#"path "secret/*" { capabilities = ["read", "list", "update", "delete"] }
         path "secret/data/x" { capabilities = ["deny"] }"#;
-    let theirs = may(&client, rules);
+    let theirs = client.limited_to(rules);
     let token = format!("X-Vault-Token: {}", theirs.token());
     for path in [
         "secret/data/x",

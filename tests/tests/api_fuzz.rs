@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use coffer_tests::{Server, check};
-use serde_json::json;
 
 /// By how much the server may grow, in KiB: it keeps in memory what it is told to store.
 const GROWTH: u64 = 400 << 10;
@@ -15,16 +14,7 @@ const GROWTH: u64 = 400 << 10;
 fn nothing_that_is_described_breaks_the_server() {
     let server = Server::dev().unwrap();
     let client = server.client();
-    for kind in ["kv", "database"] {
-        client
-            .post(&format!("sys/mounts/{kind}"), json!({ "type": kind }))
-            .expect(204);
-    }
-    for kind in ["approle", "userpass"] {
-        client
-            .post(&format!("sys/auth/{kind}"), json!({ "type": kind }))
-            .expect(204);
-    }
+    client.mount_builtins();
     let file = server.folder().join("openapi.json");
     let document = client.get("sys/internal/specs/openapi").expect(200);
     std::fs::write(&file, document.to_string()).unwrap();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coffer_tests::server::{Keys, Storage, binary};
+use coffer_tests::server::Keys;
 use coffer_tests::{Cli, Client, Server, check, until};
 use serde_json::{Value, json};
 
@@ -23,16 +23,10 @@ const WAIT: Duration = Duration::from_secs(20);
 
 /// A server whose audit devices may write below its folder, and a file for one.
 fn audited() -> (Server, Keys, PathBuf) {
-    let mut server = Server::configured(&binary().unwrap(), "http", |folder, address| {
-        let config = Storage::under_test().config(folder, address, "tls_disable = true");
-        format!(
-            "{config}\naudit_directory = {:?}\nunsafe_allow_api_audit_creation = true\n",
-            folder.display().to_string()
-        )
+    let (server, keys) = Server::ready_with("", |folder| {
+        format!("audit_directory = {folder:?}\nunsafe_allow_api_audit_creation = true\n")
     })
     .unwrap();
-    let keys = server.init(1, 1).unwrap();
-    server.unseal(&keys).unwrap();
     let file = server.folder().join("audit.log");
     (server, keys, file)
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use coffer_tests::{Cli, Server, check, until};
@@ -11,6 +11,13 @@ use serde_json::json;
 fn installed(program: &str) -> PathBuf {
     let folder = std::env::var_os("CLIENTS_BIN").expect("CLIENTS_BIN: `cargo xtask test` sets it");
     PathBuf::from(folder).join(program)
+}
+
+/// A client's program went well; else what it and the server said.
+#[track_caller]
+fn succeeded(ran: &Output, server: &Server) {
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{}", server.log());
 }
 
 #[test]
@@ -23,8 +30,7 @@ fn hvac() {
         .env("VAULT_TOKEN", &keys.root_token)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{}", server.log());
+    succeeded(&ran, &server);
 }
 
 /// Every command of node-vault, whose schemas say what answers must be.
@@ -42,8 +48,7 @@ fn node_vault() {
         .env_remove("VAULT_TOKEN")
         .output()
         .expect("Node.js");
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{}", server.log());
+    succeeded(&ran, &server);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "done\n");
 }
 
@@ -64,8 +69,7 @@ fn go() {
         .env("VAULT_TOKEN", &keys.root_token)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{}", server.log());
+    succeeded(&ran, &server);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "done\n");
 }
 

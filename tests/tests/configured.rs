@@ -8,34 +8,17 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use coffer_tests::server::{Keys, Storage, binary};
-use coffer_tests::{Client, Server, check, port, until};
+use coffer_tests::server::Keys;
+use coffer_tests::{Server, check, port, until};
 use serde_json::json;
 
 /// A durable server that is unsealed, with these settings in its listener and beside it, made of its folder.
 fn server(listener: &str, settings: impl FnOnce(&Path) -> String) -> (Server, Keys) {
-    let mut server = Server::configured(&binary().unwrap(), "http", |folder, address| {
-        let listener = format!("tls_disable = true\n{listener}");
-        let more = settings(folder);
-        Storage::Redb.config(folder, address, &listener) + &more
-    })
-    .unwrap();
-    let keys = server.init(1, 1).unwrap();
-    server.unseal(&keys).unwrap();
-    (server, keys)
+    Server::ready_with(listener, settings).unwrap()
 }
 
 fn nothing(_: &Path) -> String {
     String::new()
-}
-
-/// A client whose token may do this.
-fn may(client: &Client, rules: &str) -> Client {
-    client
-        .post("sys/policies/acl/may", json!({ "policy": rules }))
-        .expect(204);
-    let made = client.post("auth/token/create", json!({"policies": ["may"]}));
-    client.with_token(&made.text("/auth/client_token"))
 }
 
 /// What a stream answers to a request of this server's health, after some bytes.
@@ -152,10 +135,9 @@ fn what_key_holders_do_can_be_closed_to_those_without_a_token() {
             assert_eq!(anonymous.get(path).status, status, "{path}");
         }
     }
-    let reader = may(
-        &closed.client(),
-        r#"path "sys/*" { capabilities = ["read", "update"] }"#,
-    );
+    let reader = closed
+        .client()
+        .limited_to(r#"path "sys/*" { capabilities = ["read", "update"] }"#);
     check! { reader;
         "GET sys/rekey/init" => 403, {"errors": ["*"]};
         "PUT sys/generate-root/attempt", {} => 403, {"errors": ["*"]};
@@ -209,10 +191,8 @@ fn what_is_stored_is_shown_where_that_is_wanted() {
         .map(|mount| mount["mount_path"].clone())
         .collect();
     assert_eq!(paths, ["auth/token/", "cubbyhole/", "sys/"]);
-    let reader = may(
-        &client,
-        r#"path "sys/*" { capabilities = ["read", "list", "update", "delete"] }"#,
-    );
+    let reader = client
+        .limited_to(r#"path "sys/*" { capabilities = ["read", "list", "update", "delete"] }"#);
     check! { reader;
         "GET sys/raw/foo/bin" => 403, {"errors": ["*"]};
         "LIST sys/raw" => 403, {"errors": ["*"]};

@@ -89,15 +89,6 @@ impl Socket {
     }
 }
 
-impl fmt::Display for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(_, address) => address.fmt(f),
-            Self::Unix(_, path) => path.display().fmt(f),
-        }
-    }
-}
-
 impl Drop for Socket {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
