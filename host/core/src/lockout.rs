@@ -222,8 +222,7 @@ impl Core {
         );
         self.transact(|mut txn| async move {
             let key = who.key(&mount.entry.ns);
-            let lock = serde_json::to_vec(&Lock { expires });
-            txn.put(key.clone(), lock.map_err(|_| Error::Corrupt(key.clone()))?);
+            stored::save(&mut txn, key.clone(), &Lock { expires })?;
             let id = self.random.uuid();
             Job::Expire { key }.schedule(&mut txn, &mount.entry.ns, &id, expires)?;
             Ok(((), txn))

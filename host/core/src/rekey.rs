@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::KEYS_BACKUP;
 use crate::shares::{self, Holders, Purpose};
-use crate::{Core, Error};
+use crate::{Core, Error, stored};
 
 /// What is wanted of the new keys.
 #[derive(Clone)]
@@ -195,10 +195,9 @@ impl Core {
             let of_holder = kept.shares.entry(holder.fingerprint().to_owned());
             of_holder.or_default().push(hex::encode(&**share));
         }
-        let kept = serde_json::to_vec(&kept).map_err(|_| Error::Corrupt(KEYS_BACKUP.to_owned()))?;
         self.transact(|mut txn| {
-            txn.put(KEYS_BACKUP, kept.clone());
-            async move { Ok(((), txn)) }
+            let saved = stored::save(&mut txn, KEYS_BACKUP, &kept);
+            async move { saved.map(|()| ((), txn)) }
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! What is stored as JSON.
 
 use coffer_barrier::Transaction;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -19,4 +20,23 @@ pub async fn load<T: DeserializeOwned>(
     serde_json::from_slice(&value)
         .map(Some)
         .map_err(|_| Error::Corrupt(key.to_owned()))
+}
+
+/// Stores a value under a key.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it has no form in JSON.
+pub fn save<T: Serialize>(
+    txn: &mut Transaction,
+    key: impl Into<String>,
+    value: &T,
+) -> Result<(), Error> {
+    let key = key.into();
+    match serde_json::to_vec(value) {
+        Ok(value) => {
+            txn.put(key, value);
+            Ok(())
+        }
+        Err(_) => Err(Error::Corrupt(key)),
+    }
 }

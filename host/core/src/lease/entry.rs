@@ -5,9 +5,9 @@ use coffer_clock::UnixMillis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::keys::{self, Due, DueKind, Ns};
 use crate::time::rfc3339;
+use crate::{Error, stored};
 
 /// A lease of a secret. (A token's lease is the token: see [`Leased`].)
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,8 +82,7 @@ impl Lease {
 
     fn write(&self, txn: &mut Transaction) -> Result<(), Error> {
         let key = Ns(&self.ns).lease(&self.id);
-        let value = serde_json::to_vec(self).map_err(|_| Error::Corrupt(key.clone()))?;
-        txn.put(key, value);
+        stored::save(txn, key, self)?;
         txn.put(self.due_entry().key(), Vec::new());
         Ok(())
     }

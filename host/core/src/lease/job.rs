@@ -62,9 +62,7 @@ impl Job {
             kind: DueKind::Job,
             id: id.to_owned(),
         };
-        let value = serde_json::to_vec(self).map_err(|_| Error::Corrupt(due.key()))?;
-        txn.put(due.key(), value);
-        Ok(())
+        stored::save(txn, due.key(), self)
     }
 
     /// Whether the one of this `id` has more to do.

@@ -9,7 +9,7 @@ use crate::cors::Cors;
 use crate::keys::{CORS, Ns};
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::{Error, limits};
+use crate::{Error, limits, stored};
 
 /// The server's configuration, without what is secret in it.
 /// <https://developer.hashicorp.com/vault/api-docs/system/config-state>
@@ -54,8 +54,7 @@ pub async fn write_cors(c: &mut Context<'_>) -> Result<Reply, Error> {
     if cors.origins.len() + cors.headers.len() > limits::CORS {
         return wrong("there are too many origins or headers");
     }
-    let stored = serde_json::to_vec(&cors).map_err(|_| Error::Corrupt(CORS.to_owned()))?;
-    c.txn.put(CORS, stored);
+    stored::save(c.txn, CORS, &cors)?;
     Ok(Reply::empty())
 }
 

@@ -67,10 +67,7 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
             there.len()
         )));
     }
-    let key = key(&name);
-    let stored = serde_json::to_vec(&Stored { name, values });
-    let stored = stored.map_err(|_| Error::Corrupt(key.clone()))?;
-    c.txn.put(key, stored);
+    stored::save(c.txn, key(&name), &Stored { name, values })?;
     Ok(Reply::empty())
 }
 
