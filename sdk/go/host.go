@@ -15,6 +15,7 @@ type Host interface {
 	Children(prefix, after string, limit uint32) ([]string, error)
 	Now() time.Time
 	Random(length uint32) []byte
+	Password(policy string) (string, error)
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -85,6 +86,9 @@ func Now() time.Time { return host.Now() }
 
 // Random is bytes that nobody can guess.
 func Random(length uint32) []byte { return host.Random(length) }
+
+// Password is a new one by an operator's password policy, which the error NotFound says is not there.
+func Password(policy string) (string, error) { return host.Password(policy) }
 
 // Level is how important a line of the log is.
 type Level uint8

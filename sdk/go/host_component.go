@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_log"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_mount"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_network"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_passwords"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_random"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_storage"
 	wit "github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_types"
@@ -71,6 +72,10 @@ func (imports) Children(prefix, after string, limit uint32) ([]string, error) {
 func (imports) Now() time.Time { return time.UnixMilli(int64(coffer_plugin_clock.Now())) }
 
 func (imports) Random(length uint32) []byte { return coffer_plugin_random.Bytes(length) }
+
+func (imports) Password(policy string) (string, error) {
+	return told(coffer_plugin_passwords.Generate(policy))
+}
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }
 

@@ -89,6 +89,22 @@ pub mod random {
     }
 }
 
+/// Passwords by rules that operators wrote.
+pub mod passwords {
+    use crate::Result;
+
+    /// A new one, by the password policy of this name of the mount's namespace.
+    ///
+    /// # Errors
+    /// Of the kind `NotFound` if there is none.
+    pub fn generate(policy: &str) -> Result<String> {
+        #[cfg(target_family = "wasm")]
+        return crate::bindings::plugin::coffer::plugin::passwords::generate(policy);
+        #[cfg(not(target_family = "wasm"))]
+        crate::testing::Host::with(|host| host.password(policy))
+    }
+}
+
 /// The operator's log. Never write a secret to it.
 pub mod log {
     use crate::bindings::plugin::coffer::plugin::log::Level;

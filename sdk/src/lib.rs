@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
+//! [`passwords`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
@@ -58,7 +58,7 @@ pub use backend::Backend;
 pub use coffer_duration::{format_duration, parse_duration, parse_signed_duration};
 pub use convert::FromValue;
 pub use declare::{Operation, Path, Plugin};
-pub use environment::{clock, log, random};
+pub use environment::{clock, log, passwords, random};
 pub use error::{Error, ErrorKind, Result};
 pub use field::{Decl, Field, Seconds};
 pub use request::{Caller, Lease, Request};

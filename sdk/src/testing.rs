@@ -49,6 +49,7 @@ mod state;
 mod tls;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -140,6 +141,7 @@ impl Host {
             leased: false,
             unended: Vec::new(),
             faults: faults::Faults::default(),
+            password_policies: BTreeMap::new(),
             seed: 0,
             rolls: 0,
         };
@@ -223,6 +225,14 @@ impl Host {
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self::with(|host| host.seed = seed);
+        self
+    }
+
+    /// With a password policy: so many characters of this alphabet (ASCII).
+    #[must_use]
+    pub fn password_policy(self, name: &str, length: usize, alphabet: &str) -> Self {
+        let policy = (length, alphabet.to_owned());
+        Self::with(|host| host.password_policies.insert(name.to_owned(), policy));
         self
     }
 

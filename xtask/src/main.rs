@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod error;
 mod files;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
@@ -62,6 +63,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Feeds a fuzz target what breaks parsers.
+    Fuzz(fuzz::Arguments),
     /// Measures a server under load.
     Bench(bench::Arguments),
 }
@@ -84,6 +87,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
         Task::Demo { once } => demo::demo(&workspace, once),
         Task::Docs { check } => docs::docs(&workspace, check),
+        Task::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Task::Bench(arguments) => bench::bench(&workspace, &arguments),
     }
 }

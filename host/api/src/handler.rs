@@ -27,7 +27,8 @@ fn refuse<T>(status: StatusCode, message: impl Into<String>) -> Result<T, Refusa
     Err(Refusal(status, message.into()))
 }
 
-pub(crate) async fn answer(
+/// Answers one request that came over HTTP. `remote` is where its connection comes from.
+pub async fn answer(
     core: Arc<Core>,
     rules: &Rules,
     remote: SocketAddr,

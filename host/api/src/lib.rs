@@ -14,6 +14,7 @@ mod socket;
 mod tls;
 
 pub use crate::forwarded::ForwardedFor;
+pub use crate::handler::answer;
 pub use crate::limits::Limits;
 pub use crate::listener::{Bound, ListenerConfig, Rules, ServeError, Server};
 pub use crate::proxied::ProxyProtocol;

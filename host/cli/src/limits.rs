@@ -15,9 +15,6 @@ pub const CLIENT_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// The largest answer that a client reads, in bytes.
 pub const CLIENT_RESPONSE: u64 = 64 << 20;
 
-/// How deep a configuration file may be nested.
-pub const CONFIG_NESTING: usize = 16;
-
 /// How often `plugin run` looks for files that were saved.
 pub const WATCH: Duration = Duration::from_millis(500);
 /// The longest that its server may take to answer.

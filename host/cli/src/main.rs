@@ -7,7 +7,6 @@
 mod args;
 mod client;
 mod commands;
-mod config;
 mod duration;
 mod environment;
 mod error;

@@ -11,15 +11,13 @@ use clap::Args;
 use coffer_api::{Address, Bound, Certificates, Limits, ListenerConfig, Rules, Server};
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
+use coffer_config::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
 use coffer_core::{AuditConfig, CatalogConfig, Core, CoreConfig, SignaturePolicy};
 use coffer_runtime::{Catalog, Compiler, Engine, Environment};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{
-    self, ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig,
-};
 use crate::log::Log;
 use crate::output;
 
@@ -86,7 +84,7 @@ pub struct ServerArgs {
         value_name = "ADDRESS",
         env = "VAULT_DEV_LISTEN_ADDRESS",
         hide_env_values = true,
-        value_parser = config::address,
+        value_parser = coffer_config::address,
         default_value = "127.0.0.1:8200"
     )]
     dev_listen_address: String,

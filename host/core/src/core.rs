@@ -148,6 +148,7 @@ impl Core {
             plugins: catalog.clone(),
             default_lease_ttl: config.default_lease_ttl,
             max_lease_ttl: config.max_lease_ttl,
+            random: random.clone(),
             counted: Counted::default(),
         };
         Arc::new(Self {

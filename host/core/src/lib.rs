@@ -16,6 +16,8 @@ mod cubbyhole;
 mod effects;
 mod error;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod invoke;
 mod keys;
 mod lease;

@@ -25,6 +25,11 @@ struct Charset {
 }
 
 impl PasswordPolicy {
+    /// How long a password is, in characters.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Reads one, in HCL or JSON.
     ///
     /// # Errors

@@ -58,7 +58,8 @@ pub use crate::limits::{
 pub use crate::outcome::Outcome;
 pub use crate::outside::{Ask, Outside, StorageAccess};
 pub use crate::plugin::{
-    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, Plugins, Renewal, Request,
+    Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, PasswordError, Passwords,
+    Plugins, Renewal, Request,
 };
 pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
 pub use crate::response::{Response, nests_deeper};

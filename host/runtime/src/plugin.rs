@@ -59,6 +59,8 @@ pub struct MountContext {
     pub grants: Arc<Grants>,
     /// Where its calls are counted.
     pub figures: Arc<Figures>,
+    /// What makes passwords for it.
+    pub passwords: Arc<dyn Passwords>,
 }
 
 impl MountContext {
@@ -103,6 +105,24 @@ pub trait Effects: Send + Sync {
 
     /// Forgets a lease that `prepare` granted, for which nothing was made. Fails with the reason.
     async fn withdraw(&self, lease_id: &str) -> Result<(), String>;
+}
+
+/// Why there is no password.
+#[derive(Debug)]
+pub enum PasswordError {
+    /// There is no policy of that name.
+    NoPolicy,
+    /// It says nothing that a password can be made by: why.
+    Invalid(String),
+    /// It cannot be read: the call ends.
+    Barrier(BarrierError),
+}
+
+/// Passwords by the policies of a mount's namespace.
+#[async_trait]
+pub trait Passwords: Send + Sync {
+    /// A new one.
+    async fn generate(&self, txn: &mut Transaction, policy: &str) -> Result<String, PasswordError>;
 }
 
 /// For calls that may not act on the outside world under a lease of their own.

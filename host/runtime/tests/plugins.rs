@@ -69,6 +69,17 @@ async fn a_plugin_sees_its_request_its_mount_and_its_storage() {
     );
     let random = ask("random", json!({"len": 32})).await;
     assert_eq!(random["bytes"].as_array().map(Vec::len), Some(32));
+    assert_eq!(
+        ask("password", json!({"policy": "letters"})).await,
+        json!({"password": "abc"})
+    );
+    let error = fixture
+        .ask(&mount, token("t"), "password", json!({"policy": "x"}))
+        .await;
+    assert_eq!(
+        error,
+        Err("ErrorKind::NotFound: no password policy found".to_owned())
+    );
     assert!(ask("now", json!({})).await["now"].as_u64() > Some(1_700_000_000_000));
 
     let error = fixture

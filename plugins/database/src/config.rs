@@ -29,8 +29,10 @@ const ROOT_ROTATION: Field<Vec<String>> = Field::text_list(
     "root_rotation_statements",
     "Statements that change the password of the connection's own user.",
 );
-const PASSWORD_POLICY: Field<String> =
-    Field::text("password_policy", "Not supported yet: leave it empty.");
+const PASSWORD_POLICY: Field<String> = Field::text(
+    "password_policy",
+    "The password policy that passwords are made by where a role names none; empty means 20 letters, digits and dashes.",
+);
 // What follows is the backend's; it is stored as it comes, and so is whatever else there is.
 const URL: Field<String> = Field::text(
     "connection_url",
@@ -135,6 +137,9 @@ pub(crate) struct Config {
     pub allowed_roles: Vec<String>,
     pub root_credentials_rotate_statements: Vec<String>,
     pub verify_connection: bool,
+    /// Empty for passwords as they usually are.
+    #[serde(default)]
+    pub password_policy: String,
     /// The details that the backend says are secret.
     #[serde(default)]
     pub secret_fields: Vec<String>,
@@ -290,7 +295,9 @@ fn write(request: &Request) -> Result<Response> {
     if let Some(version) = request.get(PLUGIN_VERSION)? {
         config.plugin_version = version;
     }
-    input::no_policy(&request.get(PASSWORD_POLICY)?.unwrap_or_default())?;
+    config.password_policy = request
+        .get(PASSWORD_POLICY)?
+        .unwrap_or(config.password_policy);
     input::refuse_if_true(request, "self_managed_password")?;
     config.allowed_roles = request.get(ALLOWED_ROLES)?.unwrap_or(config.allowed_roles);
     let rotation = input::statements(request, ROOT_ROTATION)?;
@@ -377,7 +384,7 @@ fn read(request: &Request) -> Result<Response> {
         "connection_details": config.connection_details,
         "allowed_roles": config.allowed_roles,
         "root_credentials_rotate_statements": config.root_credentials_rotate_statements,
-        "password_policy": "",
+        "password_policy": config.password_policy,
         "verify_connection": config.verify_connection,
     })))
 }

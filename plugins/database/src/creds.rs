@@ -46,7 +46,7 @@ fn read(request: &Request) -> Result<Response> {
     {
         return Err(Error::invalid(format!("user {username:?} already exists")));
     }
-    let password = password::generate();
+    let password = password::generate(&config, &role.credential_config)?;
     let issued = Issued {
         username: username.clone(),
         role: name,

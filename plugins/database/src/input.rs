@@ -1,6 +1,7 @@
 //! What several paths read from their requests.
 
 use coffer_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,8 +14,25 @@ pub(crate) const CREDENTIAL_TYPE: Field<String> = Field::text(
 .default_json("\"password\"");
 pub(crate) const CREDENTIAL_CONFIG: Field<BTreeMap<String, String>> = Field::text_map(
     "credential_config",
-    "Configuration of the credential type; a password has none yet.",
+    "How the credential is made: for a password, `password_policy`.",
 );
+
+/// How a role's passwords are made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CredentialConfig {
+    /// Empty for the connection's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) password_policy: String,
+}
+
+impl CredentialConfig {
+    /// Says so among what a role says, unless there is nothing to say.
+    pub(crate) fn show_in(&self, data: &mut Value) {
+        if *self != Self::default() {
+            data["credential_config"] = json!(self);
+        }
+    }
+}
 
 /// A connection's or role's name in the path: as in Vault, anything else is no path of this engine.
 pub(crate) fn name(request: &Request, field: Field<String>) -> Result<String> {
@@ -40,8 +58,8 @@ pub(crate) fn statements(
     }
 }
 
-/// Refuses credentials other than passwords, and policies for these.
-pub(crate) fn credential_type(request: &Request) -> Result<()> {
+/// How a role's passwords are made, if the request says so. Credentials other than passwords are refused.
+pub(crate) fn credential_config(request: &Request) -> Result<Option<CredentialConfig>> {
     match request.get(CREDENTIAL_TYPE)?.as_deref() {
         None | Some("" | "password") => {}
         Some(kind @ ("rsa_private_key" | "client_certificate")) => {
@@ -51,9 +69,13 @@ pub(crate) fn credential_type(request: &Request) -> Result<()> {
         }
         Some(other) => return Err(Error::invalid(format!("invalid credential_type {other:?}"))),
     }
-    for (name, value) in request.get(CREDENTIAL_CONFIG)?.unwrap_or_default() {
+    let Some(given) = request.get(CREDENTIAL_CONFIG)? else {
+        return Ok(None);
+    };
+    let mut config = CredentialConfig::default();
+    for (name, value) in given {
         match name.as_str() {
-            "password_policy" => no_policy(&value)?,
+            "password_policy" => config.password_policy = value,
             _ => {
                 return Err(Error::invalid(format!(
                     "credential_config validation failed: {name:?} is unknown"
@@ -61,17 +83,7 @@ pub(crate) fn credential_type(request: &Request) -> Result<()> {
             }
         }
     }
-    Ok(())
-}
-
-/// There are no password policies yet, so none can be asked for.
-pub(crate) fn no_policy(policy: &str) -> Result<()> {
-    if policy.is_empty() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "password_policy {policy:?} does not exist: password policies are not supported, leave it empty for the default"
-    )))
+    Ok(Some(config))
 }
 
 /// For what Vault can do and we cannot: silence would promise it.

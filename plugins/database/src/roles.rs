@@ -3,7 +3,7 @@
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::input::{self, CREDENTIAL_CONFIG, CREDENTIAL_TYPE};
+use crate::input::{self, CREDENTIAL_CONFIG, CREDENTIAL_TYPE, CredentialConfig};
 use crate::static_roles;
 
 const NAME: Field<String> = Field::text("name", "Name of the role.");
@@ -69,6 +69,8 @@ pub(crate) struct Role {
     pub db_name: String,
     pub default_ttl: u64,
     pub max_ttl: u64,
+    #[serde(default)]
+    pub credential_config: CredentialConfig,
     pub creation_statements: Vec<String>,
     pub revocation_statements: Vec<String>,
     pub rollback_statements: Vec<String>,
@@ -89,7 +91,7 @@ fn read(request: &Request) -> Result<Response> {
     let Some(role) = Role::find(&input::name(request, NAME)?)? else {
         return Ok(Response::empty());
     };
-    Ok(Response::data(json!({
+    let mut data = json!({
         "db_name": role.db_name,
         "default_ttl": role.default_ttl,
         "max_ttl": role.max_ttl,
@@ -98,7 +100,9 @@ fn read(request: &Request) -> Result<Response> {
         "rollback_statements": role.rollback_statements,
         "renew_statements": role.renew_statements,
         "credential_type": "password",
-    })))
+    });
+    role.credential_config.show_in(&mut data);
+    Ok(Response::data(data))
 }
 
 fn write(request: &Request) -> Result<Response> {
@@ -111,7 +115,7 @@ fn write(request: &Request) -> Result<Response> {
     if role.db_name.is_empty() {
         return Err(Error::invalid("database name is required"));
     }
-    input::credential_type(request)?;
+    role.credential_config = input::credential_config(request)?.unwrap_or(role.credential_config);
     let lists = [
         (CREATION, &mut role.creation_statements),
         (REVOCATION, &mut role.revocation_statements),

@@ -9,6 +9,7 @@ use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::input::CredentialConfig;
 use crate::{input, limits, password};
 
 const NAME: Field<String> = Field::text("name", "Name of the connection.");
@@ -141,7 +142,7 @@ fn rotate(request: &Request) -> Result<Response> {
     };
     // What cannot be reached is not asked to change anything, and nothing is in doubt.
     databases::ping(&config.target(&name)?).map_err(failed)?;
-    let new_password = password::generate();
+    let new_password = password::generate(&config, &CredentialConfig::default())?;
     let username = config.username().to_owned();
     let wal = Wal {
         username: username.clone(),

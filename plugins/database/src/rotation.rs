@@ -80,7 +80,10 @@ pub(crate) fn rotate(name: &str, role: &mut StaticRole) -> Result<()> {
         return Err(Error::conflict("a rotation of this role is under way"));
     }
     let mut wal = Wal {
-        new_password: begun.map_or_else(password::generate, |wal| wal.new_password),
+        new_password: match begun {
+            Some(wal) => wal.new_password,
+            None => password::generate(&config, &role.credential_config)?,
+        },
         begun: now,
     };
     storage::put_json(&wal_key(name), &wal)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::input::{self, CREDENTIAL_CONFIG, CREDENTIAL_TYPE};
+use crate::input::{self, CREDENTIAL_CONFIG, CREDENTIAL_TYPE, CredentialConfig};
 use crate::schedule::{self, Schedule};
 use crate::{limits, roles, rotation};
 
@@ -70,6 +70,8 @@ pub(crate) struct StaticRole {
     pub db_name: String,
     pub username: String,
     pub schedule: Schedule,
+    #[serde(default)]
+    pub credential_config: CredentialConfig,
     pub rotation_statements: Vec<String>,
     /// When the next rotation should be.
     pub planned: u64,
@@ -131,7 +133,9 @@ fn read(request: &Request) -> Result<Response> {
         role.rotation_statements.into(),
     );
     data.insert("credential_type".to_owned(), "password".into());
-    Ok(Response::data(Value::Object(data)))
+    let mut data = Value::Object(data);
+    role.credential_config.show_in(&mut data);
+    Ok(Response::data(data))
 }
 
 /// What both the role and its credentials tell.
@@ -161,13 +165,14 @@ fn write(request: &Request) -> Result<Response> {
     if roles::exists(&name)? {
         return Err(Error::invalid("Role and Static Role names must be unique"));
     }
-    input::credential_type(request)?;
+    let credential_config = input::credential_config(request)?;
     for field in ["skip_import_rotation", "self_managed_password"] {
         input::refuse_if_true(request, field)?;
     }
     let statements = input::statements(request, STATEMENTS)?;
     let Some(mut role) = StaticRole::find(&name)? else {
-        return create(request, &name, statements.unwrap_or_default());
+        let config = credential_config.unwrap_or_default();
+        return create(request, &name, config, statements.unwrap_or_default());
     };
     if request
         .get(USERNAME)?
@@ -179,6 +184,7 @@ fn write(request: &Request) -> Result<Response> {
     if role.db_name.is_empty() {
         return Err(Error::invalid("database name is a required field"));
     }
+    role.credential_config = credential_config.unwrap_or(role.credential_config);
     role.rotation_statements = statements.unwrap_or(role.rotation_statements);
     if let Some(schedule) = read_schedule(request, Some(&role.schedule))? {
         role.schedule = schedule;
@@ -193,7 +199,12 @@ fn write(request: &Request) -> Result<Response> {
     Ok(Response::empty())
 }
 
-fn create(request: &Request, name: &str, rotation_statements: Vec<String>) -> Result<Response> {
+fn create(
+    request: &Request,
+    name: &str,
+    credential_config: CredentialConfig,
+    rotation_statements: Vec<String>,
+) -> Result<Response> {
     let required = |field, message| match request.get(field)? {
         Some(value) if value != String::new() => Ok(value),
         _ => Err(Error::invalid(message)),
@@ -203,6 +214,7 @@ fn create(request: &Request, name: &str, rotation_statements: Vec<String>) -> Re
         username: required(USERNAME, "username is a required field to create a static account")?,
         schedule: read_schedule(request, None)?
             .ok_or_else(|| Error::invalid("one of rotation_schedule or rotation_period must be provided to create a static account"))?,
+        credential_config,
         rotation_statements,
         planned: 0,
         due: 0,

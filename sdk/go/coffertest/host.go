@@ -29,6 +29,8 @@ type Host struct {
 	Answer func(coffer.HTTPRequest) (*coffer.HTTPResponse, error)
 	// Dial answers what it connects to. Nothing is granted if it is nil.
 	Dial func(host string, port uint16) (coffer.Connection, error)
+	// Passwords has a password for each password policy there is, by its name.
+	Passwords map[string]string
 	// Failing is what each call of storage fails with, for as long as it is set.
 	Failing error
 

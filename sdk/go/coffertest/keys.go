@@ -36,6 +36,14 @@ var symmetric = map[string]int{aes128: 16, aes256: 32, mac: 32}
 
 var curves = map[string]elliptic.Curve{ecdsaP256: elliptic.P256(), ecdsaP384: elliptic.P384()}
 
+// Password is the host's.
+func (h *Host) Password(policy string) (string, error) {
+	if password, there := h.Passwords[policy]; there {
+		return password, nil
+	}
+	return "", coffer.NotFound("no password policy found")
+}
+
 // Random is the host's.
 func (h *Host) Random(length uint32) []byte {
 	bytes := make([]byte, length)

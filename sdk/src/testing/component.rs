@@ -160,6 +160,7 @@ impl Session {
                 host.keys = keys.into_iter().collect();
                 to_value(host.prepare(lease.as_ref())?)
             })?,
+            Ask::Password { policy } => to_value(Host::with(|host| host.password(&policy))?)?,
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

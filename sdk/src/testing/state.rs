@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// Leases that were neither ended nor withdrawn.
     pub(super) unended: Vec<LeaseRequest>,
     pub(super) faults: Faults,
+    /// Lengths and alphabets, by the names of password policies.
+    pub(super) password_policies: BTreeMap<String, (usize, String)>,
     pub(super) seed: u64,
     pub(super) rolls: u64,
 }
@@ -118,6 +120,23 @@ impl State {
         }
         bytes.truncate(len as usize);
         bytes
+    }
+
+    pub(crate) fn password(&mut self, policy: &str) -> Result<String> {
+        let missing = || Error::not_found("no password policy found");
+        let (length, alphabet) = self
+            .password_policies
+            .get(policy)
+            .cloned()
+            .ok_or_else(missing)?;
+        let letters = alphabet.as_bytes();
+        let dice = self.random(u32::try_from(length).unwrap_or(u32::MAX));
+        let letter = |die: u8| letters.get(usize::from(die) % letters.len().max(1));
+        Ok(dice
+            .into_iter()
+            .filter_map(letter)
+            .map(|letter| char::from(*letter))
+            .collect())
     }
 
     pub(crate) fn withdraw(&mut self) -> Result<()> {

@@ -101,6 +101,39 @@ fn asker(client: &Client, body: Value) -> Client {
 }
 
 #[test]
+fn passwords_are_made_by_a_policy() {
+    let (_server, client, database) = dev(role("1h", "24h"));
+    let policy = |length: u64, charset: &str| {
+        let rule = json!({"charset": {"charset": charset, "min-chars": length}});
+        json!({"policy": json!({"length": length, "rule": [rule]}).to_string()})
+    };
+    check! { client;
+        "POST sys/policies/password/digits", (policy(40, "0123456789")) => 204;
+        "POST sys/policies/password/letters", (policy(12, "xyz")) => 204;
+        "POST database/config/app", {"password_policy": "letters"} => 204, "?";
+        "GET database/config/app" => 200, {"data": {"password_policy": "letters"}};
+    }
+    let credential = issue(&client);
+    assert!(credential.password.len() == 12 && works(&database, &credential));
+    check! { client;
+        "POST database/roles/app", {"credential_config": {"password_policy": "digits"}} => 204, "?";
+        "GET database/roles/app" => 200, {"data": {"credential_config": {"password_policy": "digits"}}};
+    }
+    let credential = issue(&client);
+    let digits =
+        |password: &str| password.len() == 40 && password.bytes().all(|b| b.is_ascii_digit());
+    assert!(digits(&credential.password) && works(&database, &credential));
+    check! { client;
+        "DELETE sys/policies/password/digits" => 204;
+        "GET database/creds/app" => 500, {"errors": ["~failed to generate password: no password policy found"]};
+    }
+    assert!(
+        works(&database, &credential),
+        "who has a credential keeps it"
+    );
+}
+
+#[test]
 fn a_credential_works_at_once_and_is_renewed_and_revoked() {
     let (_server, client, database) = dev(role("1h", "24h"));
     let reply = client.get("database/creds/app");

@@ -7,8 +7,8 @@ use coffer_barrier::{Barrier, InitConfig, Seal, Transaction};
 use coffer_clock::{Clock, Random, UnixMillis};
 use coffer_runtime::{
     Caller, Catalog, Compiler, Component, DatabasePools, DatabaseTarget, Effects, EffectsError,
-    Environment, LeaseGrant, LeaseRequest, MountContext, Outcome, Plugins, Registered, Release,
-    Releases, Response, Versions,
+    Environment, LeaseGrant, LeaseRequest, MountContext, Outcome, PasswordError, Passwords,
+    Plugins, Registered, Release, Releases, Response, Versions,
 };
 use coffer_storage::MemoryStorage;
 use serde::Serialize;
@@ -108,6 +108,7 @@ impl Session {
             key_operations: granted.keys.clone(),
             figures: Arc::default(),
             grants: Arc::default(),
+            passwords: Arc::new(TestPasswords(self.test.clone())),
         });
         let answer = self.run(&barrier, &mount, run).await?;
         let storage = stored(&barrier, PREFIX).await?;
@@ -276,6 +277,18 @@ async fn stored(barrier: &Barrier, prefix: &str) -> Result<Stored, HarnessError>
         }
     }
     Ok(stored)
+}
+
+/// Password policies are the test's.
+struct TestPasswords(Arc<Test>);
+
+#[async_trait]
+impl Passwords for TestPasswords {
+    async fn generate(&self, _: &mut Transaction, policy: &str) -> Result<String, PasswordError> {
+        let ask = json!({"ask": "password", "with": {"policy": policy}});
+        let made = self.0.ask(ask).await.map_err(|_| PasswordError::NoPolicy)?;
+        serde_json::from_value(made).map_err(|error| PasswordError::Invalid(error.to_string()))
+    }
 }
 
 /// Leases are the test's: it sees them with what storage holds when they are made.

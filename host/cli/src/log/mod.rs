@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use self::watchers::{Form, Watchers};
-use crate::config::{LogFormat, LogLevel};
+use coffer_config::{LogFormat, LogLevel};
 
 /// The parts that log: a crate each.
 const PARTS: &[&str] = &["api", "audit", "barrier", "core", "runtime", "storage"];

@@ -2,6 +2,7 @@
 
 mod entry;
 mod limits;
+mod passwords;
 mod router;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coffer_barrier::Transaction;
+use coffer_clock::Random;
 use coffer_manifest::Destination;
 use coffer_runtime::{
     Catalog, Component, Figures, Grants, LoadError, MountContext, MountInfo, PathDescription,
@@ -24,6 +26,7 @@ pub use router::{Router, RoutingTable};
 use crate::catalog::PluginCatalog;
 use crate::keys::Ns;
 use crate::routes::Route;
+use passwords::NamespacePasswords;
 
 /// A mount with what serves it.
 pub struct Mount {
@@ -145,6 +148,7 @@ pub struct MountLoader {
     pub plugins: Arc<PluginCatalog>,
     pub default_lease_ttl: u64,
     pub max_lease_ttl: u64,
+    pub random: Random,
     pub counted: Counted,
 }
 
@@ -225,7 +229,12 @@ impl MountLoader {
                             .unwrap_or_default(),
                     };
                     let figures = self.counted.of(&entry.uuid, &release);
-                    let context = context(&entry, info, &release, named.clone(), figures);
+                    let passwords = NamespacePasswords {
+                        ns: entry.ns.clone(),
+                        random: self.random.clone(),
+                    };
+                    let context =
+                        context(&entry, info, &release, named.clone(), figures, passwords);
                     Backend::Plugin(PluginMount {
                         release,
                         component,
@@ -294,6 +303,7 @@ fn context(
     release: &Release,
     named: Grants,
     figures: Arc<Figures>,
+    passwords: NamespacePasswords,
 ) -> MountContext {
     let granted = &release.granted;
     let limits = &entry.config.plugin_limits;
@@ -322,6 +332,7 @@ fn context(
         key_operations: granted.keys.clone(),
         grants: Arc::new(grants),
         figures,
+        passwords: Arc::new(passwords),
     }
 }
 

@@ -11,7 +11,6 @@ use super::spread::spread;
 /// The longest policy, in bytes.
 pub const MAX_POLICY: usize = 256 << 10;
 const MAX_RULES: usize = 5_000;
-const MAX_NESTING: usize = 32;
 
 /// Why a policy was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,26 +93,7 @@ fn check(text: &str) -> Result<(), PolicyError> {
             text.len()
         )));
     }
-    if nesting(text) > MAX_NESTING {
-        return Err(PolicyError(format!(
-            "it is nested more than {MAX_NESTING} deep"
-        )));
-    }
     Ok(())
-}
-
-/// How deep brackets go: parsers recurse, and the text is hostile.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0usize);
-    for byte in text.bytes() {
-        match byte {
-            b'{' | b'[' | b'(' => depth += 1,
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 type Paths = Vec<(String, Map<String, Value>)>;

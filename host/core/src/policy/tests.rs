@@ -59,6 +59,9 @@ fn bad_policies_are_refused_with_a_reason() {
         "[".repeat(10_000),
         "]".repeat(10_000)
     );
+    // The parsers recurse, and keep to a bound, which brackets in texts do not loosen.
+    let disguised = format!("path \"a\" {{ x = [{} }}", "[\"]\",".repeat(10_000));
+    let json = format!("{{\"path\": {{\"a\": {}", "[".repeat(10_000));
     #[rustfmt::skip]
     let table = [
         (r#"path "a" { capabilities = ["zz"] }"#, "invalid capability \"zz\""),
@@ -71,7 +74,7 @@ fn bad_policies_are_refused_with_a_reason() {
         ("{\"path\": 3}", "invalid key"),
         ("{", "EOF"),
         (r#"path "a" { min_wrapping_ttl = "2h" max_wrapping_ttl = "1h" }"#, "max_wrapping_ttl"),
-        (deep.as_str(), "nested"),
+        (deep.as_str(), "nest"), (disguised.as_str(), "nest"), (json.as_str(), "recursion limit"),
     ];
     for (text, reason) in table {
         let error = Policy::parse("p", text).unwrap_err().to_string();

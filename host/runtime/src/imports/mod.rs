@@ -17,6 +17,7 @@ mod http;
 mod keys;
 mod mount;
 mod network;
+mod passwords;
 mod storage;
 mod wasi;
 

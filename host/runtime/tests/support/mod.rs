@@ -165,6 +165,24 @@ pub fn mount(id: &str) -> MountContext {
         key_operations: KeyOperation::ALL.into(),
         figures: Arc::default(),
         grants: Arc::default(),
+        passwords: Arc::new(OnePolicy),
+    }
+}
+
+/// Knows the policy `letters`, by which every password is `abc`.
+struct OnePolicy;
+
+#[async_trait::async_trait]
+impl coffer_runtime::Passwords for OnePolicy {
+    async fn generate(
+        &self,
+        _: &mut Transaction,
+        policy: &str,
+    ) -> Result<String, coffer_runtime::PasswordError> {
+        match policy {
+            "letters" => Ok("abc".to_owned()),
+            _ => Err(coffer_runtime::PasswordError::NoPolicy),
+        }
     }
 }
 

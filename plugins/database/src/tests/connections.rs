@@ -62,7 +62,6 @@ fn connections_that_cannot_be() {
     let table = [
         (json!({}), "empty plugin name"),
         (json!({ "plugin_name": "nope" }), "error creating database object: plugin \"nope\" is unknown"),
-        (json!({ "plugin_name": "postgresql-database-plugin", "password_policy": "x" }), "password_policy \"x\" does not exist"),
         (json!({ "plugin_name": "postgresql-database-plugin", "self_managed_password": true }), "self_managed_password is not supported"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_connection_lifetime": "x" }), "invalid max_connection_lifetime"),
         (json!({ "plugin_name": "postgresql-database-plugin", "max_open_connections": "x" }), "max_open_connections"),

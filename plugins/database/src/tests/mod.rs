@@ -206,6 +206,84 @@ fn connection() -> Value {
 }
 
 #[test]
+fn passwords_follow_the_roles_policy_else_the_connections() {
+    let mut test = Test::new();
+    let policies = |host: Host| {
+        let host = host.password_policy("digits", 30, "0123456789");
+        host.password_policy("letters", 12, "abcdef")
+    };
+    test.host = policies(test.host);
+    test.role();
+    test.static_role();
+    let made = |test: &Test| {
+        let created = test.read("creds/app")["password"].clone();
+        test.write("rotate-role/app-fixed", json!({})).unwrap();
+        let rotated = test.read("static-creds/app-fixed")["password"].clone();
+        [created, rotated].map(|password| password.as_str().unwrap().to_owned())
+    };
+    let of = |password: &String, length: usize, alphabet: &str| {
+        password.len() == length && password.chars().all(|letter| alphabet.contains(letter))
+    };
+    assert!(made(&test).iter().all(|password| password.len() == 20));
+
+    test.write("config/db", json!({ "password_policy": "letters" }))
+        .unwrap();
+    assert_eq!(test.read("config/db")["password_policy"], "letters");
+    let passwords = made(&test);
+    assert!(
+        passwords.iter().all(|password| of(password, 12, "abcdef")),
+        "{passwords:?}"
+    );
+
+    let config = json!({ "db_name": "db", "credential_config": { "password_policy": "digits" } });
+    for path in ["roles/app", "static-roles/app-fixed"] {
+        test.write(path, config.clone()).unwrap();
+        assert_eq!(
+            test.read(path)["credential_config"],
+            config["credential_config"]
+        );
+    }
+    let passwords = made(&test);
+    assert!(
+        passwords
+            .iter()
+            .all(|password| of(password, 30, "0123456789")),
+        "{passwords:?}"
+    );
+    // What is not written again stays; what is written empty goes.
+    test.write("roles/app", json!({ "max_ttl": "3d" })).unwrap();
+    assert_eq!(
+        test.read("roles/app")["credential_config"],
+        config["credential_config"]
+    );
+    test.write("rotate-root/db", json!({})).unwrap();
+    assert_eq!(test.fake.password_of("root").unwrap().len(), 12);
+    test.write(
+        "roles/app",
+        json!({ "credential_config": { "password_policy": "" } }),
+    )
+    .unwrap();
+    assert!(test.read("roles/app").get("credential_config").is_none());
+    assert!(of(&made(&test)[0], 12, "abcdef"));
+
+    test.write("config/db", json!({ "password_policy": "gone" }))
+        .unwrap();
+    let (kind, message) = test.error(Operation::Read, "creds/app", json!({}));
+    assert_eq!(
+        (kind, message.as_str()),
+        (
+            ErrorKind::Internal,
+            "failed to generate password: no password policy found"
+        )
+    );
+    assert!(
+        test.keys("role/").len() == 1,
+        "the request left nothing but what was there"
+    );
+    assert_eq!(test.host.leases().len(), 3, "and no lease");
+}
+
+#[test]
 fn roles() {
     let test = Test::new();
     test.role();
@@ -232,7 +310,6 @@ fn roles() {
         (json!({ "db_name": "db", "credential_type": "rsa_private_key" }), "\"rsa_private_key\" is not supported"),
         (json!({ "db_name": "db", "credential_type": "client_certificate" }), "\"client_certificate\" is not supported"),
         (json!({ "db_name": "db", "credential_type": "x" }), "invalid credential_type \"x\""),
-        (json!({ "db_name": "db", "credential_config": { "password_policy": "p" } }), "password_policy \"p\" does not exist"),
         (json!({ "db_name": "db", "credential_config": { "x": "p" } }), "credential_config validation failed"),
         (json!({ "db_name": "db", "default_ttl": -1 }), "default_ttl"),
         (json!({ "db_name": "db", "creation_statements": [{}] }), "creation_statements"),

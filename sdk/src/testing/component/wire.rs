@@ -68,6 +68,9 @@ pub enum Ask {
         host: String,
         port: u16,
     },
+    Password {
+        policy: String,
+    },
     Read {
         stream: u64,
         max: u32,

@@ -9,10 +9,10 @@ use coffer_api::{Address, ListenerConfig, ServeError, Server};
 use serde::Serialize;
 
 use crate::args::Format;
-use crate::config::{ServerConfig, StorageConfig};
 use crate::error::CliResult;
 use crate::output::{self, Output};
 use crate::server;
+use coffer_config::{ServerConfig, StorageConfig};
 
 /// A server wants so many files and connections open at the same time.
 const FILES: u64 = 4096;

@@ -143,6 +143,10 @@ fn serve(request: &Request) -> Result<Response, Error> {
             storage::put(&text("key"), b"half-written")?;
             panic!("in the middle")
         }
+        "password" => {
+            let password = passwords::generate(&text("policy"))?;
+            answer(json!({ "password": password }))
+        }
         // A counter, kept by `get` and `put`.
         "count" => {
             let count = storage::get("count")?.map_or(0, |bytes| bytes.len());

@@ -1,0 +1,1 @@
+listner "tcp" {}

@@ -1,0 +1,4 @@
+api_addr = "${env}"
+x = <<EOT
+[
+EOT
