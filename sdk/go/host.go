@@ -16,6 +16,8 @@ type Host interface {
 	Now() time.Time
 	Random(length uint32) []byte
 	Password(policy string) (string, error)
+	Header(name string) []string
+	SetHeader(name, value string) error
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -89,6 +91,12 @@ func Random(length uint32) []byte { return host.Random(length) }
 
 // Password is a new one by an operator's password policy, which the error NotFound says is not there.
 func Password(policy string) (string, error) { return host.Password(policy) }
+
+// Header is what the request says in a header, if the mount lets that through: its tuning has passthrough_request_headers.
+func Header(name string) []string { return host.Header(name) }
+
+// SetHeader adds a header to the response. It reaches the client if the mount's allowed_response_headers has it.
+func SetHeader(name, value string) error { return host.SetHeader(name, value) }
 
 // Level is how important a line of the log is.
 type Level uint8

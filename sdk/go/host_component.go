@@ -9,6 +9,7 @@ import (
 
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_clock"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_effects"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_headers"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_http"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_keys"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_log"
@@ -75,6 +76,12 @@ func (imports) Random(length uint32) []byte { return coffer_plugin_random.Bytes(
 
 func (imports) Password(policy string) (string, error) {
 	return told(coffer_plugin_passwords.Generate(policy))
+}
+
+func (imports) Header(name string) []string { return coffer_plugin_headers.Request(name) }
+
+func (imports) SetHeader(name, value string) error {
+	return only(coffer_plugin_headers.Respond(name, value))
 }
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`passwords`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
+//! [`passwords`], [`headers`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
@@ -40,6 +40,7 @@ pub mod effects;
 mod environment;
 mod error;
 mod field;
+pub mod headers;
 pub mod http;
 pub mod keys;
 pub mod mount;

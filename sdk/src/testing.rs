@@ -141,6 +141,8 @@ impl Host {
             leased: false,
             unended: Vec::new(),
             faults: faults::Faults::default(),
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
             password_policies: BTreeMap::new(),
             seed: 0,
             rolls: 0,
@@ -226,6 +228,19 @@ impl Host {
     pub fn seed(self, seed: u64) -> Self {
         Self::with(|host| host.seed = seed);
         self
+    }
+
+    /// With requests that have this header, and a mount that lets it through.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        let header = (name.to_owned(), value.to_owned());
+        Self::with(|host| host.request_headers.push(header));
+        self
+    }
+
+    /// Takes the headers that were added to responses so far, each with its value.
+    pub fn response_headers(&self) -> Vec<(String, String)> {
+        Self::with(|host| std::mem::take(&mut host.response_headers))
     }
 
     /// With a password policy: so many characters of this alphabet (ASCII).

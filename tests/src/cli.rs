@@ -104,6 +104,23 @@ impl Cli {
         }
     }
 
+    /// Runs a command line as on a terminal, and returns all that is seen there.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn on_a_terminal(&self, line: &str) -> String {
+        let output = self
+            .in_home(Path::new("script"))
+            .args([
+                "-qec",
+                &format!("{} {line}", self.binary.display()),
+                "/dev/null",
+            ])
+            .output()
+            .unwrap_or_else(|error| panic!("script: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Starts a command that goes on until it is told to stop; what it says goes into this file.
     ///
     /// # Panics
@@ -124,9 +141,14 @@ impl Cli {
     }
 
     fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.in_home(&self.binary);
+        command.args(words);
         command
-            .args(words)
+    }
+
+    fn in_home(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
             .env_clear()
             .env("HOME", self.home.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -17,7 +17,7 @@ pub struct Client {
     agent: Agent,
     url: String,
     token: Option<String>,
-    wrap_ttl: Option<String>,
+    headers: Vec<(&'static str, String)>,
 }
 
 /// What came back.
@@ -46,16 +46,20 @@ impl Client {
             agent,
             url: url.trim_end_matches('/').to_owned(),
             token,
-            wrap_ttl: None,
+            headers: Vec::new(),
         }
     }
 
     /// The same, and answers are to be wrapped for so long.
     pub fn wrapping(&self, ttl: &str) -> Self {
-        Self {
-            wrap_ttl: Some(ttl.to_owned()),
-            ..self.clone()
-        }
+        self.with_header("X-Vault-Wrap-TTL", ttl)
+    }
+
+    /// The same, and every request has this header.
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.push((name, value.to_owned()));
+        client
     }
 
     /// The same server, with another token; empty for none.
@@ -123,8 +127,8 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("X-Vault-Token", token);
         }
-        if let Some(ttl) = &self.wrap_ttl {
-            request = request.header("X-Vault-Wrap-TTL", ttl);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
         }
         if body.is_some() {
             request = request.header("Content-Type", content);

@@ -11,6 +11,30 @@ fn dev() -> (Server, Cli) {
 }
 
 #[test]
+fn a_person_sees_colours_and_that_something_takes_its_time() {
+    let user = || Cli::at("http://127.0.0.1:1", "").unwrap();
+    let seen = user().with("TERM", "xterm").on_a_terminal("read a/b");
+    assert!(seen.contains("\u{1b}[31mError reading a/b:"), "{seen:?}");
+    // Two more attempts, after one second and after two.
+    assert!(
+        seen.contains("Waiting for http://127.0.0.1:1 (2 s)"),
+        "{seen:?}"
+    );
+    for (name, value) in [
+        ("NO_COLOR", "1"),
+        ("VAULT_CLI_NO_COLOR", "1"),
+        ("TERM", "dumb"),
+    ] {
+        let user = user().with("VAULT_MAX_RETRIES", "0").with(name, value);
+        let seen = user.on_a_terminal("read a/b");
+        assert!(seen.contains("Error reading a/b:"), "{seen:?}");
+        assert!(!seen.contains('\u{1b}'), "{name}: {seen:?}");
+    }
+    let piped = user().with("VAULT_MAX_RETRIES", "0").run("read a/b");
+    assert!(!piped.stderr.contains('\u{1b}'), "{piped:?}");
+}
+
+#[test]
 fn exit_codes() {
     let (mut server, cli) = dev();
     for (line, code) in [

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use coffer_tests::server::Keys;
-use coffer_tests::{Server, check, port, until};
+use coffer_tests::{Cli, Server, check, port, until};
 use serde_json::json;
 
 /// A durable server that is unsealed, with these settings in its listener and beside it, made of its folder.
@@ -50,6 +50,26 @@ fn a_socket_in_the_file_system() {
     };
     assert!(answer(server.root_token()).starts_with("HTTP/1.1 200"));
     assert!(answer("").starts_with("HTTP/1.1 403"));
+    let cli = Cli::at(&format!("unix://{}", path.display()), server.root_token()).unwrap();
+    let told = cli.run("token lookup -format=json").json();
+    assert_eq!(told["data"]["id"], server.root_token());
+    let missing = Cli::at("unix:///nowhere.sock", "").unwrap();
+    let refused = missing.with("VAULT_MAX_RETRIES", "0").run("status");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused
+            .stderr
+            .contains("unix:///nowhere.sock/v1/sys/seal-status"),
+        "{refused:?}"
+    );
+    let curl = cli.run("read -output-curl-string sys/mounts").ok();
+    assert!(
+        curl.contains(&format!(
+            "--unix-socket '{}' \"http://127.0.0.1/v1/sys/mounts\"",
+            path.display()
+        )),
+        "{curl}"
+    );
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // One that was killed has left it; one that ends takes it away.
@@ -207,6 +227,8 @@ fn the_configuration_is_told_without_its_secrets() {
         "cluster_name = \"blue\"\nmax_lease_ttl = \"10h\"\nuser_lockout \"userpass\" {\n lockout_threshold = 2\n lockout_duration = \"1h\"\n}\nseal \"shamir\" {}\n".into()
     });
     check! { server.client();
+        "POST sys/config/reload/license" => 204, null;
+        "POST sys/config/reload/other" => 400, {"errors": ["~invalid reload subsystem"]};
         "GET sys/config/state/sanitized" => 200, {"data": {
             "cluster_name": "blue", "max_lease_ttl": 36000, "storage": {"type": "redb"},
             "listeners": [{"type": "tcp", "config": {"tls_disable": true}}],

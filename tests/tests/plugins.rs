@@ -44,6 +44,72 @@ fn runs(client: &Client, mount: &str) -> String {
 }
 
 #[test]
+fn only_headers_that_the_operator_lets_through_pass() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    register(&client, &echo("1.0.0-hdrs"), json!({})).ok();
+    client
+        .post("sys/mounts/e", json!({"type": "echo"}))
+        .expect(204);
+    let heard = |headers: &[&str], name: &str| {
+        let reply = server.raw("GET", &format!("e/header/{name}"), headers, "");
+        serde_json::from_str::<Value>(&reply.body).unwrap()["data"]["values"].clone()
+    };
+    let root = format!("X-Vault-Token: {}", server.root_token());
+    let sent = [
+        root.as_str(),
+        "X-One: a",
+        "x-one: b",
+        "X-Two: c",
+        "Authorization: Basic d",
+    ];
+    assert_eq!(heard(&sent, "x-one"), json!([]));
+    let tuned = json!({"passthrough_request_headers": "X-One,authorization,X-Vault-Token", "allowed_response_headers": ["X-Said"]});
+    client.post("sys/mounts/e/tune", tuned).expect(204);
+    for (name, values) in [
+        ("X-ONE", json!(["a", "b"])),
+        ("x-two", json!([])),
+        ("Authorization", json!(["Basic d"])),
+        // Nobody's token reaches a plugin, whatever the operator says.
+        ("X-Vault-Token", json!([])),
+    ] {
+        assert_eq!(heard(&sent, name), values, "{name}");
+    }
+    let bearer = format!("Authorization: Bearer {}", server.root_token());
+    assert_eq!(heard(&[&bearer], "authorization"), json!([]));
+
+    let say = |name: &str, value: &str| {
+        let body = json!({ "value": value }).to_string();
+        server.raw("POST", &format!("e/header/{name}"), &[&root], &body)
+    };
+    let said = say("X-Said", "something");
+    assert!(
+        said.status == 200 && said.head.contains("x-said: something\r\n"),
+        "{}",
+        said.head
+    );
+    let dropped = say("X-Other", "something");
+    assert!(
+        dropped.status == 200 && !dropped.head.contains("x-other"),
+        "{}",
+        dropped.head
+    );
+    for (name, value) in [
+        ("Content-Length", "0"),
+        ("X-Said", "a\r\nX-Other: b"),
+        ("x:y", "z"),
+        ("X-Vault-Token", "z"),
+    ] {
+        let refused = say(name, value);
+        assert!(
+            refused.status == 500 && !refused.head.contains("x-other"),
+            "{name}: {}",
+            refused.head
+        );
+    }
+}
+
+#[test]
 fn a_plugin_is_registered_mounted_upgraded_and_removed() {
     let (mut server, keys) = Server::ready().unwrap();
     let client = server.client();

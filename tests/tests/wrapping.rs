@@ -4,6 +4,8 @@
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use coffer_tests::{Cli, Client, Server, check, until};
 use serde_json::{Value, json};
 
@@ -156,6 +158,88 @@ fn an_answer_is_wrapped_and_unwrapped_once() {
             (400, UNKNOWN),
             "{path}"
         );
+    }
+}
+
+#[test]
+fn a_wrapping_token_can_be_a_jwt() {
+    let (mut server, keys) = Server::ready().unwrap();
+    let root = server.client();
+    root.post("sys/mounts/kv", json!({"type": "kv"}))
+        .expect(204);
+    root.post("kv/a", json!({"k": "v"})).expect(204);
+    let wrap = |client: &Client| {
+        let client = client
+            .wrapping("90s")
+            .with_header("X-Vault-Wrap-Format", "jwt");
+        client.get("kv/a").text("/wrap_info/token")
+    };
+    let part = |jwt: &str, n: usize| -> Value {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(n).unwrap());
+        serde_json::from_slice(&bytes.unwrap()).unwrap()
+    };
+    let jwt = wrap(&root);
+    assert_eq!(part(&jwt, 0), json!({"alg": "ES512", "typ": "JWT"}));
+    let claims = part(&jwt, 1);
+    let inner = claims["jti"].as_str().unwrap().to_owned();
+    assert!(inner.starts_with("hvs."), "{claims}");
+    assert_eq!(
+        (&claims["type"], &claims["accessor"]),
+        (&json!("wrapping"), &json!(""))
+    );
+    assert_eq!(claims["addr"], server.url());
+    assert_eq!(
+        claims["exp"].as_u64(),
+        claims["iat"].as_u64().map(|at| at + 90)
+    );
+
+    // The key that it is signed with is stored.
+    server.restart().unwrap();
+    server.unseal(&keys).unwrap();
+    let nobody = root.with_token("");
+    let told = nobody
+        .post("sys/wrapping/lookup", json!({"token": jwt}))
+        .ok();
+    assert_eq!(told["data"]["creation_path"], "kv/a");
+    // It is a token for what is done with wrapped answers, and for nothing else.
+    assert_eq!(root.with_token(&jwt).get("cubbyhole/response").status, 403);
+    let again = root.post("sys/wrapping/rewrap", json!({"token": jwt}));
+    assert!(
+        again.text("/wrap_info/token").starts_with("hvs."),
+        "in the usual form, unless asked"
+    );
+    assert_eq!(
+        root.with_token(&jwt)
+            .post("sys/wrapping/unwrap", json!({}))
+            .status,
+        403
+    );
+
+    let jwt = wrap(&root);
+    // Whoever changes what it says has nothing.
+    let mut parts: Vec<String> = jwt.split('.').map(str::to_owned).collect();
+    let mut forged = part(&jwt, 1);
+    forged["jti"] = root.token().into();
+    parts[1] = BASE64_URL_SAFE_NO_PAD.encode(forged.to_string());
+    let forged = parts.join(".");
+    check! { root;
+        "POST sys/wrapping/lookup", {"token": forged} => 400, {"errors": [UNKNOWN]};
+        "POST sys/wrapping/unwrap", {"token": forged} => 400, {"errors": [UNKNOWN]};
+    }
+    assert_eq!(
+        root.with_token(&forged)
+            .post("sys/wrapping/unwrap", json!({}))
+            .status,
+        403
+    );
+    let answer = root
+        .with_token(&jwt)
+        .post("sys/wrapping/unwrap", json!({}))
+        .ok();
+    assert_eq!(answer["data"]["k"], "v");
+    check! { root;
+        "POST sys/wrapping/unwrap", {"token": jwt} => 400, {"errors": [UNKNOWN]};
+        "POST sys/wrapping/unwrap", {"token": inner} => 400, {"errors": [UNKNOWN]};
     }
 }
 

@@ -88,7 +88,7 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
         .status(status)
         .header(header::CACHE_CONTROL, "no-store");
     for (name, value) in response.headers {
-        builder = builder.header(name, value);
+        builder = builder.header(&*name, value);
     }
     let built = match response.body {
         Body::Empty => builder.body(HttpBody::empty()),

@@ -3,6 +3,7 @@
 mod error;
 mod instead;
 mod request;
+mod unix;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,8 +20,10 @@ pub use self::error::ClientError;
 use self::instead::{Instead, policy};
 pub use self::request::Method;
 use self::request::{content_type, target};
+use self::unix::UnixConnector;
 use crate::args::Globals;
 use crate::error::CliError;
+use crate::output::Waiting;
 use crate::secret::Secret;
 use crate::{duration, environment, limits, tls, token_helper};
 
@@ -82,7 +85,9 @@ impl Client {
             |flag: &Option<String>, name: &str| flag.clone().or_else(|| environment::get(name));
         let address = or(&globals.address, "ADDR").unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let address = address.trim_end_matches('/').to_owned();
-        let uri: Uri = address.parse().map_err(|_| bad_address(&address))?;
+        let socket = unix::socket_of(&address);
+        let uri = socket.as_ref().map_or(address.as_str(), |_| unix::BASE);
+        let uri: Uri = uri.parse().map_err(|_| bad_address(&address))?;
         let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(bad_address(&address));
         };
@@ -98,8 +103,13 @@ impl Client {
             config = config.proxy(None);
         }
         let config = config.build();
-        let (base, agent) = match or(&globals.tls_server_name, "TLS_SERVER_NAME") {
-            Some(name) if uri.scheme_str() == Some("https") => {
+        let server_name = or(&globals.tls_server_name, "TLS_SERVER_NAME");
+        let (base, agent) = match (socket, server_name) {
+            (Some(socket), _) => (
+                unix::BASE.to_owned(),
+                Agent::with_parts(config, UnixConnector(socket), DefaultResolver::default()),
+            ),
+            (None, Some(name)) if uri.scheme_str() == Some("https") => {
                 let port = authority.port_u16().unwrap_or(443);
                 let base = format!("https://{name}:{port}{}", uri.path().trim_end_matches('/'));
                 (
@@ -256,6 +266,7 @@ impl Client {
                 Instead::Policy => policy(method, path),
             }));
         }
+        let _waiting = Waiting::begin(&format!("Waiting for {}", self.address));
         let mut attempt = 0;
         loop {
             let sent = self.follow(method, &target, body.as_ref().map(|body| body.as_bytes()));

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(stop) => {
-            output::complain(stop.text.trim_end());
+            output::fail(stop.text.trim_end());
             return ExitCode::from(stop.code);
         }
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
                 output::line(text);
                 return ExitCode::SUCCESS;
             }
-            output::complain(&error.to_string());
+            output::fail(&error.to_string());
             error.exit_code()
         }
     }

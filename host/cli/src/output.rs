@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
+use anstyle::AnsiColor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::args::Format;
 use crate::duration;
+use crate::environment;
 use crate::error::CliError;
 use crate::secret::Secret;
 use crate::yaml;
@@ -85,9 +91,9 @@ impl Output {
         else {
             return;
         };
-        complain("WARNING! The following warnings were returned from the server:\n");
+        warn("WARNING! The following warnings were returned from the server:\n");
         for warning in warnings {
-            complain(&format!("  * {warning}"));
+            warn(&format!("  * {warning}"));
         }
         complain("");
     }
@@ -130,6 +136,64 @@ pub fn text(text: &str) {
 /// Prints a line to stderr.
 pub fn complain(line: &str) {
     writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// Prints a warning to stderr.
+pub fn warn(line: &str) {
+    coloured(AnsiColor::Yellow, line);
+}
+
+/// Prints what went wrong to stderr.
+pub fn fail(line: &str) {
+    coloured(AnsiColor::Red, line);
+}
+
+/// In colour where a person looks who has not said otherwise: `NO_COLOR`, `VAULT_CLI_NO_COLOR`.
+fn coloured(colour: AnsiColor, line: &str) {
+    let style = colour.on_default();
+    let plain = environment::get("CLI_NO_COLOR").is_some();
+    let choice = if plain {
+        ColorChoice::Never
+    } else {
+        AutoStream::choice(&std::io::stderr())
+    };
+    let mut stderr = AutoStream::new(std::io::stderr(), choice).lock();
+    writeln!(stderr, "{style}{line}{style:#}").ok();
+}
+
+/// Says on a terminal that something takes its time, and takes that back in the end.
+pub struct Waiting(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Waiting {
+    /// Begins to wait. Nothing is said in the first second, or where no person looks.
+    pub fn begin(what: &str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let (end, ended) = mpsc::channel();
+        let what = what.to_owned();
+        let show = move || {
+            let mut seconds = 0_u64;
+            while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                seconds += 1;
+                write!(std::io::stderr(), "\r{what} ({seconds} s)").ok();
+            }
+            if seconds > 0 {
+                // To the line's beginning, and nothing is left on it.
+                write!(std::io::stderr(), "\r\x1b[K").ok();
+            }
+        };
+        Self(Some((end, std::thread::spawn(show))))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((end, thread)) = self.0.take() {
+            drop(end);
+            thread.join().ok();
+        }
+    }
 }
 
 fn rendered(format: Format, value: &impl Serialize) -> String {

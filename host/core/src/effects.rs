@@ -1,7 +1,7 @@
 //! What happens when a plugin says that it is about to act on the outside world: the lease, and all that it wrote so far,
 //! become durable first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use coffer_barrier::{BarrierError, Transaction};
@@ -10,6 +10,7 @@ use coffer_runtime::{Effects, EffectsError, LeaseGrant, LeaseRequest};
 use crate::keys::Ns;
 use crate::lease::{self, Claim, Lease, Leased};
 use crate::mount::Mount;
+use crate::pipeline::headers::Said;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
 use crate::{Core, Error};
@@ -25,6 +26,10 @@ pub(crate) struct RequestEffects {
     /// Of the lease: while the request is under way nobody revokes it. What it stands for may not be there yet, and would
     /// be made after nothing was found.
     pub claim: Mutex<Option<Claim>>,
+    /// What the request says in headers that the mount lets through.
+    pub headers: Vec<(String, String)>,
+    /// What the plugin has said in headers so far.
+    pub said: Mutex<Said>,
 }
 
 #[async_trait]
@@ -58,6 +63,16 @@ impl Effects for RequestEffects {
             .await
             .map_err(|error| error.to_string())
     }
+
+    async fn request_header(&self, name: &str) -> Vec<String> {
+        let is_meant = |(passed, _): &&(String, String)| passed.eq_ignore_ascii_case(name);
+        let values = self.headers.iter().filter(is_meant);
+        values.map(|(_, value)| value.clone()).collect()
+    }
+
+    async fn respond_with_header(&self, name: &str, value: &str) -> Result<(), String> {
+        self.said().add(&self.mount.entry.config, name, value)
+    }
 }
 
 impl RequestEffects {
@@ -83,6 +98,11 @@ impl RequestEffects {
                 "the token that the lease would end with is gone".to_owned(),
             )),
         }
+    }
+
+    /// What the plugin has said in headers so far.
+    pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets others have the lease.

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `core/...` | the seal, the barrier and when its key is replaced; key shares, encrypted, that a rekey has left; the salt of token hashes; which cluster this is, and which versions have run; headers of the UI |
+//! | `core/...` | the seal, the barrier and when its key is replaced; key shares, encrypted, that a rekey has left; the salt of token hashes; which cluster this is, what wrapping tokens are signed with, and which versions have run; headers of the UI |
 //! | `ns/<ns>/mount/<uuid>` | a mount |
 //! | `ns/<ns>/mounted/<path>` | which mount has this path |
 //! | `ns/<ns>/locked/<mount uuid>/<name>` | that somebody has failed to log in too often |
@@ -109,6 +109,8 @@ impl Ns<'_> {
 
 /// Which web pages of other origins may call.
 pub const CORS: &str = "core/cors";
+/// What wrapping tokens are signed with, if they are JWTs.
+pub const WRAPPING_KEY: &str = "core/wrapping-key";
 /// What answers below `/ui` say besides.
 pub const UI_HEADERS: &str = "core/ui-header/";
 /// Encrypted key shares that a rekey has left.

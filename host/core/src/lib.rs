@@ -38,6 +38,7 @@ mod root_generation;
 mod rotation;
 mod routes;
 mod shares;
+mod source;
 mod stored;
 mod sys;
 mod time;
@@ -45,6 +46,7 @@ mod token;
 mod ttl;
 mod under_way;
 mod wrapping;
+mod wrapping_jwt;
 
 pub use crate::audit::{AuditConfig, DeviceConfig};
 pub use crate::catalog::{
@@ -55,6 +57,6 @@ pub use crate::cors::Cors;
 pub use crate::error::Error;
 pub use crate::lockout::{LockoutConfig, LockoutDefaults};
 pub use crate::params::object_of;
-pub use crate::request::{Body, Gate, Gates, Method, Request, Response};
+pub use crate::request::{Body, Gate, Gates, Method, Request, Response, ResponseHeader};
 pub use crate::sys::Loggers;
 pub use coffer_runtime::nests_deeper;

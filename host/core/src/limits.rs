@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The most headers that a plugin can give a response.
+pub const RESPONSE_HEADERS: usize = 32;
+/// The longest value of one, in bytes.
+pub const RESPONSE_HEADER: usize = 4096;
 /// Audit devices.
 pub const AUDIT_DEVICES: usize = 32;
 /// The path of one, in bytes.

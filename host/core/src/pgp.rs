@@ -10,9 +10,9 @@ use pgp::composed::{Deserializable, MessageBuilder, SignedPublicKey, SignedPubli
 use pgp::crypto::sym::SymmetricKeyAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{EncryptionKey, KeyDetails};
-use rand_core_06::{CryptoRng, RngCore};
 
 use crate::Error;
+use crate::source::Source;
 
 /// Somebody whom something can be encrypted to.
 #[derive(Clone, Debug)]
@@ -107,30 +107,6 @@ fn is_for_data(subkey: &SignedPublicSubKey) -> bool {
     subkey.algorithm().can_encrypt()
         && subkey.signatures.iter().any(says)
         && !subkey.signatures.iter().any(revoked)
-}
-
-/// The server's randomness, as the library takes it.
-struct Source<'r>(&'r Random);
-
-impl CryptoRng for Source<'_> {}
-
-impl RngCore for Source<'_> {
-    fn next_u32(&mut self) -> u32 {
-        u32::from_ne_bytes(self.0.bytes())
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        u64::from_ne_bytes(self.0.bytes())
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        self.0.fill(bytes);
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core_06::Error> {
-        self.0.fill(bytes);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

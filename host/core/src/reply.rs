@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::request::{Body, Response};
+use crate::request::{Body, Response, ResponseHeader};
 use crate::token::TokenEntry;
 
 /// The `data` of an answer.
@@ -96,6 +96,8 @@ pub struct Reply {
     pub bare: bool,
     /// The whole answer.
     pub body: Option<Body>,
+    /// Headers besides those that every answer has.
+    pub headers: Vec<ResponseHeader>,
     /// The mount's type.
     pub mount_type: Cow<'static, str>,
 }
@@ -188,14 +190,14 @@ impl Reply {
             return Response {
                 status: self.status.unwrap_or(200),
                 body,
-                headers: Vec::new(),
+                headers: self.headers,
             };
         }
         if self.is_nothing() {
             return Response {
                 status: self.status.unwrap_or(204),
                 body: Body::Empty,
-                headers: Vec::new(),
+                headers: self.headers,
             };
         }
         let body = match &self.data {
@@ -215,7 +217,7 @@ impl Reply {
         Response {
             status: self.status.unwrap_or(200),
             body: Body::Json(body.into()),
-            headers: Vec::new(),
+            headers: self.headers,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A request and a response as the API layer sees them: HTTP without the connection.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -107,8 +108,11 @@ pub struct Response {
     /// The body.
     pub body: Body,
     /// Headers besides those that every response has.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<ResponseHeader>,
 }
+
+/// A header's name and its value.
+pub type ResponseHeader = (Cow<'static, str>, String);
 
 /// A response's body.
 pub enum Body {

@@ -13,7 +13,7 @@ use crate::reply::{Reply, WrapReply};
 use crate::request::{Body, Request};
 use crate::time::rfc3339;
 use crate::token::{Held, TokenEntry, TokenKind};
-use crate::{Core, Error};
+use crate::{Core, Error, wrapping_jwt};
 
 /// The policy of the tokens that answers are wrapped with; no other token can have it.
 pub const POLICY: &str = "response-wrapping";
@@ -111,8 +111,14 @@ impl Wrapped {
         })
     }
 
-    /// Stores it with a new token.
-    pub async fn seal(self, core: &Core, txn: &mut Transaction, ns: &str) -> Result<Reply, Error> {
+    /// Stores it with a new token, in the form that the request wants it in.
+    pub async fn seal(
+        self,
+        core: &Core,
+        txn: &mut Transaction,
+        ns: &str,
+        request: &Request,
+    ) -> Result<Reply, Error> {
         let mount = core.token_mount(txn).await?;
         let now = core.clock.now();
         let id = core.tokens.new_id(now);
@@ -135,9 +141,20 @@ impl Wrapped {
         // Where it can be read, too: as the field `response` of `cubbyhole/response`.
         let response = json!({ RESPONSE: &*self.response });
         txn.put(ns.cubbyhole(&hash, RESPONSE), response.to_string());
+        let token = if wrapping_jwt::is_asked(request) {
+            let wrapping = wrapping_jwt::Wrapping {
+                token: &id,
+                accessor: &info.wrapped_accessor,
+                now,
+                ttl: info.creation_ttl,
+            };
+            wrapping.signed(core, txn).await?
+        } else {
+            id
+        };
         Ok(Reply {
             wrap: Some(WrapReply {
-                token: id,
+                token,
                 accessor: entry.accessor,
                 ttl: info.creation_ttl,
                 creation_time: info.creation_time,

@@ -151,7 +151,15 @@ fn serves(version: &Version) -> bool {
 const OF_ALL: [&str; 7] = [
     "types", "users", "clock", "random", "log", "network", "http",
 ];
-const OF_PLUGINS: [&str; 5] = ["storage", "mount", "effects", "databases", "keys"];
+const OF_PLUGINS: [&str; 7] = [
+    "storage",
+    "mount",
+    "effects",
+    "databases",
+    "keys",
+    "passwords",
+    "headers",
+];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [
     "wasi:cli/",

@@ -93,7 +93,7 @@ pub enum EffectsError {
     Barrier(BarrierError),
 }
 
-/// What the host does when a plugin is about to act on the outside world.
+/// What the host does for a plugin that serves a request, and most of all when that is about to act on the outside world.
 #[async_trait]
 pub trait Effects: Send + Sync {
     /// Adds the lease to the transaction, if there is one, and commits it.
@@ -105,6 +105,16 @@ pub trait Effects: Send + Sync {
 
     /// Forgets a lease that `prepare` granted, for which nothing was made. Fails with the reason.
     async fn withdraw(&self, lease_id: &str) -> Result<(), String>;
+
+    /// What the request says in a header, if the mount lets that through.
+    async fn request_header(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Adds a header to the response. Fails with the reason.
+    async fn respond_with_header(&self, _name: &str, _value: &str) -> Result<(), String> {
+        Err("only a request has a response".to_owned())
+    }
 }
 
 /// Why there is no password.

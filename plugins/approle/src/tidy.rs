@@ -11,7 +11,7 @@ const LONGEST: u64 = 10_000;
 
 pub(crate) fn tidy(_: &Request) -> Result<Response> {
     tick()?;
-    Ok(Response::data(json!({})).status(202).warning(
+    Ok(Response::empty().status(202).warning(
         "Tidy operation successfully started. Any information from the operation will be printed to the server logs.",
     ))
 }

@@ -29,6 +29,10 @@ type Host struct {
 	Answer func(coffer.HTTPRequest) (*coffer.HTTPResponse, error)
 	// Dial answers what it connects to. Nothing is granted if it is nil.
 	Dial func(host string, port uint16) (coffer.Connection, error)
+	// Headers is what requests say in headers, by their names.
+	Headers map[string][]string
+	// Responded is the headers that were added to responses.
+	Responded map[string][]string
 	// Passwords has a password for each password policy there is, by its name.
 	Passwords map[string]string
 	// Failing is what each call of storage fails with, for as long as it is set.
@@ -49,7 +53,7 @@ func New(t testing.TB, mounted engine.Engine) *Host {
 		Storage: map[string][]byte{},
 		Clock:   time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		Info:    coffer.MountInfo{Path: "test/", Accessor: "test", DefaultTTL: 3600, MaxTTL: 86400, Options: json.RawMessage("{}")},
-		t:       t, mounted: mounted, keys: map[string]key{},
+		t:       t, mounted: mounted, keys: map[string]key{}, Responded: map[string][]string{},
 	}
 	coffer.Use(h)
 	t.Cleanup(func() { coffer.Use(nil) })

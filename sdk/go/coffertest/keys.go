@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
+	"strings"
 
 	coffer "github.com/coffer-dev/coffer/sdk/go"
 )
@@ -36,12 +37,28 @@ var symmetric = map[string]int{aes128: 16, aes256: 32, mac: 32}
 
 var curves = map[string]elliptic.Curve{ecdsaP256: elliptic.P256(), ecdsaP384: elliptic.P384()}
 
+// Header is the host's.
+func (h *Host) Header(name string) []string {
+	for header, values := range h.Headers {
+		if strings.EqualFold(header, name) {
+			return values
+		}
+	}
+	return nil
+}
+
+// SetHeader is the host's.
+func (h *Host) SetHeader(name, value string) error {
+	h.Responded[name] = append(h.Responded[name], value)
+	return nil
+}
+
 // Password is the host's.
 func (h *Host) Password(policy string) (string, error) {
 	if password, there := h.Passwords[policy]; there {
 		return password, nil
 	}
-	return "", coffer.NotFound("no password policy found")
+	return "", coffer.Errorf(coffer.NotFound, "no password policy found")
 }
 
 // Random is the host's.

@@ -161,6 +161,10 @@ impl Session {
                 to_value(host.prepare(lease.as_ref())?)
             })?,
             Ask::Password { policy } => to_value(Host::with(|host| host.password(&policy))?)?,
+            Ask::RequestHeader { name } => to_value(Host::with(|host| host.request_header(&name)))?,
+            Ask::RespondWithHeader { name, value } => {
+                to_value(Host::with(|host| host.respond_with_header(&name, &value))?)?
+            }
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

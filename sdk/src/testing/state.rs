@@ -29,6 +29,10 @@ pub(crate) struct State {
     /// Leases that were neither ended nor withdrawn.
     pub(super) unended: Vec<LeaseRequest>,
     pub(super) faults: Faults,
+    /// What requests say in headers.
+    pub(super) request_headers: Vec<(String, String)>,
+    /// What the plugin has said in headers.
+    pub(super) response_headers: Vec<(String, String)>,
     /// Lengths and alphabets, by the names of password policies.
     pub(super) password_policies: BTreeMap<String, (usize, String)>,
     pub(super) seed: u64,
@@ -137,6 +141,26 @@ impl State {
             .filter_map(letter)
             .map(|letter| char::from(*letter))
             .collect())
+    }
+
+    pub(crate) fn request_header(&self, name: &str) -> Vec<String> {
+        let headers = self.request_headers.iter();
+        headers
+            .filter(|(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+
+    pub(crate) fn respond_with_header(&mut self, name: &str, value: &str) -> Result<()> {
+        let is_visible = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if name.is_empty() || name.contains([' ', ':']) || !is_visible(name) || !is_visible(value) {
+            return Err(Error::internal(format!(
+                "{name:?} with this value is no header of HTTP"
+            )));
+        }
+        self.response_headers
+            .push((name.to_owned(), value.to_owned()));
+        Ok(())
     }
 
     pub(crate) fn withdraw(&mut self) -> Result<()> {

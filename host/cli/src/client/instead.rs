@@ -2,6 +2,7 @@
 
 use super::Client;
 use super::request::{Method, content_type};
+use super::unix;
 use crate::args::Globals;
 
 /// What is printed.
@@ -24,6 +25,14 @@ impl Instead {
 }
 
 impl Client {
+    /// Where requests go, as it is typed.
+    fn base_shown(&self) -> &str {
+        match unix::socket_of(&self.address) {
+            Some(_) => unix::BASE,
+            None => &self.address,
+        }
+    }
+
     pub(super) fn as_curl(&self, method: Method, target: &str, body: Option<&str>) -> String {
         let mut command = "curl".to_owned();
         if method.http() != "GET" {
@@ -43,7 +52,11 @@ impl Client {
         if let Some(body) = body {
             command.push_str(&format!(" -d {}", quoted(body)));
         }
-        command.push_str(&format!(" {:?}", format!("{}{target}", self.address)));
+        if let Some(socket) = unix::socket_of(&self.address) {
+            let socket = quoted(&socket.display().to_string());
+            command.push_str(&format!(" --unix-socket {socket}"));
+        }
+        command.push_str(&format!(" {:?}", format!("{}{target}", self.base_shown())));
         command
     }
 }

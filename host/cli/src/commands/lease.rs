@@ -112,7 +112,7 @@ impl Revoke {
                 .doing(doing)
         };
         if self.force {
-            output::complain(
+            output::warn(
                 "Warning! Leases that are removed by force may leave behind what they stand for,\n\
                  for instance users of a database.",
             );

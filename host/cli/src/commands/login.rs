@@ -77,7 +77,7 @@ impl Login {
                  variable or pass the token below with each request.\n",
             );
         } else if let Some((variable, _)) = environment::named("TOKEN") {
-            output::complain(&format!(
+            output::warn(&format!(
                 "WARNING! The environment variable {variable} is set, and goes before the token that is\n\
                  stored now. Unset it, or set it to the new token.\n"
             ));

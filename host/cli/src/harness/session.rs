@@ -320,6 +320,21 @@ impl Effects for Leases {
         serde_json::from_value(granted).map_err(|error| refused(error.to_string()))
     }
 
+    async fn request_header(&self, name: &str) -> Vec<String> {
+        let ask = json!({"ask": "request_header", "with": {"name": name}});
+        let values = self.test.ask(ask).await.unwrap_or_default();
+        serde_json::from_value(values).unwrap_or_default()
+    }
+
+    async fn respond_with_header(&self, name: &str, value: &str) -> Result<(), String> {
+        let ask = json!({"ask": "respond_with_header", "with": {"name": name, "value": value}});
+        self.test
+            .ask(ask)
+            .await
+            .map(drop)
+            .map_err(|error| error.message)
+    }
+
     async fn withdraw(&self, _: &str) -> Result<(), String> {
         let ask = json!({"ask": "withdraw"});
         self.test

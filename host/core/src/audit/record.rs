@@ -14,6 +14,7 @@ use crate::mount::Mount;
 use crate::params::object_of;
 use crate::request::{Body, Method, Request, Response};
 use crate::token::Token;
+use crate::wrapping_jwt;
 
 /// What was found out about a request.
 #[derive(Clone, Default)]
@@ -323,7 +324,9 @@ impl Recorder {
     fn without_token(&self, part: Map<String, Value>) -> Value {
         let shown = part.into_iter().map(|(name, value)| {
             let value = match (name.as_str(), value) {
-                ("client_token" | "token", Value::String(text)) => self.hasher.text(&text).into(),
+                ("client_token" | "token", Value::String(text)) => {
+                    self.hasher.text(&wrapping_jwt::said_in(&text)).into()
+                }
                 ("accessor" | "wrapped_accessor", Value::String(text)) => {
                     self.accessor(&text).into()
                 }

@@ -44,6 +44,10 @@ impl Attempt<'_> {
             Ok(reply) => self.wrapped(&mut txn, reply).await,
             Err(error) => Err(error),
         };
+        let reply = reply.map(|reply| Reply {
+            headers: effects.said().take(),
+            ..reply
+        });
         let done = match reply {
             Ok(reply) => match txn.commit().await {
                 Ok(_) => Ok(reply),
@@ -81,7 +85,7 @@ impl Attempt<'_> {
         match wrapping::asked(self.request)? {
             Some(ttl) if reply.wrap.is_none() && !reply.is_nothing() => {
                 let wrap = Wrapped::of(reply, ttl, &self.request.path, self.trail.id())?;
-                wrap.seal(self.core, txn, self.ns).await
+                wrap.seal(self.core, txn, self.ns, self.request).await
             }
             _ => Ok(reply),
         }

@@ -8,7 +8,7 @@ use coffer_runtime::{Caller, MountContext, RequestCaller};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{authorize, capability};
+use super::{authorize, capability, headers};
 use crate::audit::{Doing, Trail};
 use crate::effects::RequestEffects;
 use crate::keys::Ns;
@@ -153,6 +153,8 @@ impl Attempt<'_> {
             owner: caller.as_ref().map(|caller| caller.held.clone()),
             core: self.core.clone(),
             claim: std::sync::Mutex::default(),
+            headers: headers::passed(&self.mount.entry.config, self.request),
+            said: std::sync::Mutex::default(),
         });
         let (instance, request) = (
             isolation(caller.as_ref()),

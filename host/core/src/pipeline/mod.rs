@@ -5,6 +5,7 @@
 
 mod answer;
 mod attempt;
+pub(crate) mod headers;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,10 +30,13 @@ impl Core {
     pub async fn handle(self: &Arc<Self>, mut request: Request) -> Response {
         self.requests.fetch_add(1, Ordering::Relaxed);
         sys::fold_policy_name(&mut request.path);
-        let request = &request;
-        if let Some(answer) = sys::lifecycle(self, request).await {
-            return answer.unwrap_or_else(|error| failed(request, &error));
+        if let Some(answer) = sys::lifecycle(self, &request).await {
+            return answer.unwrap_or_else(|error| failed(&request, &error));
         }
+        if let Err(error) = self.unwrap_caller(&mut request).await {
+            return failed(&request, &error);
+        }
+        let request = &request;
         let trail = match Trail::begin(self, request).await {
             Ok(trail) => trail,
             Err(error) => return failed(request, &error),

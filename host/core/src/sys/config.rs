@@ -17,6 +17,18 @@ pub async fn state(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::data(c.core.config.sanitized.clone().into()))
 }
 
+/// Reads a part of the configuration anew. The license is the only one that Vault knows by name; there is none here, so that is
+/// done. SIGHUP reads everything else again that can change while the server runs.
+/// <https://developer.hashicorp.com/vault/api-docs/system/config-reload>
+pub async fn reload(c: &mut Context<'_>) -> Result<Reply, Error> {
+    match c.params.require("subsystem")?.as_str() {
+        "license" => Ok(Reply::empty()),
+        other => Err(Error::invalid(format!(
+            "invalid reload subsystem {other:?}: send SIGHUP to read certificates, the log's level and audit files anew"
+        ))),
+    }
+}
+
 /// What web pages of other origins may.
 pub async fn read_cors(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::flat(match c.core.cors().await? {

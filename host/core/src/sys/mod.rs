@@ -87,6 +87,7 @@ pub static ROUTES: &[Route] = &[
         (Post, |c| Box::pin(audit::enable(c))), (Delete, |c| Box::pin(audit::disable(c))),
     ] },
     Route { pattern: "config/state/sanitized", help: "The server's configuration, without what is secret in it.", needs: Needs::Token, fields: fields::NOTHING, operations: &[(Get, |c| Box::pin(config::state(c)))] },
+    Route { pattern: "config/reload/{subsystem}", help: "Reads a part of the configuration anew: only `license`, of which there is none.", needs: Needs::Token, fields: fields::NOTHING, operations: &[(Post, |c| Box::pin(config::reload(c)))] },
     Route { pattern: "config/ui/headers", help: "The headers that answers below /ui have besides.", needs: Needs::Sudo, fields: fields::NOTHING, operations: &[(List, |c| Box::pin(ui_headers::list(c)))] },
     Route { pattern: "config/ui/headers/{header}", help: "A header that answers below /ui have besides.", needs: Needs::Sudo, fields: fields::UI_HEADER, operations: &[(Get, |c| Box::pin(ui_headers::read(c))), (Post, |c| Box::pin(ui_headers::write(c))), (Delete, |c| Box::pin(ui_headers::delete(c)))] },
     Route { pattern: "config/cors", help: "Which web pages of other origins may call.", needs: Needs::Sudo, fields: fields::CORS, operations: &[(Get, |c| Box::pin(config::read_cors(c))), (Post, |c| Box::pin(config::write_cors(c))), (Delete, |c| Box::pin(config::delete_cors(c)))] },

@@ -10,6 +10,7 @@ use crate::reply::Reply;
 use crate::routes::Context;
 use crate::token::Held;
 use crate::wrapping::{self, Wrapped};
+use crate::wrapping_jwt;
 
 /// The token that is meant, and whether it is the caller's, whose use is counted already.
 async fn token(c: &mut Context<'_>) -> Result<(Held, bool), Error> {
@@ -19,6 +20,7 @@ async fn token(c: &mut Context<'_>) -> Result<(Held, bool), Error> {
         let missing = || Error::invalid("missing \"token\" value in input");
         return Ok((caller.ok_or_else(missing)?.held.clone(), true));
     }
+    let id = wrapping_jwt::token_in(c.txn, id).await?;
     let now = c.core.clock.now();
     let held = c.core.tokens.living(c.txn, c.ns, &id, now).await?;
     Ok((held.ok_or_else(wrapping::unknown)?, false))
@@ -46,7 +48,7 @@ pub async fn unwrap(c: &mut Context<'_>) -> Result<Reply, Error> {
 pub async fn rewrap(c: &mut Context<'_>) -> Result<Reply, Error> {
     let (held, used) = token(c).await?;
     let wrapped = Wrapped::open(c.core, c.txn, &held, used).await?;
-    wrapped.seal(c.core, c.txn, c.ns).await
+    wrapped.seal(c.core, c.txn, c.ns, c.request).await
 }
 
 /// `sys/wrapping/lookup`: where the answer comes from and how long it is to be had. That is no use of the token.

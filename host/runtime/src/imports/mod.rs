@@ -13,6 +13,7 @@ macro_rules! answer {
 mod databases;
 mod effects;
 mod environment;
+mod headers;
 mod http;
 mod keys;
 mod mount;

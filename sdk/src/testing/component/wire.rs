@@ -71,6 +71,13 @@ pub enum Ask {
     Password {
         policy: String,
     },
+    RequestHeader {
+        name: String,
+    },
+    RespondWithHeader {
+        name: String,
+        value: String,
+    },
     Read {
         stream: u64,
         max: u32,

@@ -1,6 +1,6 @@
 //! Says which version it is, keeps what it is told, and misbehaves where it is asked to.
 
-use coffer_sdk::http;
+use coffer_sdk::{headers, http};
 use coffer_sdk::prelude::*;
 
 mod held;
@@ -56,6 +56,13 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
         .fields(&[URL.decl()])
         .unauthenticated()
         .write(|_| Ok(Response::empty())),
+    Path::new("header/{name}", "What the request says in a header.")
+        .fields(&[NAME.decl(), VALUE.decl()])
+        .read(|request| Ok(Response::data(json!({ "values": headers::request(&request.require(NAME)?) }))))
+        .write(|request| {
+            headers::respond(&request.require(NAME)?, &request.require(VALUE)?)?;
+            Ok(Response::data(json!({})))
+        }),
     held::KEY,
     held::OPERATION,
     held::HALF,

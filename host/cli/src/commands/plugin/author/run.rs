@@ -126,7 +126,7 @@ impl Deployment {
         for warning in server.register(&manifest, &component)? {
             // Nobody signs what they are still writing.
             if warning != "it is not signed" {
-                output::complain(&format!("WARNING! {warning}"));
+                output::warn(&format!("WARNING! {warning}"));
             }
         }
         let own = (project.kind(), project.name().to_owned());

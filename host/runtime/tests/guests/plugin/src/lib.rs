@@ -6,7 +6,7 @@ mod malice;
 use std::cell::RefCell;
 
 use coffer::plugin::types::{Error, ErrorKind};
-use coffer::plugin::{databases, effects, keys, log, mount, random, storage, users};
+use coffer::plugin::{databases, effects, keys, log, mount, passwords, random, storage, users};
 use exports::coffer::plugin::engine::*;
 use serde_json::{Value, json};
 
