@@ -4,7 +4,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use coffer_tests::{Client, Server, check, until};
+use coffer_tests::{Cli, Client, Server, check, until};
 use serde_json::{Value, json};
 
 fn mounted(options: Value) -> (Server, Client) {
@@ -22,6 +22,48 @@ fn mounted(options: Value) -> (Server, Client) {
 
 fn version_2() -> (Server, Client) {
     mounted(json!({"version": "2"}))
+}
+
+#[test]
+fn a_mount_without_versions_gets_them_in_place() {
+    let (mut server, keys) = Server::ready().unwrap();
+    let client = server.client();
+    client
+        .post("sys/mounts/old", json!({"type": "kv"}))
+        .expect(204);
+    let name = |n: usize| format!("{}/{n}", n % 7);
+    for n in 0..1200 {
+        client
+            .post(&format!("old/{}", name(n)), json!({ "n": n }))
+            .expect(204);
+    }
+    let user = Cli::new(&server).unwrap();
+    user.run("kv enable-versioning old").ok();
+    // All of it is there at once; and a server that dies in the middle loses nothing.
+    assert_eq!(client.get("old/data/3/3").body["data"]["data"]["n"], 3);
+    assert_eq!(
+        client
+            .post("old/upgrade", json!({}))
+            .number("/data/upgraded"),
+        500
+    );
+    server.restart().unwrap();
+    server.unseal(&keys).unwrap();
+    let user = Cli::new(&server).unwrap();
+    let done = user.run("secrets migrate -force kv old").ok();
+    assert!(done.contains("(699 were migrated now)"), "{done}");
+    let again = user.run("secrets migrate -force kv old").ok();
+    assert!(again.contains("(0 were migrated now)"), "{again}");
+    for n in (0..1200).step_by(50) {
+        let read = client.get(&format!("old/data/{}", name(n)));
+        assert_eq!(read.body["data"]["data"], json!({ "n": n }));
+        assert_eq!(read.body["data"]["metadata"]["version"], 1);
+    }
+    check! { client;
+        "GET sys/mounts/old" => 200, {"data": {"options": {"version": "2"}}};
+        "POST sys/mounts/old/tune", {"options": {"version": "1"}} => 400, {"errors": ["~cannot change the version"]};
+        "GET old/3/3" => 404, {"warnings": ["~Invalid path for a versioned"]};
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
@@ -11,7 +12,7 @@ use axum::http::{
 };
 use bytes::Bytes;
 use coffer_core::{Body, Core, Method, Request};
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
@@ -49,8 +50,13 @@ pub async fn answer(
     let response = match accept(rules, remote, request).await {
         Err(Refusal(status, message)) => error(status, &message),
         Ok(request) => {
-            match tokio::time::timeout(rules.limits.request_time, core.handle(request)).await {
-                Ok(response) => respond(response),
+            let handled = survived(core.handle(request));
+            match tokio::time::timeout(rules.limits.request_time, handled).await {
+                Ok(Some(response)) => respond(response),
+                Ok(None) => error(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal error: the server's log says more",
+                ),
                 Err(_) => error(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the request took too long and was given up",
@@ -70,6 +76,12 @@ pub async fn answer(
     } else {
         response
     }
+}
+
+/// What comes of a request; None if its handler has panicked, which is a fault of ours and no reason to leave the client without
+/// an answer. What it was about to commit is dropped with it, and locks that it held are taken as they are.
+async fn survived<T>(handling: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(handling).catch_unwind().await.ok()
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse<HttpBody> {
@@ -348,6 +360,13 @@ mod tests {
             let path = path(&uri.parse().unwrap()).map_err(|refusal| refusal.0.as_u16());
             assert_eq!(path, expected.map(str::to_owned), "{uri}");
         }
+    }
+
+    #[tokio::test]
+    #[allow(clippy::panic)]
+    async fn a_handler_that_panics_is_survived() {
+        assert_eq!(survived(async { 1 }).await, Some(1));
+        assert_eq!(survived(async { panic!("a fault") }).await, None::<()>);
     }
 
     #[test]

@@ -161,6 +161,13 @@ fn coloured(colour: AnsiColor, line: &str) {
     writeln!(stderr, "{style}{line}{style:#}").ok();
 }
 
+/// Says on a terminal how far something is, in the place of what was said before; nothing, when it is done.
+pub fn progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        write!(std::io::stderr(), "\r\x1b[K{line}").ok();
+    }
+}
+
 /// Says on a terminal that something takes its time, and takes that back in the end.
 pub struct Waiting(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
 
@@ -176,11 +183,10 @@ impl Waiting {
             let mut seconds = 0_u64;
             while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
                 seconds += 1;
-                write!(std::io::stderr(), "\r{what} ({seconds} s)").ok();
+                progress(&format!("{what} ({seconds} s)"));
             }
             if seconds > 0 {
-                // To the line's beginning, and nothing is left on it.
-                write!(std::io::stderr(), "\r\x1b[K").ok();
+                progress("");
             }
         };
         Self(Some((end, std::thread::spawn(show))))

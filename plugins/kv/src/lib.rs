@@ -5,6 +5,7 @@ mod data;
 mod metadata;
 mod secret;
 mod subkeys;
+mod upgrade;
 mod v1;
 
 use coffer_sdk::prelude::*;
@@ -34,6 +35,7 @@ static ALL: &[Path] = &[
     metadata::PATH,
     metadata::DETAILED.exists(v1::exists),
     subkeys::PATH.exists(v1::exists),
+    upgrade::PATH.exists(v1::exists),
     v1::PATH,
 ];
 static V2: &[Path] = &[
@@ -45,6 +47,7 @@ static V2: &[Path] = &[
     metadata::PATH,
     metadata::DETAILED,
     subkeys::PATH,
+    upgrade::PATH,
     v1::UNVERSIONED,
 ];
 static V1: &[Path] = &[v1::PATH];

@@ -210,7 +210,7 @@ fn names(request: &Request) -> Result<(String, Vec<String>)> {
     if !path.is_empty() && !path.ends_with('/') {
         path.push('/');
     }
-    let names = paging::list(request, &format!("meta/{path}"))?;
+    let names = secret::names(request, &path)?;
     Ok((path, names))
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use coffer_sdk::{Operation, prelude::*};
+use coffer_sdk::{Operation, paging, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::upgrade;
 
 const DEFAULT_VERSIONS: u32 = 10;
 
@@ -73,12 +74,38 @@ fn version_key(path: &str, version: u64) -> String {
 }
 
 pub(crate) fn load(path: &str) -> Result<Option<Secret>> {
-    storage::get_json(&key(path))
+    match storage::get_json(&key(path))? {
+        None => upgrade::adopt(path),
+        found => Ok(found),
+    }
+}
+
+/// Whether it is stored as one of version 2.
+pub(crate) fn is_there(path: &str) -> Result<bool> {
+    Ok(storage::get(&key(path))?.is_some())
 }
 
 pub(crate) fn exists(request: &Request) -> Result<bool> {
     let path = request.get(PATH)?.unwrap_or_default();
-    Ok(storage::get(&key(&path))?.is_some())
+    Ok(is_there(&path)? || storage::get(&upgrade::plain_key(&path))?.is_some())
+}
+
+/// The names right below a path, which is empty or ends in a slash.
+pub(crate) fn names(request: &Request, path: &str) -> Result<Vec<String>> {
+    let mut names = paging::list(request, &key(path))?;
+    let plain = paging::list(request, &upgrade::plain_key(path))?;
+    if !plain.is_empty() {
+        names.extend(plain);
+        names.sort_unstable();
+        names.dedup();
+        let limit = request.get(paging::LIMIT)?.filter(|limit| *limit > 0);
+        names.truncate(
+            limit
+                .and_then(|limit| usize::try_from(limit).ok())
+                .unwrap_or(usize::MAX),
+        );
+    }
+    Ok(names)
 }
 
 impl Secret {
@@ -89,6 +116,17 @@ impl Secret {
             updated: now,
             ..Self::default()
         }
+    }
+
+    /// Gives it its first version, whatever is configured.
+    pub(crate) fn begin(&mut self, path: &str, data: &[u8]) -> Result<()> {
+        self.current = 1;
+        let version = Version {
+            created: self.created,
+            ..Version::default()
+        };
+        self.versions.insert(1, version);
+        storage::put(&version_key(path, 1), data)
     }
 
     pub(crate) fn store(&self, path: &str) -> Result<()> {

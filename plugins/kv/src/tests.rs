@@ -43,6 +43,59 @@ fn n(n: u64) -> Value {
 }
 
 #[test]
+fn what_version_1_has_stored_is_the_first_version() {
+    let mut kv = Kv::version("1");
+    for name in ["a", "b/c", "b/d", "e"] {
+        kv.write(name, json!({ "n": name }));
+    }
+    kv.0 = kv.0.options(json!({ "version": "2" }));
+    assert_eq!(
+        kv.call(List, "metadata/", json!({}))["keys"],
+        json!(["a", "b/", "e"])
+    );
+    let read = kv.read("data/b/c");
+    assert_eq!(
+        (&read["data"]["n"], &read["metadata"]["version"]),
+        (&json!("b/c"), &json!(1))
+    );
+    // A new version comes behind it, and check-and-set sees it.
+    let (kind, cas) = (ErrorKind::InvalidRequest, json!({ "cas": 0 }));
+    let refused = kv.refused(Write, "data/a", json!({ "data": {}, "options": cas }));
+    assert_eq!(refused.kind, kind);
+    kv.write(
+        "data/a",
+        json!({ "data": { "n": 2 }, "options": { "cas": 1 } }),
+    );
+    assert_eq!(kv.read("data/a")["metadata"]["version"], 2);
+    let first = kv.call(Read, "data/a", json!({ "version": 1 }));
+    assert_eq!(first["data"]["n"], "a");
+    // Moved and not, in one list, and in pages of it.
+    assert_eq!(
+        kv.call(List, "metadata/b", json!({}))["keys"],
+        json!(["c", "d"])
+    );
+    let page = |after: &str| {
+        kv.call(List, "metadata/", json!({ "after": after, "limit": 2 }))["keys"].clone()
+    };
+    assert_eq!((page(""), page("b/")), (json!(["a", "b/"]), json!(["e"])));
+    kv.call(Delete, "metadata/e", json!({}));
+    assert_eq!(
+        kv.call(List, "metadata/", json!({}))["keys"],
+        json!(["a", "b/"])
+    );
+    assert_eq!(
+        kv.write("upgrade", json!({})),
+        json!({ "upgraded": 1, "done": true })
+    );
+    assert_eq!(
+        kv.write("upgrade", json!({})),
+        json!({ "upgraded": 0, "done": true })
+    );
+    assert!(kv.0.keys().iter().all(|key| !key.starts_with("v1/")));
+    assert_eq!(kv.read("data/b/d")["data"]["n"], "b/d");
+}
+
+#[test]
 fn the_mount_and_the_secret_say_how_many_versions_are_kept() {
     let kv = Kv::version("2");
     for (of_mount, of_secret, kept) in [(0, 0, 10), (5, 2, 5), (2, 5, 5), (0, 3, 3), (3, 0, 3)] {

@@ -6,6 +6,8 @@ use coffer_sdk::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::upgrade::plain_key;
+
 pub(crate) const PATH: Path = Path::new("{*}", "Reads and writes a secret.")
     .exists(exists)
     .read(read)
@@ -28,12 +30,8 @@ fn unversioned(_: &Request) -> Result<Response> {
     ))
 }
 
-fn key(path: &str) -> String {
-    format!("v1/{path}")
-}
-
 pub(crate) fn exists(request: &Request) -> Result<bool> {
-    Ok(storage::get(&key(&request.path))?.is_some())
+    Ok(storage::get(&plain_key(&request.path))?.is_some())
 }
 
 /// A secret may say for how many seconds it wants to be kept; nothing, and less than nothing, is not at all.
@@ -52,7 +50,7 @@ fn kept(secret: &str) -> Result<Option<u64>> {
 }
 
 fn read(request: &Request) -> Result<Response> {
-    let Some(stored) = storage::get(&key(&request.path))? else {
+    let Some(stored) = storage::get(&plain_key(&request.path))? else {
         return Ok(Response::empty());
     };
     let text = String::from_utf8(stored).map_err(Error::internal)?;
@@ -70,12 +68,12 @@ fn write(request: &Request) -> Result<Response> {
     if request.data()?.is_empty() {
         return Err(Error::invalid("missing data fields"));
     }
-    storage::put_json(&key(&request.path), request.body())?;
+    storage::put_json(&plain_key(&request.path), request.body())?;
     Ok(Response::empty())
 }
 
 fn delete(request: &Request) -> Result<Response> {
-    storage::delete(&key(&request.path))?;
+    storage::delete(&plain_key(&request.path))?;
     Ok(Response::empty())
 }
 
@@ -84,5 +82,5 @@ fn list(request: &Request) -> Result<Response> {
     if !path.is_empty() && !path.ends_with('/') {
         path.push('/');
     }
-    Ok(Response::list(storage::list(&key(&path))?))
+    Ok(Response::list(storage::list(&plain_key(&path))?))
 }

@@ -289,8 +289,10 @@ fn tune_options(
     if entry.kind == "kv"
         && let Some(version) = options.get("version")
     {
-        let current = have.get("version").map_or("1", String::as_str);
-        if version != current {
+        let current = have.get("version").filter(|version| !version.is_empty());
+        let current = current.map_or("1", String::as_str);
+        // The engine takes over what version 1 has stored; there is no way back.
+        if version != current && (current, version.as_str()) != ("1", "2") {
             return Err(Error::invalid(format!(
                 "cannot change the version of this mount from {current} to {version}"
             )));

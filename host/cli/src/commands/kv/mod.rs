@@ -3,6 +3,7 @@
 mod locate;
 mod metadata;
 mod read;
+pub(super) mod upgrade;
 mod versions;
 mod write;
 
@@ -30,6 +31,8 @@ pub enum Kv {
     Destroy(versions::Destroy),
     /// Make an old version the newest
     Rollback(write::Rollback),
+    /// Give the secrets of an engine of version 1 versions
+    EnableVersioning(upgrade::EnableVersioning),
     /// What is kept about a secret beside its data
     #[command(subcommand)]
     Metadata(metadata::Metadata),
@@ -46,6 +49,7 @@ impl Kv {
             Self::Undelete(command) => command.run(context),
             Self::Destroy(command) => command.run(context),
             Self::Rollback(command) => command.run(context),
+            Self::EnableVersioning(command) => command.run(context),
             Self::Metadata(command) => command.run(context),
         }
     }
