@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use coffer_core::beyond_plain_hcl;
 use hcl_edit::Span;
 use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Body, Structure};
 use serde_json::value::RawValue;
 
+const NOT_PLAIN: &str =
+    "expected a plain value: text in quotes, a number, true, false, a list or a block";
 /// How deep a file may be nested.
 const NESTING: usize = 16;
 
@@ -87,6 +90,9 @@ pub fn read(text: &str) -> Result<Settings, Fault> {
             _ => Err(Fault::new(node.place, "expected an object")),
         };
     }
+    if let Some(at) = beyond_plain_hcl(text) {
+        return Err(Fault::new(place_at(text, at), NOT_PLAIN));
+    }
     let body = hcl_edit::parser::parse_body(text).map_err(|error| {
         let (line, column) = (error.location().line(), error.location().column());
         Fault::new(
@@ -163,10 +169,7 @@ fn expression(text: &str, place: Place, expression: &Expression) -> Result<Node,
             Value::Block(object.iter().map(field).collect::<Result<_, _>>()?)
         }
         _ => {
-            return Err(Fault::new(
-                place,
-                "expected a plain value: text in quotes, a number, true, false, a list or a block",
-            ));
+            return Err(Fault::new(place, NOT_PLAIN));
         }
     };
     Ok(Node { place, value })

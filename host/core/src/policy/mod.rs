@@ -6,6 +6,7 @@
 mod acl;
 mod capability;
 mod parse;
+mod plain;
 mod spread;
 mod template;
 mod trie;
@@ -13,6 +14,7 @@ mod trie;
 pub use acl::{Access, Acl};
 pub use capability::Capability;
 pub use parse::{Policy, body};
+pub use plain::beyond_plain_hcl;
 pub use template::Subject;
 
 /// What a token without other policies may do: what concerns only itself.

@@ -6,6 +6,7 @@ use coffer_duration::parse_duration;
 use serde_json::{Map, Value};
 
 use super::capability::{Capabilities, Capability};
+use super::plain::beyond_plain_hcl;
 use super::spread::spread;
 
 /// The longest policy, in bytes.
@@ -83,7 +84,19 @@ impl Policy {
 /// If it is none, or too much of it.
 pub fn body(text: &str) -> Result<hcl::Body, PolicyError> {
     check(text)?;
-    hcl::parse(&spread(text)).map_err(|error| PolicyError(error.to_string()))
+    let text = spread(text);
+    if let Some(at) = beyond_plain_hcl(&text) {
+        let here: String = text
+            .get(at..)
+            .unwrap_or_default()
+            .chars()
+            .take(20)
+            .collect();
+        return Err(PolicyError(format!(
+            "it has more in it than plain values: {here:?}"
+        )));
+    }
+    hcl::parse(&text).map_err(|error| PolicyError(error.to_string()))
 }
 
 fn check(text: &str) -> Result<(), PolicyError> {

@@ -1,0 +1,1 @@
+e=raw<a<{ e=ra<a<{ W=ra%a<{  e=ra<aaw<a<{ܚ=ra<a<{ Waw<a<{ܚ=ra<a<{ W=rawa<{  e=ra<aaw<a<{ 2+ xa<=ra<a<{ W=ra%a<{  e=ra<aaw<a<{ܚ=ra<a<{ Waw<a<{ܚ=ra<a<{ W=rawa<{  e=ra<aawaw<a<{ e=ra<a<{ W=ra%aawa<{  e=ra<aaw<a<{ 2+ xa<{  e=ra<aaw<a<a<{ W <{ W  

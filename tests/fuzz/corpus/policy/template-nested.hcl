@@ -1,0 +1,5 @@
+path "a" {
+ x = <<E
+${a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=a<a<{ e=1}
+E
+}
