@@ -105,6 +105,18 @@ fn bodies() {
 }
 
 #[test]
+fn policies_that_would_take_for_ever_to_parse() {
+    let (_server, client) = dev();
+    let rules = format!("path \"a\" {{\n x = {}1\n}}\n", "a<a<{ e=".repeat(60));
+    let began = Instant::now();
+    check! { client;
+        "POST sys/policies/acl/p", {"policy": rules} => 400, {"errors": ["~more in it than plain values"]};
+        "POST sys/policies/password/p", {"policy": rules} => 400, {"errors": ["~more in it than plain values"]};
+    }
+    assert!(began.elapsed() < BOUND);
+}
+
+#[test]
 fn a_body_of_33_mib_is_too_large() {
     let (server, client) = dev();
     let body = format!("{{\"x\":\"{}\"}}", "a".repeat(33 * MIB));
