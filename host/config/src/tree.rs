@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use coffer_core::beyond_plain_hcl;
+use coffer_core::plain_hcl;
 use hcl_edit::Span;
 use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Body, Structure};
@@ -90,9 +90,7 @@ pub fn read(text: &str) -> Result<Settings, Fault> {
             _ => Err(Fault::new(node.place, "expected an object")),
         };
     }
-    if let Some(at) = beyond_plain_hcl(text) {
-        return Err(Fault::new(place_at(text, at), NOT_PLAIN));
-    }
+    plain_hcl(text).map_err(|error| Fault::new(place_at(text, error.at), NOT_PLAIN))?;
     let body = hcl_edit::parser::parse_body(text).map_err(|error| {
         let (line, column) = (error.location().line(), error.location().column());
         Fault::new(

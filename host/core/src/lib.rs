@@ -57,7 +57,7 @@ pub use crate::cors::Cors;
 pub use crate::error::Error;
 pub use crate::lockout::{LockoutConfig, LockoutDefaults};
 pub use crate::params::object_of;
-pub use crate::policy::beyond_plain_hcl;
+pub use crate::policy::{NotPlain, plain_hcl};
 pub use crate::request::{Body, Gate, Gates, Method, Request, Response, ResponseHeader};
 pub use crate::sys::Loggers;
 pub use coffer_runtime::nests_deeper;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use coffer_core::beyond_plain_hcl;
+use coffer_core::plain_hcl;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::Body;
 use hcl_edit::{Decorate, RawString};
@@ -25,16 +25,7 @@ impl Fmt {
         };
         let text =
             std::fs::read_to_string(&self.file).map_err(|error| failed("reading", &error))?;
-        if let Some(at) = beyond_plain_hcl(&text) {
-            let here: String = text
-                .get(at..)
-                .unwrap_or_default()
-                .chars()
-                .take(20)
-                .collect();
-            let reason = format!("it has more in it than plain values: {here:?}");
-            return Err(failed("formatting", &reason));
-        }
+        plain_hcl(&text).map_err(|error| failed("formatting", &error))?;
         let formatted = format(&text).map_err(|error| failed("formatting", &error))?;
         if formatted != text {
             std::fs::write(&self.file, formatted).map_err(|error| failed("writing", &error))?;

@@ -14,7 +14,7 @@ mod trie;
 pub use acl::{Access, Acl};
 pub use capability::Capability;
 pub use parse::{Policy, body};
-pub use plain::beyond_plain_hcl;
+pub use plain::{NotPlain, plain_hcl};
 pub use template::Subject;
 
 /// What a token without other policies may do: what concerns only itself.

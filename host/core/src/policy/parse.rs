@@ -6,7 +6,7 @@ use coffer_duration::parse_duration;
 use serde_json::{Map, Value};
 
 use super::capability::{Capabilities, Capability};
-use super::plain::beyond_plain_hcl;
+use super::plain::plain_hcl;
 use super::spread::spread;
 
 /// The longest policy, in bytes.
@@ -85,17 +85,7 @@ impl Policy {
 pub fn body(text: &str) -> Result<hcl::Body, PolicyError> {
     check(text)?;
     let text = spread(text);
-    if let Some(at) = beyond_plain_hcl(&text) {
-        let here: String = text
-            .get(at..)
-            .unwrap_or_default()
-            .chars()
-            .take(20)
-            .collect();
-        return Err(PolicyError(format!(
-            "it has more in it than plain values: {here:?}"
-        )));
-    }
+    plain_hcl(&text).map_err(|error| PolicyError(error.to_string()))?;
     hcl::parse(&text).map_err(|error| PolicyError(error.to_string()))
 }
 

@@ -1,8 +1,36 @@
 //! Whether HCL has only plain values in it, told before it is parsed. Today's HCL has expressions, which neither a policy nor a
 //! configuration has any use for, and which its parser takes exponential time over where they are nested.
 
-/// Where HCL has more in it than plain values: an operator, a call or a template. None if it has not.
-pub fn beyond_plain_hcl(text: &str) -> Option<usize> {
+/// An operator, a call or a template in HCL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it has more in it than plain values: {here:?}")]
+pub struct NotPlain {
+    /// Where it begins, in bytes.
+    pub at: usize,
+    /// How it begins.
+    pub here: String,
+}
+
+/// Checks that HCL has only plain values in it.
+///
+/// # Errors
+/// With what it has besides.
+pub fn plain_hcl(text: &str) -> Result<(), NotPlain> {
+    match beyond_plain(text) {
+        None => Ok(()),
+        Some(at) => Err(NotPlain {
+            at,
+            here: text
+                .get(at..)
+                .unwrap_or_default()
+                .chars()
+                .take(20)
+                .collect(),
+        }),
+    }
+}
+
+fn beyond_plain(text: &str) -> Option<usize> {
     let mut scan = Scan {
         text: text.as_bytes(),
         at: 0,
@@ -141,7 +169,7 @@ mod tests {
             "é = \"é\"",
         ];
         for text in plain {
-            assert_eq!(beyond_plain_hcl(text), None, "{text}");
+            assert_eq!(beyond_plain(text), None, "{text}");
         }
         let beyond = [
             ("a = 1 < 2", 6),
@@ -161,7 +189,7 @@ mod tests {
             ("a = '1'", 4),
         ];
         for (text, at) in beyond {
-            assert_eq!(beyond_plain_hcl(text), Some(at), "{text}");
+            assert_eq!(beyond_plain(text), Some(at), "{text}");
         }
     }
 }
