@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
@@ -79,9 +80,10 @@ pub async fn answer(
 }
 
 /// What comes of a request; None if its handler has panicked, which is a fault of ours and no reason to leave the client without
-/// an answer. What it was about to commit is dropped with it, and locks that it held are taken as they are.
-async fn survived<T>(handling: impl Future<Output = T>) -> Option<T> {
-    AssertUnwindSafe(handling).catch_unwind().await.ok()
+/// an answer. What it was about to commit is dropped with it, and locks that it held are taken as they are. It is boxed: what a
+/// request is handled with is large, and would be copied along with everything around it.
+fn survived<F: Future>(handling: F) -> Pin<Box<impl Future<Output = Option<F::Output>>>> {
+    Box::pin(AssertUnwindSafe(handling).catch_unwind().map(Result::ok))
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse<HttpBody> {

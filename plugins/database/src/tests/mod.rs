@@ -208,11 +208,8 @@ fn connection() -> Value {
 #[test]
 fn passwords_follow_the_roles_policy_else_the_connections() {
     let mut test = Test::new();
-    let policies = |host: Host| {
-        let host = host.password_policy("digits", 30, "0123456789");
-        host.password_policy("letters", 12, "abcdef")
-    };
-    test.host = policies(test.host);
+    let host = test.host.password_policy("digits", 30, "0123456789");
+    test.host = host.password_policy("letters", 12, "abcdef");
     test.role();
     test.static_role();
     let made = |test: &Test| {

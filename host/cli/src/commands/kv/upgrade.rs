@@ -19,7 +19,7 @@ impl EnableVersioning {
         let path = sanitised(&self.path);
         tune(
             context,
-            &path,
+            path,
             &format!("Error tuning secrets engine {path}"),
         )?;
         context.done(&format!("Success! Tuned the secrets engine at: {path}/"))
@@ -54,7 +54,7 @@ impl Migrate {
             )));
         }
         let doing = format!("Error migrating {path}/");
-        tune(context, &path, &doing)?;
+        tune(context, path, &doing)?;
         let mut upgraded = 0;
         loop {
             let page = context.client.write(&format!("{path}/upgrade"), &json!({}));
