@@ -50,7 +50,8 @@ fn beyond_plain(text: &str) -> Option<usize> {
                 matches!(scan.before, b'=' | b':' | b',' | b'[')
                     && scan.rest().first().is_some_and(u8::is_ascii_digit)
             }
-            b'{' | b'}' | b'[' | b']' | b'=' | b':' | b',' | b'.' => true,
+            b'=' => !scan.rest().starts_with(b"="),
+            b'{' | b'}' | b'[' | b']' | b':' | b',' | b'.' => true,
             byte if byte.is_ascii_whitespace() => continue,
             byte if byte.is_ascii_digit() => scan.word(|byte| byte.is_ascii_alphanumeric()),
             byte if byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80 => {
@@ -173,6 +174,7 @@ mod tests {
         }
         let beyond = [
             ("a = 1 < 2", 6),
+            ("a = b == 1", 6),
             ("a = b(1)", 5),
             ("a = (1)", 4),
             ("a = !b", 4),

@@ -1,0 +1,3 @@
+path "a" {
+ x = a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=a==a=={ e=1
+}
