@@ -120,6 +120,12 @@ impl<'t> Scan<'t> {
         let first = lines.next().unwrap_or_default();
         let mark = first.strip_prefix(b"<").unwrap_or(first);
         let mark = mark.strip_prefix(b"-").unwrap_or(mark).trim_ascii();
+        // Anywhere else these are two operators, and what follows would be hidden in a heredoc that is none.
+        let is_value = matches!(self.before, b'=' | b':' | b',' | b'[');
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !is_value || mark.is_empty() || !mark.iter().all(is_name) {
+            return false;
+        }
         let mut end = self.at + first.len();
         for line in lines {
             end += line.len();
@@ -165,7 +171,6 @@ mod tests {
             "a = \"(1 < 2) ? \\\"$ : $${x} %%{y}\"",
             "a = <<EOT\n(a < b) $${x}\nEOT\nb = <<-E\n  !\n  E\n",
             "a = \"",
-            "a = <<",
             "/*",
             "é = \"é\"",
         ];
@@ -188,6 +193,8 @@ mod tests {
             ("a = <<E\n${b}\nE", 4),
             // What ends a heredoc may end it sooner than one would think.
             ("a = <<E\nEx <\nE", 11),
+            ("a = b << c", 6),
+            ("a = << [c\nd < e\n[c", 4),
             ("a = '1'", 4),
         ];
         for (text, at) in beyond {
