@@ -10,7 +10,13 @@ pub const LIMIT: Field<i64> = Field::integer("limit", "List at most so many; 0 l
 /// The names right below `prefix` that the request asks for, with [`AFTER`] and [`LIMIT`]; all, if it does not.
 pub fn list(request: &Request, prefix: &str) -> Result<Vec<String>> {
     let after = request.get(AFTER)?.filter(|after| !after.is_empty());
+    storage::list_after(prefix, after.as_deref(), limit(request)?)
+}
+
+/// How many names the request asks for at most.
+pub fn limit(request: &Request) -> Result<usize> {
     let limit = request.get(LIMIT)?.filter(|limit| *limit > 0);
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    storage::list_after(prefix, after.as_deref(), limit.unwrap_or(usize::MAX))
+    Ok(limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX))
 }

@@ -1,5 +1,6 @@
 //! The server's configuration: HCL or JSON, with Vault's names.
 
+mod limits;
 mod listener;
 mod parse;
 mod sanitized;

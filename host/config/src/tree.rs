@@ -11,10 +11,10 @@ use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Body, Structure};
 use serde_json::value::RawValue;
 
+use crate::limits;
+
 const NOT_PLAIN: &str =
     "expected a plain value: text in quotes, a number, true, false, a list or a block";
-/// How deep a file may be nested.
-const NESTING: usize = 16;
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ fn json(text: &str, raw: &RawValue, depth: usize) -> Result<Node, Fault> {
         (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize),
     );
     let wrong = |error: serde_json::Error| Fault::new(place, error.to_string());
-    if depth > NESTING {
+    if depth > limits::NESTING {
         return Err(Fault::new(place, "nested too deeply"));
     }
     let value =

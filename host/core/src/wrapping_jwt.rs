@@ -9,6 +9,7 @@ use coffer_barrier::Transaction;
 use coffer_clock::{Random, UnixMillis};
 use p521::ecdsa::signature::{RandomizedSigner, Verifier};
 use p521::ecdsa::{Signature, SigningKey, VerifyingKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -124,13 +125,9 @@ pub async fn token_in(
 
 /// The token that one says it stands for, whoever signed it; any other, as it is.
 pub fn said_in(token: &str) -> Cow<'_, str> {
-    let said = || {
-        let claims = token.split('.').nth(1)?;
-        let claims: Claims = serde_json::from_slice(&BASE64URL.decode(claims).ok()?).ok()?;
-        Some(claims.jti)
-    };
-    match is_like_one(token).then(said).flatten() {
-        Some(inner) => inner.into(),
+    let claims = token.split('.').nth(1).filter(|_| is_like_one(token));
+    match claims.and_then(read::<Claims>) {
+        Some(claims) => claims.jti.into(),
         None => token.into(),
     }
 }
@@ -141,11 +138,8 @@ impl Core {
         if !request.path.starts_with("sys/wrapping/") {
             return Ok(());
         }
-        if let Some(token) = request.token.take() {
-            request.token = Some(match is_like_one(&token) {
-                true => token_in(&mut self.barrier.begin()?, token).await?,
-                false => token,
-            });
+        if let Some(token) = request.token.take_if(|token| is_like_one(token)) {
+            request.token = Some(token_in(&mut self.barrier.begin()?, token).await?);
         }
         Ok(())
     }
@@ -177,13 +171,18 @@ fn open(key: &VerifyingKey, text: &str) -> Option<Zeroizing<String>> {
     let (signed, signature) = text.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
     let signature = Signature::from_slice(&BASE64URL.decode(signature).ok()?).ok()?;
-    let header: Header = serde_json::from_slice(&BASE64URL.decode(header).ok()?).ok()?;
+    let header: Header = read(header)?;
     if header != Header::ours() || key.verify(signed.as_bytes(), &signature).is_err() {
         return None;
     }
-    let claims = Zeroizing::new(BASE64URL.decode(claims).ok()?);
-    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    let claims: Claims = read(claims)?;
     (claims.kind == KIND).then(|| Zeroizing::new(claims.jti))
+}
+
+/// What a part of a JWT says.
+fn read<T: DeserializeOwned>(part: &str) -> Option<T> {
+    let json = Zeroizing::new(BASE64URL.decode(part).ok()?);
+    serde_json::from_slice(&json).ok()
 }
 
 #[cfg(test)]

@@ -80,14 +80,9 @@ pub(crate) fn load(path: &str) -> Result<Option<Secret>> {
     }
 }
 
-/// Whether it is stored as one of version 2.
-pub(crate) fn is_there(path: &str) -> Result<bool> {
-    Ok(storage::get(&key(path))?.is_some())
-}
-
 pub(crate) fn exists(request: &Request) -> Result<bool> {
     let path = request.get(PATH)?.unwrap_or_default();
-    Ok(is_there(&path)? || storage::get(&upgrade::plain_key(&path))?.is_some())
+    Ok(storage::get(&key(&path))?.is_some() || storage::get(&upgrade::plain_key(&path))?.is_some())
 }
 
 /// The names right below a path, which is empty or ends in a slash.
@@ -98,12 +93,7 @@ pub(crate) fn names(request: &Request, path: &str) -> Result<Vec<String>> {
         names.extend(plain);
         names.sort_unstable();
         names.dedup();
-        let limit = request.get(paging::LIMIT)?.filter(|limit| *limit > 0);
-        names.truncate(
-            limit
-                .and_then(|limit| usize::try_from(limit).ok())
-                .unwrap_or(usize::MAX),
-        );
+        names.truncate(paging::limit(request)?);
     }
     Ok(names)
 }

@@ -4,7 +4,7 @@
 
 use coffer_sdk::prelude::*;
 
-use crate::secret::{self, Secret};
+use crate::secret::Secret;
 
 /// Secrets moved in one transaction: far fewer than a call may touch, and no more than fits of the largest.
 const PAGE: u32 = 500;
@@ -24,15 +24,16 @@ pub(crate) fn plain_key(path: &str) -> String {
 
 /// A secret of version 1 as one of version 2, which it is from then on; None if there is none.
 pub(crate) fn adopt(path: &str) -> Result<Option<Secret>> {
-    let plain = plain_key(path);
-    let Some(data) = storage::get(&plain)? else {
-        return Ok(None);
-    };
+    let data = storage::get(&plain_key(path))?;
+    data.map(|data| move_over(path, &data)).transpose()
+}
+
+fn move_over(path: &str, data: &[u8]) -> Result<Secret> {
     let mut secret = Secret::new();
-    secret.begin(path, &data)?;
+    secret.begin(path, data)?;
     secret.store(path)?;
-    storage::delete(&plain)?;
-    Ok(Some(secret))
+    storage::delete(&plain_key(path))?;
+    Ok(secret)
 }
 
 fn upgrade(_: &Request) -> Result<Response> {
@@ -41,12 +42,9 @@ fn upgrade(_: &Request) -> Result<Response> {
     let (mut moved, mut bytes) = (0_usize, 0);
     for key in &page {
         let path = key.strip_prefix(&prefix).unwrap_or_default();
-        bytes += storage::get(key)?.map_or(0, |data| data.len());
-        // Somebody has written it since without looking: what is newer counts.
-        if secret::is_there(path)? {
-            storage::delete(key)?;
-        } else {
-            adopt(path)?;
+        if let Some(data) = storage::get(key)? {
+            bytes += data.len();
+            move_over(path, &data)?;
         }
         moved += 1;
         if bytes > MOST {

@@ -160,7 +160,7 @@ impl Session {
                 host.keys = keys.into_iter().collect();
                 to_value(host.prepare(lease.as_ref())?)
             })?,
-            Ask::Password { policy } => to_value(Host::with(|host| host.password(&policy))?)?,
+            Ask::Password { policy } => to_value(crate::passwords::generate(&policy)?)?,
             Ask::RequestHeader { name } => to_value(Host::with(|host| host.request_header(&name)))?,
             Ask::RespondWithHeader { name, value } => {
                 to_value(Host::with(|host| host.respond_with_header(&name, &value))?)?

@@ -126,21 +126,10 @@ impl State {
         bytes
     }
 
-    pub(crate) fn password(&mut self, policy: &str) -> Result<String> {
-        let missing = || Error::not_found("no password policy found");
-        let (length, alphabet) = self
-            .password_policies
-            .get(policy)
-            .cloned()
-            .ok_or_else(missing)?;
-        let letters = alphabet.as_bytes();
-        let dice = self.random(u32::try_from(length).unwrap_or(u32::MAX));
-        let letter = |die: u8| letters.get(usize::from(die) % letters.len().max(1));
-        Ok(dice
-            .into_iter()
-            .filter_map(letter)
-            .map(|letter| char::from(*letter))
-            .collect())
+    /// A password policy's length and alphabet.
+    pub(crate) fn password_policy(&self, name: &str) -> Result<(usize, String)> {
+        let policy = self.password_policies.get(name).cloned();
+        policy.ok_or_else(|| Error::not_found("no password policy found"))
     }
 
     pub(crate) fn request_header(&self, name: &str) -> Vec<String> {

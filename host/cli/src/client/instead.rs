@@ -25,14 +25,6 @@ impl Instead {
 }
 
 impl Client {
-    /// Where requests go, as it is typed.
-    fn base_shown(&self) -> &str {
-        match unix::socket_of(&self.address) {
-            Some(_) => unix::BASE,
-            None => &self.address,
-        }
-    }
-
     pub(super) fn as_curl(&self, method: Method, target: &str, body: Option<&str>) -> String {
         let mut command = "curl".to_owned();
         if method.http() != "GET" {
@@ -52,11 +44,15 @@ impl Client {
         if let Some(body) = body {
             command.push_str(&format!(" -d {}", quoted(body)));
         }
-        if let Some(socket) = unix::socket_of(&self.address) {
-            let socket = quoted(&socket.display().to_string());
-            command.push_str(&format!(" --unix-socket {socket}"));
-        }
-        command.push_str(&format!(" {:?}", format!("{}{target}", self.base_shown())));
+        let base = match unix::socket_of(&self.address) {
+            Some(socket) => {
+                let socket = quoted(&socket.display().to_string());
+                command.push_str(&format!(" --unix-socket {socket}"));
+                unix::BASE
+            }
+            None => &self.address,
+        };
+        command.push_str(&format!(" {:?}", format!("{base}{target}")));
         command
     }
 }

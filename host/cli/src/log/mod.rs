@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use coffer_config::{LogFormat, LogLevel};
 use coffer_core::Loggers;
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
@@ -15,7 +16,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use self::watchers::{Form, Watchers};
-use coffer_config::{LogFormat, LogLevel};
 
 /// The parts that log: a crate each.
 const PARTS: &[&str] = &["api", "audit", "barrier", "core", "runtime", "storage"];

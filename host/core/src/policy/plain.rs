@@ -146,14 +146,15 @@ impl<'t> Scan<'t> {
 
     /// Whether this byte and what follows begin a template. Doubled they do not, and are passed over.
     fn begins_template(&mut self, byte: u8) -> bool {
-        let doubled = [byte, b'{'];
-        if !matches!(byte, b'$' | b'%') || self.rest().first() != Some(&b'{') {
-            if matches!(byte, b'$' | b'%') && self.rest().starts_with(&doubled) {
-                self.at += doubled.len();
-            }
+        if !matches!(byte, b'$' | b'%') {
             return false;
         }
-        true
+        let doubled = [byte, b'{'];
+        if self.rest().starts_with(&doubled) {
+            self.at += doubled.len();
+            return false;
+        }
+        self.rest().starts_with(b"{")
     }
 }
 

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coffer_api::{Address, ListenerConfig, ServeError, Server};
+use coffer_config::{ServerConfig, StorageConfig};
 use serde::Serialize;
 
 use crate::args::Format;
 use crate::error::CliResult;
 use crate::output::{self, Output};
 use crate::server;
-use coffer_config::{ServerConfig, StorageConfig};
 
 /// A server wants so many files and connections open at the same time.
 const FILES: u64 = 4096;
