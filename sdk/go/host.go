@@ -213,14 +213,16 @@ type Key interface {
 	// Encrypt gives nonce, ciphertext and tag, one behind the other. The nonce is random if it is nil.
 	Encrypt(plaintext, associated, nonce []byte) ([]byte, error)
 	Decrypt(ciphertext, associated []byte) ([]byte, error)
+	// Sign is over the hash that suits the algorithm; RSA signs by PSS.
 	Sign(message []byte) ([]byte, error)
 	Verify(message, signature []byte) (bool, error)
-	// MAC is 32 bytes.
+	// MAC is with SHA-256: 32 bytes.
 	MAC(data []byte) ([]byte, error)
 	Export() ([]byte, error)
 }
 
-// GenerateKey makes a key: "aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "ecdsa-p384" or "hmac".
+// GenerateKey makes a key: "aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "rsa-2048", "hmac" or another that
+// the host has.
 func GenerateKey(name, algorithm string) error { return host.GenerateKey(name, algorithm) }
 
 // ImportKey takes in a key, as Export gives it out.

@@ -112,6 +112,16 @@ impl FromValue for Vec<String> {
     }
 }
 
+impl FromValue for Vec<Value> {
+    const EXPECTED: &'static str = "a list";
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
 fn pair(item: Value) -> Option<(String, String)> {
     let text = item.as_str()?;
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty())?;

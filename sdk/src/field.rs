@@ -152,6 +152,13 @@ impl Field<BTreeMap<String, String>> {
     }
 }
 
+impl Field<Vec<Value>> {
+    /// Any JSON array.
+    pub const fn array(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, help, FieldType::Array)
+    }
+}
+
 impl Field<Map<String, Value>> {
     /// Any JSON object.
     pub const fn object(name: &'static str, help: &'static str) -> Self {

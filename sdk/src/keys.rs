@@ -11,10 +11,13 @@
 //! In `cargo test` all of them are there.
 
 use crate::Result;
+use crate::bindings::plugin::coffer::plugin::keys as contract;
 #[cfg(target_family = "wasm")]
 use crate::bindings::plugin::coffer::plugin::keys as host;
 #[cfg(not(target_family = "wasm"))]
 use crate::testing::keys as host;
+
+pub use contract::{Hash, Nonce, Padding, Salt, Signing};
 
 /// AES-128 in GCM with a nonce of 96 bits.
 pub const AES128_GCM96: &str = "aes128-gcm96";
@@ -22,13 +25,23 @@ pub const AES128_GCM96: &str = "aes128-gcm96";
 pub const AES256_GCM96: &str = "aes256-gcm96";
 /// ChaCha20-Poly1305 (RFC 8439).
 pub const CHACHA20_POLY1305: &str = "chacha20-poly1305";
+/// XChaCha20-Poly1305, with a nonce of 192 bits.
+pub const XCHACHA20_POLY1305: &str = "xchacha20-poly1305";
 /// Ed25519 (RFC 8032).
 pub const ED25519: &str = "ed25519";
-/// ECDSA on P-256 over SHA-256.
+/// ECDSA on P-256.
 pub const ECDSA_P256: &str = "ecdsa-p256";
-/// ECDSA on P-384 over SHA-384.
+/// ECDSA on P-384.
 pub const ECDSA_P384: &str = "ecdsa-p384";
-/// HMAC with SHA-256 (RFC 2104).
+/// ECDSA on P-521.
+pub const ECDSA_P521: &str = "ecdsa-p521";
+/// RSA with a modulus of 2048 bits (RFC 8017).
+pub const RSA_2048: &str = "rsa-2048";
+/// RSA with a modulus of 3072 bits.
+pub const RSA_3072: &str = "rsa-3072";
+/// RSA with a modulus of 4096 bits.
+pub const RSA_4096: &str = "rsa-4096";
+/// HMAC (RFC 2104).
 pub const HMAC: &str = "hmac";
 
 /// Makes a key for this algorithm, under a name that follows the rules for keys of [`storage`](crate::storage).
@@ -36,7 +49,15 @@ pub const HMAC: &str = "hmac";
 /// # Errors
 /// Conflict if the name is taken; invalid if there is no such algorithm.
 pub fn generate(name: &str, algorithm: &str) -> Result<()> {
-    host::generate(name, algorithm)
+    host::generate(name, algorithm, 0)
+}
+
+/// Makes a key for HMAC of so many bytes, 16 to 4096.
+///
+/// # Errors
+/// Conflict if the name is taken; invalid if there are no keys of this size.
+pub fn generate_hmac(name: &str, size: u32) -> Result<()> {
+    host::generate(name, HMAC, size)
 }
 
 /// Takes in a key from elsewhere, as [`Key::export`] gives it out. Needs `import`.
@@ -45,6 +66,14 @@ pub fn generate(name: &str, algorithm: &str) -> Result<()> {
 /// Conflict if the name is taken; invalid if that is no key of this algorithm.
 pub fn import(name: &str, algorithm: &str, material: &[u8]) -> Result<()> {
     host::import(name, algorithm, material)
+}
+
+/// Takes in the public half of a key, `SubjectPublicKeyInfo` in DER. Needs `import`.
+///
+/// # Errors
+/// Conflict if the name is taken; invalid if that is no public key for this algorithm.
+pub fn import_public(name: &str, algorithm: &str, public_key: &[u8]) -> Result<()> {
+    host::import_public(name, algorithm, public_key)
 }
 
 /// The key of this name.
@@ -66,10 +95,35 @@ pub fn delete(name: &str) -> Result<()> {
 /// A key, for the call that opened it: kept any longer it is no good.
 pub struct Key(host::Key);
 
+impl Signing {
+    /// A message over this hash. RSA signs by PSS with the longest salt.
+    pub fn message(hash: Hash) -> Self {
+        Self {
+            hash: Some(hash),
+            prehashed: false,
+            padding: Padding::Pss(Salt::Longest),
+        }
+    }
+
+    /// A message over the hash that suits the algorithm (RFC 7518, 3.4).
+    fn suiting(algorithm: &str) -> Self {
+        Self::message(match algorithm {
+            ECDSA_P384 => Hash::Sha2B384,
+            ECDSA_P521 => Hash::Sha2B512,
+            _ => Hash::Sha2B256,
+        })
+    }
+}
+
 impl Key {
     /// What it computes with.
     pub fn algorithm(&self) -> String {
         self.0.algorithm()
+    }
+
+    /// How long it is: its bytes, if it is symmetric, else the modulus or the curve's field.
+    pub fn bits(&self) -> u32 {
+        self.0.bits()
     }
 
     /// `SubjectPublicKeyInfo` in DER (RFC 5280); None of a symmetric key.
@@ -77,23 +131,38 @@ impl Key {
         self.0.public_key()
     }
 
+    /// Whether only the public half is there.
+    pub fn is_public(&self) -> bool {
+        self.0.is_public()
+    }
+
     /// Another key for the same algorithm, the same for the same context, which is stored nowhere. Needs `derive`.
     ///
     /// # Errors
-    /// Invalid for ECDSA.
+    /// Invalid for RSA and ECDSA.
     pub fn derive(&self, context: &[u8]) -> Result<Self> {
         self.0.derive(context).map(Self)
     }
 
-    /// Nonce, ciphertext and tag, under a random nonce. The associated data is not in it. Needs `encrypt`.
+    /// Makes a key, under a name, that whoever holds the private half of `peer` (`SubjectPublicKeyInfo` in DER, on the same
+    /// curve) makes just so of this key's public half. Needs `derive`.
+    ///
+    /// # Errors
+    /// Conflict if the name is taken; invalid if one of them is no key on a curve.
+    pub fn agree(&self, peer: &[u8], name: &str, algorithm: &str) -> Result<()> {
+        self.0.agree(peer, name, algorithm)
+    }
+
+    /// Nonce, ciphertext and tag, under a random nonce; the associated data is not in it. Of RSA: OAEP over SHA-256. Needs
+    /// `encrypt`.
     ///
     /// # Errors
     /// Invalid if the algorithm does not encrypt.
     pub fn encrypt(&self, plaintext: &[u8], associated_data: &[u8]) -> Result<Vec<u8>> {
-        self.0.encrypt(plaintext, associated_data, None)
+        self.0.encrypt(plaintext, associated_data, &Nonce::Random)
     }
 
-    /// The same under this nonce, which must never come twice for two texts.
+    /// The same under the nonce that is said.
     ///
     /// # Errors
     /// Invalid if the algorithm does not encrypt, or if the nonce has another length.
@@ -101,9 +170,9 @@ impl Key {
         &self,
         plaintext: &[u8],
         associated_data: &[u8],
-        nonce: &[u8],
+        nonce: &Nonce,
     ) -> Result<Vec<u8>> {
-        self.0.encrypt(plaintext, associated_data, Some(nonce))
+        self.0.encrypt(plaintext, associated_data, nonce)
     }
 
     /// What was encrypted. Needs `encrypt`.
@@ -114,12 +183,20 @@ impl Key {
         self.0.decrypt(ciphertext, associated_data)
     }
 
-    /// 64 bytes of Ed25519, ASN.1 in DER of ECDSA. Needs `sign`.
+    /// 64 bytes of Ed25519, ASN.1 in DER of ECDSA, a block of RSA. Needs `sign`.
     ///
     /// # Errors
     /// Invalid if the algorithm does not sign.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        self.0.sign(message)
+        self.sign_with(message, Signing::suiting(&self.algorithm()))
+    }
+
+    /// The same, as is said.
+    ///
+    /// # Errors
+    /// Invalid if the algorithm does not sign, or not so.
+    pub fn sign_with(&self, input: &[u8], how: Signing) -> Result<Vec<u8>> {
+        self.0.sign(input, how)
     }
 
     /// Whether the key made this signature of this message. Needs `sign`.
@@ -127,7 +204,15 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not sign.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool> {
-        self.0.verify(message, signature)
+        self.verify_with(message, signature, Signing::suiting(&self.algorithm()))
+    }
+
+    /// The same, as is said.
+    ///
+    /// # Errors
+    /// Invalid if the algorithm does not sign, or not so.
+    pub fn verify_with(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
+        self.0.verify(input, signature, how)
     }
 
     /// HMAC with SHA-256: 32 bytes. Needs `mac`.
@@ -135,7 +220,15 @@ impl Key {
     /// # Errors
     /// Invalid if the key is not for that.
     pub fn mac(&self, data: &[u8]) -> Result<Vec<u8>> {
-        self.0.mac(data)
+        self.mac_with(data, Hash::Sha2B256)
+    }
+
+    /// HMAC with this hash. Needs `mac`.
+    ///
+    /// # Errors
+    /// Invalid if the key is not for that.
+    pub fn mac_with(&self, data: &[u8], hash: Hash) -> Result<Vec<u8>> {
+        self.0.mac(data, hash)
     }
 
     /// The key itself: raw bytes of a symmetric one, PKCS#8 in DER (RFC 5958) of any other. Needs `export`, which an operator
@@ -145,5 +238,22 @@ impl Key {
     /// Permission denied without that.
     pub fn export(&self) -> Result<Vec<u8>> {
         self.0.export()
+    }
+
+    /// Another key, for whoever has the private half of this RSA key, as PKCS#11 wraps one (`CKM_RSA_AES_KEY_WRAP`). Needs
+    /// `export`.
+    ///
+    /// # Errors
+    /// Invalid if this is no RSA key.
+    pub fn wrap(&self, other: &Self, hash: Hash) -> Result<Vec<u8>> {
+        self.0.wrap(&other.0, hash)
+    }
+
+    /// Takes in, under a name, a key that was wrapped for this one. Needs `import`.
+    ///
+    /// # Errors
+    /// Conflict if the name is taken; invalid if it was not wrapped for this key, or is none of this algorithm.
+    pub fn unwrap(&self, wrapped: &[u8], hash: Hash, name: &str, algorithm: &str) -> Result<()> {
+        self.0.unwrap(wrapped, hash, name, algorithm)
     }
 }

@@ -1,6 +1,7 @@
 package coffertest
 
 import (
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdsa"
@@ -9,6 +10,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
@@ -17,8 +19,8 @@ import (
 	coffer "github.com/coffer-dev/coffer/sdk/go"
 )
 
-// key is a key as the server holds it: raw bytes if it is symmetric, PKCS#8 if not. ChaCha20-Poly1305, which Go's own library
-// does not have, is only there in the component.
+// key is a key as the server holds it: raw bytes if it is symmetric, PKCS#8 if not. What Go's own library does not have
+// (ChaCha20-Poly1305, with either nonce) is only there in the component.
 type key struct {
 	algorithm string
 	material  []byte
@@ -30,12 +32,15 @@ const (
 	edwards   = "ed25519"
 	ecdsaP256 = "ecdsa-p256"
 	ecdsaP384 = "ecdsa-p384"
+	ecdsaP521 = "ecdsa-p521"
 	mac       = "hmac"
 )
 
 var symmetric = map[string]int{aes128: 16, aes256: 32, mac: 32}
 
-var curves = map[string]elliptic.Curve{ecdsaP256: elliptic.P256(), ecdsaP384: elliptic.P384()}
+var curves = map[string]elliptic.Curve{ecdsaP256: elliptic.P256(), ecdsaP384: elliptic.P384(), ecdsaP521: elliptic.P521()}
+
+var moduli = map[string]int{"rsa-2048": 2048, "rsa-3072": 3072, "rsa-4096": 4096}
 
 // Header is the host's.
 func (h *Host) Header(name string) []string {
@@ -77,6 +82,11 @@ func (h *Host) GenerateKey(name, algorithm string) error {
 	} else if curve, is := curves[algorithm]; is {
 		var private *ecdsa.PrivateKey
 		if private, err = ecdsa.GenerateKey(curve, rand.Reader); err == nil {
+			material, err = x509.MarshalPKCS8PrivateKey(private)
+		}
+	} else if bits, is := moduli[algorithm]; is {
+		var private *rsa.PrivateKey
+		if private, err = rsa.GenerateKey(rand.Reader, bits); err == nil {
 			material, err = x509.MarshalPKCS8PrivateKey(private)
 		}
 	} else if algorithm == edwards {
@@ -140,6 +150,8 @@ func (k key) PublicKey() []byte {
 	switch private, _ := k.private(); private := private.(type) {
 	case *ecdsa.PrivateKey:
 		public = private.Public()
+	case *rsa.PrivateKey:
+		public = private.Public()
 	case ed25519.PrivateKey:
 		public = private.Public()
 	default:
@@ -183,6 +195,11 @@ func (k key) aead() (cipher.AEAD, error) {
 }
 
 func (k key) Encrypt(plaintext, associated, nonce []byte) ([]byte, error) {
+	if private, err := k.private(); err == nil && len(associated) == 0 {
+		if private, is := private.(*rsa.PrivateKey); is {
+			return rsa.EncryptOAEP(sha256.New(), rand.Reader, &private.PublicKey, plaintext, nil)
+		}
+	}
 	aead, err := k.aead()
 	if err != nil {
 		return nil, err
@@ -198,6 +215,11 @@ func (k key) Encrypt(plaintext, associated, nonce []byte) ([]byte, error) {
 }
 
 func (k key) Decrypt(ciphertext, associated []byte) ([]byte, error) {
+	if private, err := k.private(); err == nil && len(associated) == 0 {
+		if private, is := private.(*rsa.PrivateKey); is {
+			return rsa.DecryptOAEP(sha256.New(), nil, private, ciphertext, nil)
+		}
+	}
 	aead, err := k.aead()
 	if err != nil {
 		return nil, err
@@ -211,8 +233,12 @@ func (k key) Decrypt(ciphertext, associated []byte) ([]byte, error) {
 }
 
 func (k key) digest(message []byte) []byte {
-	if k.algorithm == ecdsaP384 {
+	switch k.algorithm {
+	case ecdsaP384:
 		digest := sha512.Sum384(message)
+		return digest[:]
+	case ecdsaP521:
+		digest := sha512.Sum512(message)
 		return digest[:]
 	}
 	digest := sha256.Sum256(message)
@@ -223,6 +249,8 @@ func (k key) Sign(message []byte) ([]byte, error) {
 	switch private, _ := k.private(); private := private.(type) {
 	case *ecdsa.PrivateKey:
 		return ecdsa.SignASN1(rand.Reader, private, k.digest(message))
+	case *rsa.PrivateKey:
+		return rsa.SignPSS(rand.Reader, private, crypto.SHA256, k.digest(message), nil)
 	case ed25519.PrivateKey:
 		return ed25519.Sign(private, message), nil
 	}
@@ -233,6 +261,8 @@ func (k key) Verify(message, signature []byte) (bool, error) {
 	switch private, _ := k.private(); private := private.(type) {
 	case *ecdsa.PrivateKey:
 		return ecdsa.VerifyASN1(&private.PublicKey, k.digest(message), signature), nil
+	case *rsa.PrivateKey:
+		return rsa.VerifyPSS(&private.PublicKey, crypto.SHA256, k.digest(message), signature, nil) == nil, nil
 	case ed25519.PrivateKey:
 		return ed25519.Verify(private.Public().(ed25519.PublicKey), message, signature), nil
 	}

@@ -78,6 +78,7 @@ const (
 	TextMapField
 	ObjectField
 	TimestampField
+	ArrayField
 )
 
 // Field is a parameter of a path.

@@ -2,42 +2,44 @@
 
 use std::fmt;
 
-use ring::aead::LessSafeKey;
-use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
-    ECDSA_P384_SHA384_ASN1_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
-    KeyPair as _, UnparsedPublicKey, VerificationAlgorithm,
-};
-use ring::{hkdf, hmac};
+use ring::hkdf;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
-use crate::{Algorithm, KeyError, aead, der};
+use crate::aead::Cipher;
+use crate::algorithm::Family;
+use crate::evp::{Kind, Pkey, longest_salt};
+use crate::{Algorithm, Hash, KeyError, Nonce, Padding, Salt, Signing, der};
 
 /// Fills bytes with randomness.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 /// The shortest and the longest key for HMAC, in bytes.
 const HMAC: std::ops::RangeInclusive<usize> = 16..=4096;
+/// What stands between an algorithm's name and the key in storage: for a whole key, and for a public half.
+const WHOLE: u8 = 0;
+const PUBLIC: u8 = 1;
+/// The hash of RSA-OAEP where none is chosen.
+const OAEP: Hash = Hash::Sha2_256;
 
 /// A key. Its bytes are wiped when it is dropped, and not shown.
 pub struct Key {
     algorithm: Algorithm,
-    /// Raw bytes; an Ed25519 key's seed; PKCS#8 of an ECDSA key.
+    /// Raw bytes; an Ed25519 key's seed; PKCS#8 of an RSA or ECDSA key. Of a public half: `SubjectPublicKeyInfo`.
     material: Zeroizing<Vec<u8>>,
     ready: Ready,
+    /// Makes nonces of texts; only derived keys have it.
+    convergent: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// What computes.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there are few of them, each behind a pointer"
-)]
 enum Ready {
-    Aead(LessSafeKey),
-    Ed25519(Ed25519KeyPair),
-    Ecdsa(EcdsaKeyPair),
-    Hmac(hmac::Key),
+    Aead(Box<Cipher>),
+    Ed25519(Box<Ed25519KeyPair>),
+    Ed25519Public([u8; 32]),
+    Pair(Pkey),
+    Public(Pkey),
+    Hmac,
 }
 
 impl fmt::Debug for Key {
@@ -47,25 +49,39 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// A new one. ECDSA draws from the system; every other algorithm from `random`.
+    /// A new one; `len` bytes long if it is one for HMAC. RSA and ECDSA draw from the system, every other algorithm from
+    /// `random`.
     ///
     /// # Errors
-    /// If the system has no randomness.
-    pub fn generate(algorithm: Algorithm, random: Random<'_>) -> Result<Self, KeyError> {
-        let material = match algorithm.len() {
-            Some(len) => {
-                let mut bytes = Zeroizing::new(vec![0; len]);
-                random(&mut bytes);
-                bytes
-            }
-            None => {
-                let signing = ecdsa_signing(algorithm)?;
-                let pkcs8 = EcdsaKeyPair::generate_pkcs8(signing, &SystemRandom::new())
-                    .map_err(|_| KeyError::Failed("making a key"))?;
-                Zeroizing::new(pkcs8.as_ref().to_vec())
-            }
+    /// If the system has no randomness, or HMAC has no keys of this length.
+    pub fn generate(
+        algorithm: Algorithm,
+        len: Option<usize>,
+        random: Random<'_>,
+    ) -> Result<Self, KeyError> {
+        let failed = KeyError::Failed("making a key");
+        let len = match algorithm.family() {
+            Family::Aead(len) => len,
+            Family::Ed25519 => 32,
+            Family::Hmac => len.unwrap_or(32),
+            Family::Ec(curve) => return Self::of_pair(algorithm, Pkey::ec(curve).ok_or(failed)?),
+            Family::Rsa(bits) => return Self::of_pair(algorithm, Pkey::rsa(bits).ok_or(failed)?),
         };
-        Self::of(algorithm, material)
+        check_hmac(algorithm, len)?;
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        random(&mut bytes);
+        Self::of(algorithm, bytes)
+    }
+
+    fn of_pair(algorithm: Algorithm, pair: Pkey) -> Result<Self, KeyError> {
+        Ok(Self {
+            algorithm,
+            material: pair
+                .to_pkcs8()
+                .ok_or(KeyError::Failed("writing a key down"))?,
+            ready: Ready::Pair(pair),
+            convergent: None,
+        })
     }
 
     /// From bytes: raw ones of a symmetric key, PKCS#8 in DER (RFC 5958) of any other; of an Ed25519 key also its seed.
@@ -73,59 +89,83 @@ impl Key {
     /// # Errors
     /// [`KeyError::NoKey`] if they are something else.
     pub fn import(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
-        let material = match algorithm {
-            Algorithm::Ed25519 if bytes.len() != 32 => ed25519_seed(bytes)?,
-            _ => bytes.to_vec(),
+        match algorithm.family() {
+            Family::Ed25519 if bytes.len() != 32 => Self::of(algorithm, ed25519_seed(bytes)?),
+            // Written down as we write keys down, whatever it came with.
+            Family::Ec(_) | Family::Rsa(_) => Self::of_pair(algorithm, pair(algorithm, bytes)?),
+            _ => Self::of(algorithm, Zeroizing::new(bytes.to_vec())),
+        }
+    }
+
+    /// The public half of a key: `SubjectPublicKeyInfo` in DER (RFC 5280). It verifies, and RSA's encrypts.
+    ///
+    /// # Errors
+    /// [`KeyError::NoKey`] if that is something else.
+    pub fn import_public(algorithm: Algorithm, spki: &[u8]) -> Result<Self, KeyError> {
+        let ready = match algorithm.family() {
+            Family::Ed25519 => spki
+                .strip_prefix(&der::ED25519_PUBLIC)
+                .and_then(|key| key.try_into().ok())
+                .map(Ready::Ed25519Public),
+            Family::Ec(_) | Family::Rsa(_) => {
+                let key = Pkey::from_spki(spki);
+                key.map(|key| check_kind(algorithm, key).map(Ready::Public))
+                    .transpose()?
+            }
+            Family::Aead(_) | Family::Hmac => {
+                return Err(KeyError::Unsupported(algorithm, "have a public half"));
+            }
         };
-        Self::of(algorithm, Zeroizing::new(material))
+        let wrong = || KeyError::NoKey(algorithm, "no public key in DER is there".to_owned());
+        Ok(Self {
+            algorithm,
+            material: Zeroizing::new(spki.to_vec()),
+            ready: ready.ok_or_else(wrong)?,
+            convergent: None,
+        })
     }
 
     fn of(algorithm: Algorithm, material: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
-        let ready = match aead::key(algorithm, &material) {
-            Some(key) => Ready::Aead(key?),
-            None => match algorithm {
-                Algorithm::Hmac if HMAC.contains(&material.len()) => {
-                    Ready::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &material))
-                }
-                Algorithm::Hmac => {
-                    let (least, most) = (HMAC.start(), HMAC.end());
-                    let why = format!("it has {} bytes, not {least} to {most}", material.len());
-                    return Err(KeyError::NoKey(algorithm, why));
-                }
-                Algorithm::Ed25519 => Ready::Ed25519(
-                    Ed25519KeyPair::from_seed_unchecked(&material)
-                        .map_err(|why| KeyError::NoKey(algorithm, why.to_string()))?,
-                ),
-                _ => Ready::Ecdsa(
-                    EcdsaKeyPair::from_pkcs8(
-                        ecdsa_signing(algorithm)?,
-                        &material,
-                        &SystemRandom::new(),
-                    )
-                    .map_err(|why| KeyError::NoKey(algorithm, why.to_string()))?,
-                ),
-            },
+        let ready = match algorithm.family() {
+            Family::Aead(_) => Ready::Aead(Box::new(Cipher::new(algorithm, &material)?)),
+            Family::Ed25519 => {
+                let pair = Ed25519KeyPair::from_seed_unchecked(&material);
+                let pair = pair.map_err(|why| KeyError::NoKey(algorithm, why.to_string()))?;
+                Ready::Ed25519(Box::new(pair))
+            }
+            Family::Hmac => {
+                check_hmac(algorithm, material.len())?;
+                Ready::Hmac
+            }
+            Family::Ec(_) | Family::Rsa(_) => Ready::Pair(pair(algorithm, &material)?),
         };
         Ok(Self {
             algorithm,
             material,
             ready,
+            convergent: None,
         })
     }
 
     /// As [`import`](Self::import) takes it. Whoever has this has the key.
-    pub fn export(&self) -> Zeroizing<Vec<u8>> {
-        match self.algorithm {
-            Algorithm::Ed25519 => {
-                Zeroizing::new([&der::ED25519_PRIVATE[..], &self.material].concat())
+    ///
+    /// # Errors
+    /// [`KeyError::PublicOnly`].
+    pub fn export(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match &self.ready {
+            Ready::Ed25519Public(_) | Ready::Public(_) => Err(KeyError::PublicOnly),
+            Ready::Ed25519(_) => {
+                let pkcs8 = [&der::ED25519_PRIVATE[..], &self.material].concat();
+                Ok(Zeroizing::new(pkcs8))
             }
-            _ => self.material.clone(),
+            _ => Ok(self.material.clone()),
         }
     }
 
-    /// As it is kept: the algorithm's name, NUL, and the key.
+    /// As it is kept: the algorithm's name, what is there of the key, and the key.
     pub fn to_stored(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([self.algorithm.name().as_bytes(), b"\0", &self.material].concat())
+        let part = if self.is_public() { PUBLIC } else { WHOLE };
+        Zeroizing::new([self.algorithm.name().as_bytes(), &[part], &self.material].concat())
     }
 
     /// As it was kept.
@@ -133,12 +173,16 @@ impl Key {
     /// # Errors
     /// If that is no key.
     pub fn from_stored(stored: &[u8]) -> Result<Self, KeyError> {
-        let end = stored.iter().position(|byte| *byte == 0);
-        let (name, material) = end
-            .and_then(|end| Some((stored.get(..end)?, stored.get(end + 1..)?)))
+        let end = stored.iter().position(|byte| *byte <= PUBLIC);
+        let (name, part, material) = end
+            .and_then(|end| Some((stored.get(..end)?, stored.get(end)?, stored.get(end + 1..)?)))
             .ok_or(KeyError::Failed("reading a stored key"))?;
         let algorithm = String::from_utf8_lossy(name).parse()?;
-        Self::of(algorithm, Zeroizing::new(material.to_vec()))
+        if *part == PUBLIC {
+            Self::import_public(algorithm, material)
+        } else {
+            Self::of(algorithm, Zeroizing::new(material.to_vec()))
+        }
     }
 
     /// What it computes with.
@@ -146,56 +190,85 @@ impl Key {
         self.algorithm
     }
 
+    /// How many bits it has: its bytes', if it is symmetric, else the modulus's or the curve's.
+    pub fn bits(&self) -> u32 {
+        let bits = match self.algorithm.family() {
+            Family::Aead(len) => 8 * len,
+            Family::Ed25519 => 256,
+            Family::Ec(curve) => curve.bits(),
+            Family::Rsa(bits) => usize::from(bits),
+            Family::Hmac => 8 * self.material.len(),
+        };
+        u32::try_from(bits).unwrap_or(u32::MAX)
+    }
+
+    /// Whether only the public half is there.
+    pub fn is_public(&self) -> bool {
+        matches!(self.ready, Ready::Ed25519Public(_) | Ready::Public(_))
+    }
+
     /// `SubjectPublicKeyInfo` in DER (RFC 5280); None of a symmetric key.
     pub fn public_key(&self) -> Option<Vec<u8>> {
-        let (before, point): (&[u8], &[u8]) = match &self.ready {
-            Ready::Ed25519(pair) => (&der::ED25519_PUBLIC, pair.public_key().as_ref()),
-            Ready::Ecdsa(pair) => match self.algorithm {
-                Algorithm::EcdsaP256 => (&der::P256_PUBLIC, pair.public_key().as_ref()),
-                _ => (&der::P384_PUBLIC, pair.public_key().as_ref()),
-            },
-            Ready::Aead(_) | Ready::Hmac(_) => return None,
-        };
-        Some([before, point].concat())
+        match &self.ready {
+            Ready::Ed25519(pair) => {
+                Some([&der::ED25519_PUBLIC, pair.public_key().as_ref()].concat())
+            }
+            Ready::Pair(pair) => pair.to_spki(),
+            Ready::Ed25519Public(_) | Ready::Public(_) => Some(self.material.to_vec()),
+            Ready::Aead(_) | Ready::Hmac => None,
+        }
     }
 
     /// Another key for the same algorithm, the same for the same context: HKDF with SHA-256 (RFC 5869), no salt, and the
     /// context as its info; an Ed25519 key derives from its seed and its public key together.
     ///
     /// # Errors
-    /// [`KeyError::Unsupported`] for ECDSA.
+    /// [`KeyError::Unsupported`] for RSA and ECDSA.
     pub fn derive(&self, context: &[u8]) -> Result<Self, KeyError> {
-        let unsupported = KeyError::Unsupported(self.algorithm, "derive others");
-        let len = self.algorithm.len().ok_or(unsupported)?;
-        let mut from = self.material.clone();
-        if let Ready::Ed25519(pair) = &self.ready {
-            from = Zeroizing::new([&from[..], pair.public_key().as_ref()].concat());
-        }
-        let failed = |_| KeyError::Failed("deriving a key");
-        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&from);
-        let mut material = Zeroizing::new(vec![0; len]);
-        secret
-            .expand(&[context], Len(len))
-            .and_then(|okm| okm.fill(&mut material))
-            .map_err(failed)?;
-        Self::of(self.algorithm, material)
+        /// Of what makes nonces, in bytes.
+        const CONVERGENT: usize = 32;
+        let (len, behind, from) = match &self.ready {
+            Ready::Aead(_) => (self.material.len(), CONVERGENT, self.material.clone()),
+            Ready::Hmac => (32, 0, self.material.clone()),
+            Ready::Ed25519(pair) => {
+                let whole = [&self.material[..], pair.public_key().as_ref()].concat();
+                (self.material.len(), 0, Zeroizing::new(whole))
+            }
+            _ => return Err(KeyError::Unsupported(self.algorithm, "derive others")),
+        };
+        let mut material = derived(&from, context, len + behind)?;
+        let convergent = Zeroizing::new(material.split_off(len));
+        Ok(Self {
+            convergent: (behind > 0).then_some(convergent),
+            ..Self::of(self.algorithm, material)?
+        })
     }
 
-    /// Nonce, ciphertext and tag. Without a nonce a random one is taken; a nonce must never come twice for two texts.
+    /// Nonce, ciphertext and tag. RSA encrypts with OAEP over SHA-256, and knows neither nonce nor associated data.
     ///
     /// # Errors
-    /// If the algorithm does not encrypt, or the nonce has another length.
+    /// If the algorithm does not encrypt, or the nonce has another length, or RSA cannot take so much.
     pub fn encrypt(
         &self,
         plaintext: &[u8],
         associated: &[u8],
-        nonce: Option<&[u8]>,
+        nonce: Nonce<'_>,
         random: Random<'_>,
     ) -> Result<Vec<u8>, KeyError> {
-        let Ready::Aead(key) = &self.ready else {
-            return Err(KeyError::Unsupported(self.algorithm, "encrypt"));
-        };
-        aead::encrypt(key, self.algorithm, plaintext, associated, nonce, random)
+        match &self.ready {
+            Ready::Aead(cipher) => cipher.encrypt(
+                self.algorithm,
+                plaintext,
+                associated,
+                nonce,
+                self.convergent.as_ref().map(|key| key.as_slice()),
+                random,
+            ),
+            _ => {
+                self.check_bare(associated)?;
+                self.encrypt_oaep(plaintext, OAEP)
+            }
+        }
     }
 
     /// What was encrypted.
@@ -207,56 +280,163 @@ impl Key {
         ciphertext: &[u8],
         associated: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let Ready::Aead(key) = &self.ready else {
-            return Err(KeyError::Unsupported(self.algorithm, "decrypt"));
-        };
-        aead::decrypt(key, ciphertext, associated)
-    }
-
-    /// A signature: 64 bytes of Ed25519, ASN.1 in DER of ECDSA.
-    ///
-    /// # Errors
-    /// If the algorithm does not sign.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.ready {
-            Ready::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Ready::Ecdsa(pair) => pair
-                .sign(&SystemRandom::new(), message)
-                .map(|signature| signature.as_ref().to_vec())
-                .map_err(|_| KeyError::Failed("signing")),
-            Ready::Aead(_) | Ready::Hmac(_) => Err(KeyError::Unsupported(self.algorithm, "sign")),
+            Ready::Aead(cipher) => cipher.decrypt(ciphertext, associated),
+            _ => {
+                self.check_bare(associated)?;
+                self.decrypt_oaep(ciphertext, OAEP)
+            }
         }
     }
 
-    /// Whether the key has made this signature of this message.
-    ///
-    /// # Errors
-    /// If the algorithm does not sign.
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool, KeyError> {
-        let (algorithm, public): (&dyn VerificationAlgorithm, &[u8]) = match &self.ready {
-            Ready::Ed25519(pair) => (&ED25519, pair.public_key().as_ref()),
-            Ready::Ecdsa(pair) => match self.algorithm {
-                Algorithm::EcdsaP256 => (&ECDSA_P256_SHA256_ASN1, pair.public_key().as_ref()),
-                _ => (&ECDSA_P384_SHA384_ASN1, pair.public_key().as_ref()),
-            },
-            Ready::Aead(_) | Ready::Hmac(_) => {
-                return Err(KeyError::Unsupported(self.algorithm, "verify"));
-            }
-        };
-        let verified = UnparsedPublicKey::new(algorithm, public).verify(message, signature);
-        Ok(verified.is_ok())
+    fn check_bare(&self, associated: &[u8]) -> Result<(), KeyError> {
+        if associated.is_empty() {
+            return Ok(());
+        }
+        Err(KeyError::Unsupported(
+            self.algorithm,
+            "take associated data",
+        ))
     }
 
-    /// HMAC with SHA-256: 32 bytes.
+    pub(crate) fn block_len(&self) -> Result<usize, KeyError> {
+        Ok(self.rsa()?.size())
+    }
+
+    fn rsa(&self) -> Result<&Pkey, KeyError> {
+        match (&self.ready, self.algorithm.family()) {
+            (Ready::Pair(key) | Ready::Public(key), Family::Rsa(_)) => Ok(key),
+            _ => Err(KeyError::Unsupported(self.algorithm, "encrypt")),
+        }
+    }
+
+    pub(crate) fn encrypt_oaep(&self, plaintext: &[u8], hash: Hash) -> Result<Vec<u8>, KeyError> {
+        let key = self.rsa()?;
+        let most = key.size().saturating_sub(2 * hash.len() + 2);
+        if plaintext.len() > most {
+            let got = plaintext.len();
+            return Err(KeyError::TooLong { most, got });
+        }
+        key.encrypt(plaintext, hash)
+            .ok_or(KeyError::Failed("encrypting"))
+    }
+
+    pub(crate) fn decrypt_oaep(
+        &self,
+        ciphertext: &[u8],
+        hash: Hash,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let key = self.rsa()?;
+        if self.is_public() {
+            return Err(KeyError::PublicOnly);
+        }
+        key.decrypt(ciphertext, hash).ok_or(KeyError::Sealed)
+    }
+
+    /// A signature: 64 bytes of Ed25519, ASN.1 in DER of ECDSA, a block of RSA.
+    ///
+    /// # Errors
+    /// If the algorithm does not sign, or not so.
+    pub fn sign(&self, input: &[u8], how: Signing) -> Result<Vec<u8>, KeyError> {
+        let input = how.input(self.algorithm, input)?;
+        match &self.ready {
+            Ready::Ed25519(pair) => Ok(pair.sign(&input).as_ref().to_vec()),
+            Ready::Pair(pair) => {
+                self.check_padding(pair, how)?;
+                pair.sign(&input, how.hash, how.padding)
+                    .ok_or(KeyError::Failed("signing"))
+            }
+            Ready::Ed25519Public(_) | Ready::Public(_) => Err(KeyError::PublicOnly),
+            Ready::Aead(_) | Ready::Hmac => Err(KeyError::Unsupported(self.algorithm, "sign")),
+        }
+    }
+
+    /// Whether the key has made this signature of this input.
+    ///
+    /// # Errors
+    /// If the algorithm does not sign, or not so.
+    pub fn verify(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool, KeyError> {
+        let input = how.input(self.algorithm, input)?;
+        let ed25519 = |public: &[u8]| {
+            let key = UnparsedPublicKey::new(&ED25519, public);
+            Ok(key.verify(&input, signature).is_ok())
+        };
+        match &self.ready {
+            Ready::Ed25519(pair) => ed25519(pair.public_key().as_ref()),
+            Ready::Ed25519Public(public) => ed25519(public),
+            Ready::Pair(key) | Ready::Public(key) => {
+                self.check_padding(key, how)?;
+                Ok(key.verify(&input, signature, how.hash, how.padding))
+            }
+            Ready::Aead(_) | Ready::Hmac => Err(KeyError::Unsupported(self.algorithm, "verify")),
+        }
+    }
+
+    /// Whether RSA can pad so.
+    fn check_padding(&self, key: &Pkey, how: Signing) -> Result<(), KeyError> {
+        match (self.algorithm.family(), how.padding, how.hash) {
+            (Family::Rsa(_), Padding::Pss(_), None) => Err(KeyError::Unsupported(
+                self.algorithm,
+                "use PSS without a hash",
+            )),
+            (Family::Rsa(_), Padding::Pss(Salt::Bytes(len)), Some(hash)) => {
+                let most = longest_salt(key.size(), hash);
+                let fits = usize::try_from(len).is_ok_and(|len| len <= most);
+                if fits {
+                    Ok(())
+                } else {
+                    Err(KeyError::Salt(len, most))
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// HMAC with this hash.
     ///
     /// # Errors
     /// If the key is not for HMAC.
-    pub fn mac(&self, data: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let Ready::Hmac(key) = &self.ready else {
+    pub fn mac(&self, data: &[u8], hash: Hash) -> Result<Vec<u8>, KeyError> {
+        if self.algorithm != Algorithm::Hmac {
             return Err(KeyError::Unsupported(self.algorithm, "authenticate"));
-        };
-        Ok(hmac::sign(key, data).as_ref().to_vec())
+        }
+        hash.mac(&self.material, data)
     }
+
+    /// The key that this one and another's public half on the same curve have in common: of the secret that ECDH gives, HKDF
+    /// with SHA-256 (no salt, no info) makes a key for `algorithm`.
+    ///
+    /// # Errors
+    /// If this is no key on a curve, the other no public half on the same, or the algorithm not one that encrypts.
+    pub fn agree(&self, peer: &[u8], algorithm: Algorithm) -> Result<Self, KeyError> {
+        let Family::Aead(len) = algorithm.family() else {
+            return Err(KeyError::Unsupported(algorithm, "come of an agreement"));
+        };
+        let (Ready::Pair(pair), Family::Ec(_)) = (&self.ready, self.algorithm.family()) else {
+            return Err(match self.ready {
+                Ready::Public(_) => KeyError::PublicOnly,
+                _ => KeyError::Unsupported(self.algorithm, "agree on others"),
+            });
+        };
+        let peer = Self::import_public(self.algorithm, peer)?;
+        let Ready::Public(peer) = &peer.ready else {
+            return Err(KeyError::Failed("agreeing on a key"));
+        };
+        let shared = pair.agree(peer);
+        let shared = shared.ok_or(KeyError::Failed("agreeing on a key"))?;
+        Self::of(algorithm, derived(&shared, &[], len)?)
+    }
+}
+
+/// HKDF with SHA-256, without salt.
+fn derived(from: &[u8], info: &[u8], len: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let mut out = Zeroizing::new(vec![0; len]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+        .extract(from)
+        .expand(&[info], Len(len))
+        .and_then(|okm| okm.fill(&mut out))
+        .map_err(|_| KeyError::Failed("deriving a key"))?;
+    Ok(out)
 }
 
 struct Len(usize);
@@ -267,16 +447,39 @@ impl hkdf::KeyType for Len {
     }
 }
 
-fn ecdsa_signing(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, KeyError> {
-    match algorithm {
-        Algorithm::EcdsaP256 => Ok(&ECDSA_P256_SHA256_ASN1_SIGNING),
-        Algorithm::EcdsaP384 => Ok(&ECDSA_P384_SHA384_ASN1_SIGNING),
-        _ => Err(KeyError::Unsupported(algorithm, "sign with ECDSA")),
+fn check_hmac(algorithm: Algorithm, len: usize) -> Result<(), KeyError> {
+    if algorithm != Algorithm::Hmac || HMAC.contains(&len) {
+        return Ok(());
+    }
+    let (least, most) = (HMAC.start(), HMAC.end());
+    let why = format!("it has {len} bytes, not {least} to {most}");
+    Err(KeyError::NoKey(algorithm, why))
+}
+
+fn pair(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Pkey, KeyError> {
+    let wrong = || KeyError::NoKey(algorithm, "no private key in PKCS#8 is there".to_owned());
+    check_kind(algorithm, Pkey::from_pkcs8(pkcs8).ok_or_else(wrong)?)
+}
+
+/// Whether a key is of this algorithm's kind and size.
+fn check_kind(algorithm: Algorithm, key: Pkey) -> Result<Pkey, KeyError> {
+    match (algorithm.family(), key.kind()) {
+        (Family::Rsa(wanted), Kind::Rsa(bits)) if wanted == bits => Ok(key),
+        (Family::Ec(wanted), Kind::Ec(curve)) if wanted == curve => Ok(key),
+        (_, Kind::Rsa(bits)) => {
+            let why = format!("it is an RSA key of {bits} bits");
+            Err(KeyError::NoKey(algorithm, why))
+        }
+        (_, Kind::Ec(curve)) => {
+            let why = format!("it is a key on {curve:?}");
+            Err(KeyError::NoKey(algorithm, why))
+        }
+        (_, Kind::Other) => Err(KeyError::NoKey(algorithm, "it is of another kind".into())),
     }
 }
 
 /// The seed in PKCS#8, which may also have the public key: then it must be the seed's.
-fn ed25519_seed(pkcs8: &[u8]) -> Result<Vec<u8>, KeyError> {
+fn ed25519_seed(pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let wrong = |why: String| KeyError::NoKey(Algorithm::Ed25519, why);
     Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|why| wrong(why.to_string()))?;
     let at = pkcs8
@@ -284,6 +487,6 @@ fn ed25519_seed(pkcs8: &[u8]) -> Result<Vec<u8>, KeyError> {
         .position(|found| found == der::ED25519_SEED)
         .map(|at| at + der::ED25519_SEED.len());
     at.and_then(|at| pkcs8.get(at..at + 32))
-        .map(<[u8]>::to_vec)
+        .map(|seed| Zeroizing::new(seed.to_vec()))
         .ok_or_else(|| wrong("it has no seed".to_owned()))
 }

@@ -5,10 +5,17 @@
 mod aead;
 mod algorithm;
 mod der;
+mod evp;
+mod hash;
 mod key;
+mod signing;
+mod wrapping;
 
+pub use aead::Nonce;
 pub use algorithm::Algorithm;
+pub use hash::Hash;
 pub use key::{Key, Random};
+pub use signing::{Padding, Salt, Signing};
 
 /// Why nothing was computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +29,9 @@ pub enum KeyError {
     /// The algorithm has no such function.
     #[error("a key for {0} does not {1}")]
     Unsupported(Algorithm, &'static str),
+    /// Only the public half is there.
+    #[error("there is only the public half of the key")]
+    PublicOnly,
     /// A nonce of another length.
     #[error("a nonce for {algorithm} has {expected} bytes, not {got}")]
     Nonce {
@@ -29,6 +39,28 @@ pub enum KeyError {
         algorithm: Algorithm,
         /// In bytes.
         expected: usize,
+        /// In bytes.
+        got: usize,
+    },
+    /// The nonce was to be made of the text, with a key that was not derived.
+    #[error("only a derived key encrypts convergently")]
+    NotDerived,
+    /// What should be a digest is not as long as one.
+    #[error("a digest of this hash function has {expected} bytes, not {got}")]
+    Digest {
+        /// In bytes.
+        expected: usize,
+        /// In bytes.
+        got: usize,
+    },
+    /// The salt of RSA-PSS does not fit.
+    #[error("a salt of {0} bytes does not fit: at most {1}")]
+    Salt(u32, usize),
+    /// More than fits in one block of RSA.
+    #[error("the text has {got} bytes; this key takes at most {most}")]
+    TooLong {
+        /// In bytes.
+        most: usize,
         /// In bytes.
         got: usize,
     },

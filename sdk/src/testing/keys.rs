@@ -2,11 +2,42 @@
 
 use super::Host;
 use super::state::check_key;
+use crate::bindings::plugin::coffer::plugin::keys as contract;
 use crate::{Error, Result};
 use coffer_keys::KeyError;
+use contract::{Hash, Nonce, Padding, Salt, Signing};
 
 fn refused(error: &KeyError) -> Error {
     Error::invalid(error.to_string())
+}
+
+fn hash(hash: Hash) -> coffer_keys::Hash {
+    match hash {
+        Hash::Sha1 => coffer_keys::Hash::Sha1,
+        Hash::Sha2B224 => coffer_keys::Hash::Sha2_224,
+        Hash::Sha2B256 => coffer_keys::Hash::Sha2_256,
+        Hash::Sha2B384 => coffer_keys::Hash::Sha2_384,
+        Hash::Sha2B512 => coffer_keys::Hash::Sha2_512,
+        Hash::Sha3B224 => coffer_keys::Hash::Sha3_224,
+        Hash::Sha3B256 => coffer_keys::Hash::Sha3_256,
+        Hash::Sha3B384 => coffer_keys::Hash::Sha3_384,
+        Hash::Sha3B512 => coffer_keys::Hash::Sha3_512,
+    }
+}
+
+fn signing(how: Signing) -> coffer_keys::Signing {
+    coffer_keys::Signing {
+        hash: how.hash.map(hash),
+        prehashed: how.prehashed,
+        padding: match how.padding {
+            Padding::Pss(Salt::Longest) => coffer_keys::Padding::Pss(coffer_keys::Salt::Longest),
+            Padding::Pss(Salt::Hash) => coffer_keys::Padding::Pss(coffer_keys::Salt::Hash),
+            Padding::Pss(Salt::Bytes(len)) => {
+                coffer_keys::Padding::Pss(coffer_keys::Salt::Bytes(len))
+            }
+            Padding::Pkcs1 => coffer_keys::Padding::Pkcs1,
+        },
+    }
 }
 
 fn random(out: &mut [u8]) {
@@ -26,10 +57,11 @@ fn keep(name: &str, key: &coffer_keys::Key) -> Result<()> {
     })
 }
 
-pub fn generate(name: &str, algorithm: &str) -> Result<()> {
+pub fn generate(name: &str, algorithm: &str, size: u32) -> Result<()> {
+    let size = usize::try_from(size).ok().filter(|size| *size > 0);
     let made = algorithm
         .parse()
-        .and_then(|algorithm| coffer_keys::Key::generate(algorithm, &mut random));
+        .and_then(|algorithm| coffer_keys::Key::generate(algorithm, size, &mut random));
     keep(name, &made.map_err(|error| refused(&error))?)
 }
 
@@ -37,6 +69,13 @@ pub fn import(name: &str, algorithm: &str, material: &[u8]) -> Result<()> {
     let made = algorithm
         .parse()
         .and_then(|algorithm| coffer_keys::Key::import(algorithm, material));
+    keep(name, &made.map_err(|error| refused(&error))?)
+}
+
+pub fn import_public(name: &str, algorithm: &str, public_key: &[u8]) -> Result<()> {
+    let made = algorithm
+        .parse()
+        .and_then(|algorithm| coffer_keys::Key::import_public(algorithm, public_key));
     keep(name, &made.map_err(|error| refused(&error))?)
 }
 
@@ -60,6 +99,10 @@ impl Key {
         self.0.algorithm().name().to_owned()
     }
 
+    pub fn bits(&self) -> u32 {
+        self.0.bits()
+    }
+
     pub fn public_key(&self) -> Option<Vec<u8>> {
         self.0.public_key()
     }
@@ -69,7 +112,23 @@ impl Key {
         derived.map(Self).map_err(|error| refused(&error))
     }
 
-    pub fn encrypt(&self, plaintext: &[u8], aad: &[u8], nonce: Option<&[u8]>) -> Result<Vec<u8>> {
+    pub fn is_public(&self) -> bool {
+        self.0.is_public()
+    }
+
+    pub fn agree(&self, peer: &[u8], name: &str, algorithm: &str) -> Result<()> {
+        let made = algorithm
+            .parse()
+            .and_then(|algorithm| self.0.agree(peer, algorithm));
+        keep(name, &made.map_err(|error| refused(&error))?)
+    }
+
+    pub fn encrypt(&self, plaintext: &[u8], aad: &[u8], nonce: &Nonce) -> Result<Vec<u8>> {
+        let nonce = match nonce {
+            Nonce::Random => coffer_keys::Nonce::Random,
+            Nonce::Given(nonce) => coffer_keys::Nonce::Given(nonce),
+            Nonce::Convergent => coffer_keys::Nonce::Convergent,
+        };
         let made = self.0.encrypt(plaintext, aad, nonce, &mut random);
         made.map_err(|error| refused(&error))
     }
@@ -81,20 +140,34 @@ impl Key {
             .map_err(|error| refused(&error))
     }
 
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        self.0.sign(message).map_err(|error| refused(&error))
+    pub fn sign(&self, input: &[u8], how: Signing) -> Result<Vec<u8>> {
+        let signed = self.0.sign(input, signing(how));
+        signed.map_err(|error| refused(&error))
     }
 
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool> {
-        let verified = self.0.verify(message, signature);
+    pub fn verify(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
+        let verified = self.0.verify(input, signature, signing(how));
         verified.map_err(|error| refused(&error))
     }
 
-    pub fn mac(&self, data: &[u8]) -> Result<Vec<u8>> {
-        self.0.mac(data).map_err(|error| refused(&error))
+    pub fn mac(&self, data: &[u8], by: Hash) -> Result<Vec<u8>> {
+        let made = self.0.mac(data, hash(by));
+        made.map_err(|error| refused(&error))
     }
 
     pub fn export(&self) -> Result<Vec<u8>> {
-        Ok(self.0.export().to_vec())
+        let exported = self.0.export().map(|bytes| bytes.to_vec());
+        exported.map_err(|error| refused(&error))
+    }
+
+    pub fn wrap(&self, other: &Self, by: Hash) -> Result<Vec<u8>> {
+        let wrapped = self.0.wrap(&other.0, hash(by), &mut random);
+        wrapped.map_err(|error| refused(&error))
+    }
+
+    pub fn unwrap(&self, wrapped: &[u8], by: Hash, name: &str, algorithm: &str) -> Result<()> {
+        let material = self.0.unwrap(wrapped, hash(by));
+        let material = material.map_err(|error| refused(&error))?;
+        import(name, algorithm, &material)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use coffer_keys::{Algorithm, Key, KeyError};
+use coffer_keys::{Algorithm, Hash, Key, KeyError, Nonce, Padding, Salt, Signing};
 use coffer_manifest::KeyOperation;
 use wasmtime::component::Resource;
 
@@ -39,6 +39,33 @@ fn refused(error: &KeyError) -> PluginError {
         _ => ErrorKind::InvalidRequest,
     };
     plugin_error(kind, error.to_string())
+}
+
+fn hash(hash: keys::Hash) -> Hash {
+    match hash {
+        keys::Hash::Sha1 => Hash::Sha1,
+        keys::Hash::Sha2B224 => Hash::Sha2_224,
+        keys::Hash::Sha2B256 => Hash::Sha2_256,
+        keys::Hash::Sha2B384 => Hash::Sha2_384,
+        keys::Hash::Sha2B512 => Hash::Sha2_512,
+        keys::Hash::Sha3B224 => Hash::Sha3_224,
+        keys::Hash::Sha3B256 => Hash::Sha3_256,
+        keys::Hash::Sha3B384 => Hash::Sha3_384,
+        keys::Hash::Sha3B512 => Hash::Sha3_512,
+    }
+}
+
+fn signing(how: keys::Signing) -> Signing {
+    Signing {
+        hash: how.hash.map(hash),
+        prehashed: how.prehashed,
+        padding: match how.padding {
+            keys::Padding::Pss(keys::Salt::Longest) => Padding::Pss(Salt::Longest),
+            keys::Padding::Pss(keys::Salt::Hash) => Padding::Pss(Salt::Hash),
+            keys::Padding::Pss(keys::Salt::Bytes(len)) => Padding::Pss(Salt::Bytes(len)),
+            keys::Padding::Pkcs1 => Padding::Pkcs1,
+        },
+    }
 }
 
 impl State {
@@ -101,12 +128,17 @@ impl State {
 }
 
 impl keys::Host for State {
-    async fn generate(&mut self, name: String, algorithm: String) -> Answer<()> {
+    async fn generate(&mut self, name: String, algorithm: String, size: u32) -> Answer<()> {
         answer!(self.may(None)?);
         let random = self.environment.random.clone();
-        let made = algorithm
-            .parse()
-            .and_then(|algorithm| Key::generate(algorithm, &mut |out| random.fill(out)));
+        let size = usize::try_from(size).ok().filter(|size| *size > 0);
+        let algorithm = answer!(algorithm.parse::<Algorithm>().map_err(|why| refused(&why)));
+        let make = move || Key::generate(algorithm, size, &mut |out| random.fill(out));
+        let made = if algorithm.is_slow_to_make() {
+            tokio::task::spawn_blocking(make).await?
+        } else {
+            make()
+        };
         self.keep(&name, made).await
     }
 
@@ -116,6 +148,19 @@ impl keys::Host for State {
         let made = algorithm
             .parse::<Algorithm>()
             .and_then(|algorithm| Key::import(algorithm, &material));
+        self.keep(&name, made).await
+    }
+
+    async fn import_public(
+        &mut self,
+        name: String,
+        algorithm: String,
+        public_key: Vec<u8>,
+    ) -> Answer<()> {
+        answer!(self.may(Some(KeyOperation::Import))?);
+        let made = algorithm
+            .parse::<Algorithm>()
+            .and_then(|algorithm| Key::import_public(algorithm, &public_key));
         self.keep(&name, made).await
     }
 
@@ -151,8 +196,30 @@ impl keys::HostKey for State {
         Ok(self.open_key(&this)?.algorithm().name().to_owned())
     }
 
+    async fn bits(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<u32> {
+        Ok(self.open_key(&this)?.bits())
+    }
+
     async fn public_key(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<Option<Vec<u8>>> {
         Ok(self.open_key(&this)?.public_key())
+    }
+
+    async fn is_public(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<bool> {
+        Ok(self.open_key(&this)?.is_public())
+    }
+
+    async fn agree(
+        &mut self,
+        this: Resource<KeyHandle>,
+        peer: Vec<u8>,
+        name: String,
+        algorithm: String,
+    ) -> Answer<()> {
+        let key = answer!(self.key(&this, KeyOperation::Derive)?);
+        let made = algorithm
+            .parse::<Algorithm>()
+            .and_then(|algorithm| key.agree(&peer, algorithm));
+        self.keep(&name, made).await
     }
 
     async fn derive(
@@ -172,11 +239,16 @@ impl keys::HostKey for State {
         this: Resource<KeyHandle>,
         plaintext: Vec<u8>,
         associated_data: Vec<u8>,
-        nonce: Option<Vec<u8>>,
+        nonce: keys::Nonce,
     ) -> Answer<Vec<u8>> {
         let key = answer!(self.key(&this, KeyOperation::Encrypt)?);
         let random = &self.environment.random;
-        let made = key.encrypt(&plaintext, &associated_data, nonce.as_deref(), &mut |out| {
+        let nonce = match &nonce {
+            keys::Nonce::Random => Nonce::Random,
+            keys::Nonce::Given(nonce) => Nonce::Given(nonce),
+            keys::Nonce::Convergent => Nonce::Convergent,
+        };
+        let made = key.encrypt(&plaintext, &associated_data, nonce, &mut |out| {
             random.fill(out)
         });
         Ok(made.map_err(|error| refused(&error)))
@@ -196,30 +268,72 @@ impl keys::HostKey for State {
             .map_err(|error| refused(&error)))
     }
 
-    async fn sign(&mut self, this: Resource<KeyHandle>, message: Vec<u8>) -> Answer<Vec<u8>> {
+    async fn sign(
+        &mut self,
+        this: Resource<KeyHandle>,
+        input: Vec<u8>,
+        how: keys::Signing,
+    ) -> Answer<Vec<u8>> {
         let key = answer!(self.key(&this, KeyOperation::Sign)?);
-        Ok(key.sign(&message).map_err(|error| refused(&error)))
+        let signed = key.sign(&input, signing(how));
+        Ok(signed.map_err(|error| refused(&error)))
     }
 
     async fn verify(
         &mut self,
         this: Resource<KeyHandle>,
-        message: Vec<u8>,
+        input: Vec<u8>,
         signature: Vec<u8>,
+        how: keys::Signing,
     ) -> Answer<bool> {
         let key = answer!(self.key(&this, KeyOperation::Sign)?);
-        let verified = key.verify(&message, &signature);
+        let verified = key.verify(&input, &signature, signing(how));
         Ok(verified.map_err(|error| refused(&error)))
     }
 
-    async fn mac(&mut self, this: Resource<KeyHandle>, data: Vec<u8>) -> Answer<Vec<u8>> {
+    async fn mac(
+        &mut self,
+        this: Resource<KeyHandle>,
+        data: Vec<u8>,
+        by: keys::Hash,
+    ) -> Answer<Vec<u8>> {
         let key = answer!(self.key(&this, KeyOperation::Mac)?);
-        Ok(key.mac(&data).map_err(|error| refused(&error)))
+        Ok(key.mac(&data, hash(by)).map_err(|error| refused(&error)))
     }
 
     async fn export(&mut self, this: Resource<KeyHandle>) -> Answer<Vec<u8>> {
         let key = answer!(self.key(&this, KeyOperation::Export)?);
-        Ok(Ok(std::mem::take(&mut *key.export())))
+        let exported = key.export().map(|mut bytes| std::mem::take(&mut *bytes));
+        Ok(exported.map_err(|error| refused(&error)))
+    }
+
+    async fn wrap(
+        &mut self,
+        this: Resource<KeyHandle>,
+        other: Resource<KeyHandle>,
+        by: keys::Hash,
+    ) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Export)?);
+        let other = self.open_key(&other)?;
+        let random = &self.environment.random;
+        let wrapped = key.wrap(&other, hash(by), &mut |out| random.fill(out));
+        Ok(wrapped.map_err(|error| refused(&error)))
+    }
+
+    async fn unwrap(
+        &mut self,
+        this: Resource<KeyHandle>,
+        wrapped: Vec<u8>,
+        by: keys::Hash,
+        name: String,
+        algorithm: String,
+    ) -> Answer<()> {
+        let key = answer!(self.key(&this, KeyOperation::Import)?);
+        let made = algorithm.parse::<Algorithm>().and_then(|algorithm| {
+            let material = key.unwrap(&wrapped, hash(by))?;
+            Key::import(algorithm, &material)
+        });
+        self.keep(&name, made).await
     }
 
     async fn drop(&mut self, this: Resource<KeyHandle>) -> wasmtime::Result<()> {

@@ -17,6 +17,137 @@ witTypes "github.com/coffer-dev/coffer/sdk/go/internal/wit/types"
 
 type Error = coffer_plugin_types.Error
 
+const (
+        HashSha1 uint8 = 0
+HashSha2B224 uint8 = 1
+HashSha2B256 uint8 = 2
+HashSha2B384 uint8 = 3
+HashSha2B512 uint8 = 4
+HashSha3B224 uint8 = 5
+HashSha3B256 uint8 = 6
+HashSha3B384 uint8 = 7
+HashSha3B512 uint8 = 8
+)
+// A hash function, of FIPS 180-4 or FIPS 202.
+type Hash = uint8
+
+const (
+// Drawn anew.
+NonceRandom uint8 = 0
+// This one, which must never come twice for two texts.
+NonceGiven uint8 = 1
+// Made of the text: the same text under the same derived key gives the same ciphertext. (HMAC with SHA-256 of the text,
+// under what HKDF gives behind the derived key.)
+NonceConvergent uint8 = 2
+)
+
+// The nonce that a text is encrypted under.
+type Nonce struct {
+        tag uint8
+        value any
+}
+
+func (self Nonce) Tag() uint8 {
+        return self.tag
+}
+
+func (self Nonce) Given() []uint8 {
+        if self.tag != NonceGiven {
+                panic("tag mismatch")
+        }
+        return self.value.([]uint8)
+}
+
+func MakeNonceRandom() Nonce {
+        return Nonce{NonceRandom, nil}
+}
+func MakeNonceGiven(value []uint8) Nonce {
+        return Nonce{NonceGiven, value}
+}
+func MakeNonceConvergent() Nonce {
+        return Nonce{NonceConvergent, nil}
+}
+
+
+
+const (
+// As long as there is room; when verifying, however long it is.
+SaltLongest uint8 = 0
+// As long as a digest.
+SaltHash uint8 = 1
+// So many bytes.
+SaltBytes uint8 = 2
+)
+
+// How long the salt of RSA-PSS is.
+type Salt struct {
+        tag uint8
+        value any
+}
+
+func (self Salt) Tag() uint8 {
+        return self.tag
+}
+
+func (self Salt) Bytes() uint32 {
+        if self.tag != SaltBytes {
+                panic("tag mismatch")
+        }
+        return self.value.(uint32)
+}
+
+func MakeSaltLongest() Salt {
+        return Salt{SaltLongest, nil}
+}
+func MakeSaltHash() Salt {
+        return Salt{SaltHash, nil}
+}
+func MakeSaltBytes(value uint32) Salt {
+        return Salt{SaltBytes, value}
+}
+
+
+
+const (
+PaddingPss uint8 = 0
+PaddingPkcs1 uint8 = 1
+)
+
+// How RSA pads what it signs (RFC 8017).
+type Padding struct {
+        tag uint8
+        value any
+}
+
+func (self Padding) Tag() uint8 {
+        return self.tag
+}
+
+func (self Padding) Pss() Salt {
+        if self.tag != PaddingPss {
+                panic("tag mismatch")
+        }
+        return self.value.(Salt)
+}
+
+func MakePaddingPss(value Salt) Padding {
+        return Padding{PaddingPss, value}
+}
+func MakePaddingPkcs1() Padding {
+        return Padding{PaddingPkcs1, nil}
+}
+
+
+
+// How a message becomes a signature. Ed25519 leaves no choice, ECDSA that of the hash.
+type Signing struct {
+        // None: the input is signed as it stands, and PKCS#1 v1.5 names no hash.
+Hash witTypes.Option[Hash]
+// Whether the input is a digest already.
+Prehashed bool
+Padding Padding
+}
+
 //go:wasmimport coffer:plugin/keys@0.1.0 [resource-drop]key
 func resourceDropKey(handle int32)
 
@@ -103,6 +234,17 @@ return result
 
 }
 
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.is-public
+func wasm_import_method_key_is_public(arg0 int32) int32
+
+func (self *Key) IsPublic() bool {
+        
+        
+        result := wasm_import_method_key_is_public((self).Handle())
+return (result != 0)
+
+}
+
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.derive
 func wasm_import_method_key_derive(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
 
@@ -131,10 +273,42 @@ return result0
 
 }
 
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.agree
+func wasm_import_method_key_agree(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 uintptr, arg6 uint32, arg7 uintptr) 
+
+func (self *Key) Agree(peer []uint8, name string, algorithm string) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(peer))
+pinner.Pin(data)
+utf8 := unsafe.Pointer(unsafe.StringData(name))
+pinner.Pin(utf8)
+utf80 := unsafe.Pointer(unsafe.StringData(algorithm))
+pinner.Pin(utf80)
+wasm_import_method_key_agree((self).Handle(), uintptr(data), uint32(len(peer)), uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), returnArea)
+var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, coffer_plugin_types.Error](witTypes.Unit{})
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[witTypes.Unit, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.encrypt
 func wasm_import_method_key_encrypt(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 int32, arg6 uintptr, arg7 uint32, arg8 uintptr) 
 
-func (self *Key) Encrypt(plaintext []uint8, associatedData []uint8, nonce witTypes.Option[[]uint8]) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Encrypt(plaintext []uint8, associatedData []uint8, nonce Nonce) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -143,27 +317,37 @@ defer pinner.Unpin()
 pinner.Pin(data)
 data0 := unsafe.Pointer(unsafe.SliceData(associatedData))
 pinner.Pin(data0)
-var option int32
-var option2 uintptr
-var option3 uint32
+var variant int32
+var variant2 uintptr
+var variant3 uint32
 switch nonce.Tag() {
-case witTypes.OptionNone:
+case NonceRandom:
         
-        option = int32(0)
-option2 = 0
-option3 = 0
-case witTypes.OptionSome:
-        payload := nonce.Some()
+        
+        variant = int32(0)
+variant2 = 0
+variant3 = 0
+
+case NonceGiven:
+        payload := nonce.Given()
         data1 := unsafe.Pointer(unsafe.SliceData(payload))
 pinner.Pin(data1)
 
-        option = int32(1)
-option2 = uintptr(data1)
-option3 = uint32(len(payload))
+        variant = int32(1)
+variant2 = uintptr(data1)
+variant3 = uint32(len(payload))
+
+case NonceConvergent:
+        
+        
+        variant = int32(2)
+variant2 = 0
+variant3 = 0
+
 default:
         panic("unreachable")
 }
-wasm_import_method_key_encrypt((self).Handle(), uintptr(data), uint32(len(plaintext)), uintptr(data0), uint32(len(associatedData)), option, option2, option3, returnArea)
+wasm_import_method_key_encrypt((self).Handle(), uintptr(data), uint32(len(plaintext)), uintptr(data0), uint32(len(associatedData)), variant, variant2, variant3, returnArea)
 var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -214,75 +398,207 @@ return result2
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.sign
-func wasm_import_method_key_sign(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
+func wasm_import_method_key_sign(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 uintptr) 
 
-func (self *Key) Sign(message []uint8) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Sign(input []uint8, how Signing) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
         returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
-        data := unsafe.Pointer(unsafe.SliceData(message))
+        data := unsafe.Pointer(unsafe.SliceData(input))
 pinner.Pin(data)
-wasm_import_method_key_sign((self).Handle(), uintptr(data), uint32(len(message)), returnArea)
-var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
+var option int32
+var option0 int32
+switch (how).Hash.Tag() {
+case witTypes.OptionNone:
+        
+        option = int32(0)
+option0 = 0
+case witTypes.OptionSome:
+        payload := (how).Hash.Some()
+        
+        option = int32(1)
+option0 = int32(payload)
+default:
+        panic("unreachable")
+}
+var result int32
+if (how).Prehashed {
+        result = 1
+} else {
+        result = 0
+}
+var variant2 int32
+var variant3 int32
+var variant4 int32
+switch (how).Padding.Tag() {
+case PaddingPss:
+        payload := (how).Padding.Pss()
+        var variant int32
+var variant1 int32
+switch payload.Tag() {
+case SaltLongest:
+        
+        
+        variant = int32(0)
+variant1 = 0
+
+case SaltHash:
+        
+        
+        variant = int32(1)
+variant1 = 0
+
+case SaltBytes:
+        payload := payload.Bytes()
+        
+        variant = int32(2)
+variant1 = int32(payload)
+
+default:
+        panic("unreachable")
+}
+
+        variant2 = int32(0)
+variant3 = variant
+variant4 = variant1
+
+case PaddingPkcs1:
+        
+        
+        variant2 = int32(1)
+variant3 = 0
+variant4 = 0
+
+default:
+        panic("unreachable")
+}
+wasm_import_method_key_sign((self).Handle(), uintptr(data), uint32(len(input)), option, option0, result, variant2, variant3, variant4, returnArea)
+var result6 witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
         value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
 
-        result = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
+        result6 = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
 case 1:
-        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+        value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
 
-        result = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value0})
+        result6 = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value5})
 default:
         panic("unreachable")
 }
-result1 := result;
-return result1
+result7 := result6;
+return result7
 
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.verify
-func wasm_import_method_key_verify(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 uintptr) 
+func wasm_import_method_key_verify(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 int32, arg10 int32, arg11 uintptr) 
 
-func (self *Key) Verify(message []uint8, signature []uint8) witTypes.Result[bool, coffer_plugin_types.Error] {
+func (self *Key) Verify(input []uint8, signature []uint8, how Signing) witTypes.Result[bool, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
         returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
-        data := unsafe.Pointer(unsafe.SliceData(message))
+        data := unsafe.Pointer(unsafe.SliceData(input))
 pinner.Pin(data)
 data0 := unsafe.Pointer(unsafe.SliceData(signature))
 pinner.Pin(data0)
-wasm_import_method_key_verify((self).Handle(), uintptr(data), uint32(len(message)), uintptr(data0), uint32(len(signature)), returnArea)
-var result witTypes.Result[bool, coffer_plugin_types.Error]
-switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
-case 0:
+var option int32
+var option1 int32
+switch (how).Hash.Tag() {
+case witTypes.OptionNone:
         
-        result = witTypes.Ok[bool, coffer_plugin_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
-case 1:
-        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
-
-        result = witTypes.Err[bool, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+        option = int32(0)
+option1 = 0
+case witTypes.OptionSome:
+        payload := (how).Hash.Some()
+        
+        option = int32(1)
+option1 = int32(payload)
 default:
         panic("unreachable")
 }
-result1 := result;
-return result1
+var result int32
+if (how).Prehashed {
+        result = 1
+} else {
+        result = 0
+}
+var variant3 int32
+var variant4 int32
+var variant5 int32
+switch (how).Padding.Tag() {
+case PaddingPss:
+        payload := (how).Padding.Pss()
+        var variant int32
+var variant2 int32
+switch payload.Tag() {
+case SaltLongest:
+        
+        
+        variant = int32(0)
+variant2 = 0
+
+case SaltHash:
+        
+        
+        variant = int32(1)
+variant2 = 0
+
+case SaltBytes:
+        payload := payload.Bytes()
+        
+        variant = int32(2)
+variant2 = int32(payload)
+
+default:
+        panic("unreachable")
+}
+
+        variant3 = int32(0)
+variant4 = variant
+variant5 = variant2
+
+case PaddingPkcs1:
+        
+        
+        variant3 = int32(1)
+variant4 = 0
+variant5 = 0
+
+default:
+        panic("unreachable")
+}
+wasm_import_method_key_verify((self).Handle(), uintptr(data), uint32(len(input)), uintptr(data0), uint32(len(signature)), option, option1, result, variant3, variant4, variant5, returnArea)
+var result6 witTypes.Result[bool, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result6 = witTypes.Ok[bool, coffer_plugin_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result6 = witTypes.Err[bool, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result7 := result6;
+return result7
 
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.mac
-func wasm_import_method_key_mac(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
+func wasm_import_method_key_mac(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 uintptr) 
 
-func (self *Key) Mac(data []uint8) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Mac(data []uint8, hash Hash) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
         returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
         data0 := unsafe.Pointer(unsafe.SliceData(data))
 pinner.Pin(data0)
-wasm_import_method_key_mac((self).Handle(), uintptr(data0), uint32(len(data)), returnArea)
+wasm_import_method_key_mac((self).Handle(), uintptr(data0), uint32(len(data)), int32(hash), returnArea)
 var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -328,10 +644,69 @@ return result1
 
 }
 
-//go:wasmimport coffer:plugin/keys@0.1.0 generate
-func wasm_import_generate(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr) 
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.wrap
+func wasm_import_method_key_wrap(arg0 int32, arg1 int32, arg2 int32, arg3 uintptr) 
 
-func Generate(name string, algorithm string) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+func (self *Key) Wrap(other *Key, hash Hash) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        wasm_import_method_key_wrap((self).Handle(), (other).Handle(), int32(hash), returnArea)
+var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        result = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
+case 1:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value0})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.unwrap
+func wasm_import_method_key_unwrap(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 uintptr, arg5 uint32, arg6 uintptr, arg7 uint32, arg8 uintptr) 
+
+func (self *Key) Unwrap(wrapped []uint8, hash Hash, name string, algorithm string) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(wrapped))
+pinner.Pin(data)
+utf8 := unsafe.Pointer(unsafe.StringData(name))
+pinner.Pin(utf8)
+utf80 := unsafe.Pointer(unsafe.StringData(algorithm))
+pinner.Pin(utf80)
+wasm_import_method_key_unwrap((self).Handle(), uintptr(data), uint32(len(wrapped)), int32(hash), uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), returnArea)
+var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, coffer_plugin_types.Error](witTypes.Unit{})
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[witTypes.Unit, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 generate
+func wasm_import_generate(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 int32, arg5 uintptr) 
+
+func Generate(name string, algorithm string, size uint32) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -340,7 +715,7 @@ defer pinner.Unpin()
 pinner.Pin(utf8)
 utf80 := unsafe.Pointer(unsafe.StringData(algorithm))
 pinner.Pin(utf80)
-wasm_import_generate(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), returnArea)
+wasm_import_generate(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), int32(size), returnArea)
 var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -373,6 +748,38 @@ pinner.Pin(utf80)
 data := unsafe.Pointer(unsafe.SliceData(material))
 pinner.Pin(data)
 wasm_import_import(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), uintptr(data), uint32(len(material)), returnArea)
+var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, coffer_plugin_types.Error](witTypes.Unit{})
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[witTypes.Unit, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 import-public
+func wasm_import_import_public(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32, arg6 uintptr) 
+
+func ImportPublic(name string, algorithm string, publicKey []uint8) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        utf8 := unsafe.Pointer(unsafe.StringData(name))
+pinner.Pin(utf8)
+utf80 := unsafe.Pointer(unsafe.StringData(algorithm))
+pinner.Pin(utf80)
+data := unsafe.Pointer(unsafe.SliceData(publicKey))
+pinner.Pin(data)
+wasm_import_import_public(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), uintptr(data), uint32(len(publicKey)), returnArea)
 var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
