@@ -8,12 +8,20 @@ use crate::policy::{NAME, Policy};
 
 const ALGORITHM: Field<String> =
     Field::text("key_derivation_algorithm", "How: ecdh.").default_json("\"ecdh\"");
-const PEER: Field<String> =
-    Field::text("peer_public_key", "The other's public key, in PEM, on the same curve.").required();
-const BASE_NAME: Field<String> =
-    Field::text("base_key_name", "Our key: ecdsa-p256, ecdsa-p384 or ecdsa-p521.").required();
-const BASE_VERSION: Field<i64> =
-    Field::integer("base_key_version", "The version of our key; 0 is the latest.");
+const PEER: Field<String> = Field::text(
+    "peer_public_key",
+    "The other's public key, in PEM, on the same curve.",
+)
+.required();
+const BASE_NAME: Field<String> = Field::text(
+    "base_key_name",
+    "Our key: ecdsa-p256, ecdsa-p384 or ecdsa-p521.",
+)
+.required();
+const BASE_VERSION: Field<i64> = Field::integer(
+    "base_key_version",
+    "The version of our key; 0 is the latest.",
+);
 const DERIVED_TYPE: Field<String> =
     Field::text("derived_key_type", "The type of the key in common.")
         .default_json("\"aes256-gcm96\"");

@@ -15,8 +15,8 @@ use crate::kind::Kind;
 use crate::policy::{Event, NAME, Policy, check_name};
 
 const BACKUP_TEXT: Field<String> = Field::text("backup", "What a backup gave out.").required();
-const FORCE: Field<bool> = Field::boolean("force", "Replace the key if there is one of this name.")
-    .default_json("false");
+const FORCE: Field<bool> =
+    Field::boolean("force", "Replace the key if there is one of this name.").default_json("false");
 
 pub(crate) const BACKUP: Path = Path::new(
     "backup/{name}",
@@ -124,7 +124,10 @@ struct Stored {
     soft_deleted: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
 fn is_zero(size: &u32) -> bool {
     *size == 0
 }
@@ -163,7 +166,7 @@ fn stored(policy: &Policy) -> Result<KeyData> {
         .map(|version| Ok((version.to_string(), entry(version)?)))
         .collect::<Result<_>>()?;
     // No version has the number 0.
-    let none = (policy.min_available_version == 0).then(|| Ok(Entry::default()));
+    let none = (policy.min_available_version == 0).then(|| Ok(Entry::none()));
     let all = (policy.oldest()..=policy.latest_version).map(entry);
     let archived = none.into_iter().chain(all).collect::<Result<_>>()?;
     let kind = TYPES.iter().find(|(_, kind)| *kind == policy.kind);
@@ -250,7 +253,9 @@ fn restore(request: &Request) -> Result<Response> {
     }
     for version in policy.oldest()..=policy.latest_version {
         let entry = entries.remove(&version).ok_or_else(|| {
-            Error::invalid(format!("the backup cannot be played back: it has no version {version}"))
+            Error::invalid(format!(
+                "the backup cannot be played back: it has no version {version}"
+            ))
         })?;
         if policy.convergent_encryption && entry.convergent_version != CONVERGENT {
             return Err(Error::invalid(format!(
@@ -279,7 +284,9 @@ fn checked(name: &str, stored: &Stored) -> Result<Policy> {
     let kind = TYPES.iter().find(|(number, _)| *number == stored.kind);
     let (_, kind) = kind.ok_or_else(|| wrong("its type of key is unknown"))?;
     let versions = stored.min_available_version.max(1)..=stored.latest_version;
-    let count = stored.latest_version.saturating_sub(stored.min_available_version);
+    let count = stored
+        .latest_version
+        .saturating_sub(stored.min_available_version);
     if versions.is_empty()
         || count > MOST_VERSIONS
         || !versions.contains(&stored.min_decryption_version)
@@ -288,7 +295,9 @@ fn checked(name: &str, stored: &Stored) -> Result<Policy> {
         return Err(wrong("its versions make no sense"));
     }
     if stored.derived && (stored.kdf != HKDF || !kind.derives()) {
-        return Err(wrong("keys are derived of it in a way that is no longer done"));
+        return Err(wrong(
+            "keys are derived of it in a way that is no longer done",
+        ));
     }
     if stored.convergent_encryption && !(stored.derived && kind.is_aead()) {
         return Err(wrong("it encrypts convergently and is not derived"));

@@ -55,6 +55,15 @@ pub(crate) struct Outcome<T> {
     pub reference: String,
 }
 
+impl<T: Default> Outcome<T> {
+    /// The same, where what is missing of a failed input is there, empty.
+    pub fn filled(result: Result<T>, reference: Option<String>) -> Self {
+        let mut outcome = Self::new(result, reference);
+        outcome.result.get_or_insert_default();
+        outcome
+    }
+}
+
 impl<T> Outcome<T> {
     pub fn new(result: Result<T>, reference: Option<String>) -> Self {
         let reference = reference.unwrap_or_default();
@@ -89,7 +98,7 @@ pub(crate) fn judged<T: Serialize>(
     outcomes: Vec<Outcome<T>>,
 ) -> Result<Response> {
     const BAD_REQUEST: u16 = 400;
-    let failed = outcomes.iter().filter(|one| one.result.is_none()).count();
+    let failed = outcomes.iter().filter(|one| !one.error.is_empty()).count();
     let all = outcomes.len();
     let response = results(outcomes)?;
     if failed == 0 {

@@ -16,8 +16,10 @@ use crate::kind::Kind;
 use crate::policy::{NAME, Policy};
 use crate::version::Version;
 
-const VERSION: Field<i64> =
-    Field::integer("version", "The version of the key; the latest if it is not given.");
+const VERSION: Field<i64> = Field::integer(
+    "version",
+    "The version of the key; the latest if it is not given.",
+);
 const TEMPLATE: Field<String> = Field::text(
     "csr",
     "A request in PEM whose subject and attributes are taken over. Without one there are none.",
@@ -58,7 +60,10 @@ fn signature_algorithm(kind: Kind) -> AlgorithmIdentifierOwned {
 /// The policy and the version that a request is about.
 fn asked(request: &Request) -> Result<(Policy, u32)> {
     let name = request.require(NAME)?;
-    let policy = Policy::usable(request, &format!("key with provided name '{name}' not found"))?;
+    let policy = Policy::usable(
+        request,
+        &format!("key with provided name '{name}' not found"),
+    )?;
     if !policy.kind.signs() {
         return Err(Error::invalid(format!(
             "key type '{}' does not support signing",
@@ -142,7 +147,9 @@ pub(crate) fn parse_chain(pem: &str) -> Result<Vec<(Certificate, Vec<u8>)>> {
                 Error::invalid("could not decode a PEM block in the certificate chain")
             })?;
             let parsed = Certificate::from_der(&der).map_err(|error| {
-                Error::invalid(format!("failed to parse a certificate in the chain: {error}"))
+                Error::invalid(format!(
+                    "failed to parse a certificate in the chain: {error}"
+                ))
             })?;
             Ok((parsed, der.to_vec()))
         })
@@ -171,7 +178,10 @@ fn set_certificate(request: &Request) -> Result<Response> {
             "certificate in the first element is not a valid leaf certificate",
         ));
     }
-    if rest.iter().any(|(certificate, _)| !is_authority(certificate)) {
+    if rest
+        .iter()
+        .any(|(certificate, _)| !is_authority(certificate))
+    {
         return Err(Error::invalid(
             "every certificate after the first must be a CA's: there is one leaf in a chain",
         ));

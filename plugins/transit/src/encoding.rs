@@ -47,8 +47,7 @@ pub(crate) fn url_bytes(text: &str) -> Option<Vec<u8>> {
 
 /// A parameter in base64 that is part of what a key is derived from. Nothing, if it is not given.
 pub(crate) fn context(text: Option<&str>) -> Result<Vec<u8>> {
-    bytes(text.unwrap_or_default())
-        .map_err(|_| Error::invalid("failed to base64-decode context"))
+    bytes(text.unwrap_or_default()).map_err(|_| Error::invalid("failed to base64-decode context"))
 }
 
 /// `vault:v3:` and what it is in front of.

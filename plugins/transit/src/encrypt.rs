@@ -105,7 +105,7 @@ pub(crate) struct Encrypted {
     pub key_version: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Decrypted {
     plaintext: Zeroizing<String>,
 }
@@ -136,15 +136,19 @@ fn encrypt(request: &Request) -> Result<Response> {
     };
     let mut keys = Opened::of(&policy, Policy::open);
     let mut encrypted = |at: usize, item: &Item| {
-        let refused = item.associated_data.as_ref().is_some_and(|data| !data.is_empty());
+        let refused = item
+            .associated_data
+            .as_ref()
+            .is_some_and(|data| !data.is_empty());
         if refused && !policy.kind.is_aead() {
             return Err(Error::invalid(format!(
                 "'[{at}].associated_data' provided for non-AEAD cipher suite {}",
                 policy.kind.name()
             )));
         }
-        let plaintext =
-            Zeroizing::new(encoding::bytes(item.plaintext.as_deref().unwrap_or_default())?);
+        let plaintext = Zeroizing::new(encoding::bytes(
+            item.plaintext.as_deref().unwrap_or_default(),
+        )?);
         seal(&policy, &mut keys, &plaintext, item)
     };
     if !is_batch {
@@ -200,8 +204,13 @@ fn seal(
         )));
     }
     let version = policy.version_to_make(item.key_version.0, "encryption")?;
-    let associated = encoding::bytes(item.associated_data.as_deref().unwrap_or_default())
-        .map_err(|error| Error::invalid(format!("unable to decode associated_data: {}", error.message)))?;
+    let associated =
+        encoding::bytes(item.associated_data.as_deref().unwrap_or_default()).map_err(|error| {
+            Error::invalid(format!(
+                "unable to decode associated_data: {}",
+                error.message
+            ))
+        })?;
     let context = match &item.context {
         Some(context) => encoding::bytes(context)?,
         None => Vec::new(),
@@ -221,13 +230,14 @@ fn seal(
 }
 
 /// A fresh text, encrypted: for data keys.
-pub(crate) fn seal_new(
-    policy: &Policy,
-    plaintext: &[u8],
-    request: &Request,
-) -> Result<Encrypted> {
+pub(crate) fn seal_new(policy: &Policy, plaintext: &[u8], request: &Request) -> Result<Encrypted> {
     let item = Item::of(request)?;
-    seal(policy, &mut Opened::of(policy, Policy::open), plaintext, &item)
+    seal(
+        policy,
+        &mut Opened::of(policy, Policy::open),
+        plaintext,
+        &item,
+    )
 }
 
 fn open(policy: &Policy, keys: &mut Opened<'_>, item: &Item) -> Result<Zeroizing<Vec<u8>>> {
@@ -255,8 +265,13 @@ fn open(policy: &Policy, keys: &mut Opened<'_>, item: &Item) -> Result<Zeroizing
     if kind.is_aead() && sealed.len() < nonce {
         return Err(Error::invalid("invalid ciphertext length"));
     }
-    let associated = encoding::bytes(item.associated_data.as_deref().unwrap_or_default())
-        .map_err(|error| Error::invalid(format!("unable to decode associated_data: {}", error.message)))?;
+    let associated =
+        encoding::bytes(item.associated_data.as_deref().unwrap_or_default()).map_err(|error| {
+            Error::invalid(format!(
+                "unable to decode associated_data: {}",
+                error.message
+            ))
+        })?;
     let context = encoding::context(item.context.as_deref())?;
     let key = keys.version(version)?;
     if key.is_public() {
@@ -270,7 +285,9 @@ fn open(policy: &Policy, keys: &mut Opened<'_>, item: &Item) -> Result<Zeroizing
                 ErrorKind::InvalidRequest if kind.is_rsa() => {
                     Error::invalid("failed to RSA decrypt the ciphertext")
                 }
-                ErrorKind::InvalidRequest => Error::invalid("cipher: message authentication failed"),
+                ErrorKind::InvalidRequest => {
+                    Error::invalid("cipher: message authentication failed")
+                }
                 _ => error,
             })
     });
@@ -298,7 +315,7 @@ fn decrypt(request: &Request) -> Result<Response> {
     let mut keys = Opened::of(&policy, Policy::open);
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
-        outcomes.push(Outcome::new(
+        outcomes.push(Outcome::filled(
             decrypted(&policy, &mut keys, &item),
             item.reference,
         ));

@@ -36,15 +36,20 @@ const HASH: Field<String> = Field::text(
 )
 .default_json("\"SHA256\"");
 
-const FIELDS: &[coffer_sdk::Decl] =
-    &[TYPE.decl(), NAME.decl(), VERSION.decl(), FORMAT.decl()];
-const BYOK_FIELDS: &[coffer_sdk::Decl] =
-    &[DESTINATION.decl(), SOURCE.decl(), VERSION.decl(), HASH.decl()];
+const FIELDS: &[coffer_sdk::Decl] = &[TYPE.decl(), NAME.decl(), VERSION.decl(), FORMAT.decl()];
+const BYOK_FIELDS: &[coffer_sdk::Decl] = &[
+    DESTINATION.decl(),
+    SOURCE.decl(),
+    VERSION.decl(),
+    HASH.decl(),
+];
 
-pub(crate) const PATH: Path =
-    Path::new("export/{type}/{name}", "Exports a key.").fields(FIELDS).read(export);
-pub(crate) const VERSION_PATH: Path =
-    Path::new("export/{type}/{name}/{version}", "Exports a key.").fields(FIELDS).read(export);
+pub(crate) const PATH: Path = Path::new("export/{type}/{name}", "Exports a key.")
+    .fields(FIELDS)
+    .read(export);
+pub(crate) const VERSION_PATH: Path = Path::new("export/{type}/{name}/{version}", "Exports a key.")
+    .fields(FIELDS)
+    .read(export);
 pub(crate) const BYOK: Path = Path::new(
     "byok-export/{destination}/{source}",
     "Exports a key, wrapped for another mount to import.",
@@ -158,16 +163,17 @@ fn answer(
                 ));
             }
             if number > policy.latest_version {
-                return Err(Error::invalid(
-                    "version does not exist or cannot be found",
-                ));
+                return Err(Error::invalid("version does not exist or cannot be found"));
             }
             vec![number]
         }
     };
     let mut keys = Map::new();
     for version in versions {
-        keys.insert(version.to_string(), Value::String(std::mem::take(&mut *each(version)?)));
+        keys.insert(
+            version.to_string(),
+            Value::String(std::mem::take(&mut *each(version)?)),
+        );
     }
     Ok(Response::data(json!({
         "name": policy.name,

@@ -22,8 +22,9 @@ pub(crate) const FORMAT: Field<String> =
 pub(crate) const DEFAULT: &str = "sha2-256";
 
 pub(crate) const PATH: Path = Path::new("hash", "Hashes.").fields(FIELDS).write(hash);
-pub(crate) const WITH_ALGORITHM: Path =
-    Path::new("hash/{urlalgorithm}", "Hashes.").fields(FIELDS).write(hash);
+pub(crate) const WITH_ALGORITHM: Path = Path::new("hash/{urlalgorithm}", "Hashes.")
+    .fields(FIELDS)
+    .write(hash);
 
 const FIELDS: &[coffer_sdk::Decl] = &[
     URL_ALGORITHM.decl(),
@@ -77,12 +78,17 @@ fn hash(request: &Request) -> Result<Response> {
             return Err(Error::invalid(format!("unsupported algorithm {name}")));
         }
     };
-    Ok(Response::data(json!({ "sum": formatted(request, &sum, "hex")? })))
+    Ok(Response::data(
+        json!({ "sum": formatted(request, &sum, "hex")? }),
+    ))
 }
 
 pub(crate) fn input_bytes(input: &str) -> Result<Vec<u8>> {
     encoding::bytes(input).map_err(|error| {
-        Error::invalid(format!("unable to decode input as base64: {}", error.message))
+        Error::invalid(format!(
+            "unable to decode input as base64: {}",
+            error.message
+        ))
     })
 }
 
@@ -93,7 +99,7 @@ pub(crate) fn formatted(request: &Request, bytes: &[u8], default: &str) -> Resul
         "hex" => Ok(hex::encode(bytes)),
         "base64" => Ok(encoding::base64(bytes)),
         other => Err(Error::invalid(format!(
-            "unsupported encoding format {other}; must be \"hex\" or \"base64\""
+            "unsupported encoding format {other:?}; must be \"hex\" or \"base64\""
         ))),
     }
 }

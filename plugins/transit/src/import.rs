@@ -17,8 +17,10 @@ const CIPHERTEXT: Field<String> = Field::text(
     "The key, in base64: an AES-256 key encrypted to the wrapping key with RSA-OAEP, and behind it the key itself, wrapped \
      with that one by AES-KWP (RFC 5649).",
 );
-const PUBLIC_KEY: Field<String> =
-    Field::text("public_key", "Its public half alone, in PEM, instead of the ciphertext.");
+const PUBLIC_KEY: Field<String> = Field::text(
+    "public_key",
+    "Its public half alone, in PEM, instead of the ciphertext.",
+);
 const HASH_FUNCTION: Field<String> = Field::text(
     "hash_function",
     "The hash of OAEP: SHA1, SHA224, SHA256, SHA384 or SHA512.",
@@ -82,7 +84,8 @@ fn wrapping_key() -> Result<Key> {
         return Ok(key);
     }
     keys::generate(WRAPPING, keys::RSA_4096)?;
-    keys::open(WRAPPING)?.ok_or_else(|| Error::internal("the wrapping key was made and is not there"))
+    keys::open(WRAPPING)?
+        .ok_or_else(|| Error::internal("the wrapping key was made and is not there"))
 }
 
 /// A hash function by the name that it has where keys are wrapped.
@@ -181,7 +184,11 @@ fn import(request: &Request) -> Result<Response> {
         ));
     }
     let asked = request.get(TYPE)?;
-    let kind = Kind::named(&asked.unwrap_or_else(|| "aes256-gcm96".to_owned()).to_ascii_lowercase())?;
+    let kind = Kind::named(
+        &asked
+            .unwrap_or_else(|| "aes256-gcm96".to_owned())
+            .to_ascii_lowercase(),
+    )?;
     let mut policy = key::asked(request, kind)?;
     policy.allow_rotation = request.get(ALLOW_ROTATION)?.unwrap_or_default();
     policy.imported = true;
@@ -208,7 +215,8 @@ fn import(request: &Request) -> Result<Response> {
 
 fn import_version(request: &Request) -> Result<Response> {
     let name = request.require(NAME)?;
-    let missing = format!("no key found with name {name}; to import a new key, use the import/ endpoint");
+    let missing =
+        format!("no key found with name {name}; to import a new key, use the import/ endpoint");
     let mut policy = Policy::usable(request, &missing)?;
     if !policy.imported {
         return Err(Error::invalid(
@@ -266,11 +274,7 @@ fn complete(policy: &Policy, version: u32, brought: &Brought) -> Result<bool> {
 }
 
 /// Takes in a key that comes of two others, as if it were from elsewhere.
-pub(crate) fn adopt(
-    name: &str,
-    kind: Kind,
-    make: impl FnOnce(&str) -> Result<()>,
-) -> Result<()> {
+pub(crate) fn adopt(name: &str, kind: Kind, make: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let mut policy = match Policy::load(name)? {
         Some(there) if there.imported && there.kind == kind && !there.derived => {
             there.check_usable()?;

@@ -21,8 +21,10 @@ pub(crate) const CONVERGENT: Field<bool> = Field::boolean(
     "convergent_encryption",
     "The same text in the same context gives the same ciphertext. Needs derived.",
 );
-pub(crate) const EXPORTABLE: Field<bool> =
-    Field::boolean("exportable", "Let the key be exported. Cannot be taken back.");
+pub(crate) const EXPORTABLE: Field<bool> = Field::boolean(
+    "exportable",
+    "Let the key be exported. Cannot be taken back.",
+);
 pub(crate) const ALLOW_BACKUP: Field<bool> = Field::boolean(
     "allow_plaintext_backup",
     "Let backups be made of the key. Cannot be taken back.",
@@ -36,7 +38,8 @@ pub(crate) const CONTEXT: Field<String> = Field::text(
     "context",
     "What a key is derived for, in base64. Derived keys need it.",
 );
-const KEY_SIZE: Field<i64> = Field::integer("key_size", "Size of a key for HMAC, in bytes: 32 to 512.");
+const KEY_SIZE: Field<i64> =
+    Field::integer("key_size", "Size of a key for HMAC, in bytes: 32 to 512.");
 
 /// The sizes that a key for HMAC may have, in bytes.
 pub(crate) const HMAC_SIZES: std::ops::RangeInclusive<u32> = 32..=512;
@@ -152,11 +155,20 @@ pub(crate) fn show(policy: &Policy, context: &[u8]) -> Result<Response> {
     say("derived", json!(policy.derived));
     say("deletion_allowed", json!(policy.deletion_allowed));
     say("min_available_version", json!(policy.min_available_version));
-    say("min_decryption_version", json!(policy.min_decryption_version));
-    say("min_encryption_version", json!(policy.min_encryption_version));
+    say(
+        "min_decryption_version",
+        json!(policy.min_decryption_version),
+    );
+    say(
+        "min_encryption_version",
+        json!(policy.min_encryption_version),
+    );
     say("latest_version", json!(policy.latest_version));
     say("exportable", json!(policy.exportable));
-    say("allow_plaintext_backup", json!(policy.allow_plaintext_backup));
+    say(
+        "allow_plaintext_backup",
+        json!(policy.allow_plaintext_backup),
+    );
     say("supports_encryption", json!(kind.encrypts()));
     say("supports_decryption", json!(kind.encrypts()));
     say("supports_signing", json!(kind.signs()));
@@ -170,9 +182,8 @@ pub(crate) fn show(policy: &Policy, context: &[u8]) -> Result<Response> {
     if policy.imported {
         say("imported_key_allow_rotation", json!(policy.allow_rotation));
     }
-    let event = |event: Event| {
-        json!({ "time": clock::rfc3339(event.time), "version": event.version })
-    };
+    let event =
+        |event: Event| json!({ "time": clock::rfc3339(event.time), "version": event.version });
     if let Some(backup) = policy.backup_info {
         say("backup_info", event(backup));
     }
@@ -222,8 +233,7 @@ fn public_key(policy: &Policy, version: u32, context: &[u8]) -> Result<String> {
 fn delete(request: &Request) -> Result<Response> {
     let name = request.require(NAME)?;
     let refused = |why: &str| Error::invalid(format!("error deleting policy {name}: {why}"));
-    let policy =
-        Policy::load(&name)?.ok_or_else(|| refused("could not delete key; not found"))?;
+    let policy = Policy::load(&name)?.ok_or_else(|| refused("could not delete key; not found"))?;
     if !policy.deletion_allowed {
         return Err(refused("deletion is not allowed for this key"));
     }

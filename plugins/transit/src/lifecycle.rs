@@ -14,8 +14,7 @@ const MIN_ENCRYPTION: Field<i64> = Field::integer(
     "min_encryption_version",
     "The oldest version that encrypts and signs; 0 is any that decrypts.",
 );
-const DELETION_ALLOWED: Field<bool> =
-    Field::boolean("deletion_allowed", "Let the key be deleted.");
+const DELETION_ALLOWED: Field<bool> = Field::boolean("deletion_allowed", "Let the key be deleted.");
 const MIN_AVAILABLE: Field<i64> = Field::integer(
     "min_available_version",
     "The oldest version that is kept: older ones are gone for ever.",
@@ -43,10 +42,12 @@ pub(crate) const ROTATE: Path = Path::new("keys/{name}/rotate", "Gives a key a n
         key::show(&policy, &[])
     });
 
-pub(crate) const TRIM: Path =
-    Path::new("keys/{name}/trim", "Forgets old versions of a key, for ever.")
-        .fields(&[NAME.decl(), MIN_AVAILABLE.decl()])
-        .write(trim);
+pub(crate) const TRIM: Path = Path::new(
+    "keys/{name}/trim",
+    "Forgets old versions of a key, for ever.",
+)
+.fields(&[NAME.decl(), MIN_AVAILABLE.decl()])
+.write(trim);
 
 pub(crate) const SOFT_DELETE: Path = Path::new(
     "keys/{name}/soft-delete",
@@ -76,10 +77,7 @@ fn configure(request: &Request) -> Result<Response> {
     if let Some(asked) = minimum(request, MIN_ENCRYPTION, "encryption", &policy)? {
         policy.min_encryption_version = asked;
     }
-    let (encryption, decryption) = (
-        policy.min_encryption_version,
-        policy.min_decryption_version,
-    );
+    let (encryption, decryption) = (policy.min_encryption_version, policy.min_decryption_version);
     if encryption > 0 && encryption < decryption {
         return Err(Error::invalid(format!(
             "cannot set min encryption/decryption values; min encryption version of {encryption} must be greater than or \

@@ -206,23 +206,33 @@ impl Policy {
         Ok(())
     }
 
-    /// The key of a version, to decrypt, verify or export with.
+    /// The key of a version that may still be used for anything.
     pub fn open(&self, version: u32) -> Result<Key> {
+        self.check_version(version)?;
         version::open(&version::held(&self.name, version))
+    }
+
+    fn check_version(&self, version: u32) -> Result<()> {
+        if version < self.min_decryption_version {
+            return Err(Error::invalid("no such key version"));
+        }
+        Ok(())
     }
 
     /// The key that authenticates by this version.
     pub fn open_mac(&self, version: u32) -> Result<Key> {
         match self.kind {
             Kind::Hmac => self.open(version),
-            _ => version::open(&version::held_mac(&self.name, version)),
+            _ => {
+                self.check_version(version)?;
+                version::open(&version::held_mac(&self.name, version))
+            }
         }
     }
 
     /// The version that is asked for, to make something with: 0 is the latest. `doing` names it in errors.
     pub fn version_to_make(&self, asked: i64, doing: &str) -> Result<u32> {
-        let wrong =
-            |how: &str| Error::invalid(format!("requested version for {doing} is {how}"));
+        let wrong = |how: &str| Error::invalid(format!("requested version for {doing} is {how}"));
         let version = match asked {
             0 => return Ok(self.latest_version),
             i64::MIN..0 => return Err(wrong("negative")),

@@ -22,12 +22,16 @@ const FIELDS: &[coffer_sdk::Decl] = &[
     FORMAT.default_json("\"base64\"").decl(),
 ];
 
-pub(crate) const PATH: Path = Path::new("random", "Random bytes.").fields(FIELDS).write(random_bytes);
+pub(crate) const PATH: Path = Path::new("random", "Random bytes.")
+    .fields(FIELDS)
+    .write(random_bytes);
 /// The segment is a source, or a number of bytes.
-pub(crate) const FROM: Path =
-    Path::new("random/{source}", "Random bytes.").fields(FIELDS).write(random_bytes);
-pub(crate) const SIZED: Path =
-    Path::new("random/{source}/{urlbytes}", "Random bytes.").fields(FIELDS).write(random_bytes);
+pub(crate) const FROM: Path = Path::new("random/{source}", "Random bytes.")
+    .fields(FIELDS)
+    .write(random_bytes);
+pub(crate) const SIZED: Path = Path::new("random/{source}/{urlbytes}", "Random bytes.")
+    .fields(FIELDS)
+    .write(random_bytes);
 
 fn random_bytes(request: &Request) -> Result<Response> {
     let mut source = request.get(SOURCE)?.unwrap_or_default();
@@ -43,7 +47,9 @@ fn random_bytes(request: &Request) -> Result<Response> {
     }
     let size = match size {
         Some(text) => text.parse().map_err(|_| {
-            Error::invalid(format!("error parsing url-set byte count: {text:?} is no number"))
+            Error::invalid(format!(
+                "error parsing url-set byte count: {text:?} is no number"
+            ))
         })?,
         None => request.get(BYTES)?.unwrap_or(32),
     };
@@ -51,7 +57,9 @@ fn random_bytes(request: &Request) -> Result<Response> {
         return Err(Error::invalid("'bytes' cannot be less than 1"));
     }
     if size > MOST {
-        return Err(Error::invalid(format!("'bytes' should be less than {MOST}")));
+        return Err(Error::invalid(format!(
+            "'bytes' should be less than {MOST}"
+        )));
     }
     let mut bytes = Vec::new();
     let mut missing = u32::try_from(size).map_err(Error::internal)?;

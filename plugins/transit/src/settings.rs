@@ -33,10 +33,11 @@ pub(crate) const CACHE: Path = Path::new("cache-config", "The cache of keys.")
     .read(|_| Response::json(&storage::get_json::<Cache>(CACHE_SIZE)?.unwrap_or_default()))
     .write(|request| {
         let size = request.get(SIZE)?.unwrap_or_default();
-        let size = u64::try_from(size).ok().filter(|size| *size == 0 || *size >= LEAST);
-        let size = size.ok_or_else(|| {
-            Error::invalid("size must be 0 or a value greater or equal to 10")
-        })?;
+        let size = u64::try_from(size)
+            .ok()
+            .filter(|size| *size == 0 || *size >= LEAST);
+        let size =
+            size.ok_or_else(|| Error::invalid("size must be 0 or a value greater or equal to 10"))?;
         let cache = Cache { size };
         storage::put_json(CACHE_SIZE, &cache)?;
         Response::json(&cache)

@@ -6,7 +6,7 @@ use der::asn1::UintRef;
 use der::{Decode as _, Encode as _, Sequence};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{self, BATCH, Opened, Text};
+use crate::batch::{self, BATCH, Opened, Outcome, Text};
 use crate::encoding;
 use crate::encrypt::KEY_VERSION;
 use crate::export;
@@ -53,9 +53,12 @@ const FIELDS: &[coffer_sdk::Decl] = &[
     BATCH.decl(),
 ];
 
-pub(crate) const PATH: Path = Path::new("sign/{name}", "Signs.").fields(FIELDS).write(sign);
-pub(crate) const WITH_ALGORITHM: Path =
-    Path::new("sign/{name}/{urlalgorithm}", "Signs.").fields(FIELDS).write(sign);
+pub(crate) const PATH: Path = Path::new("sign/{name}", "Signs.")
+    .fields(FIELDS)
+    .write(sign);
+pub(crate) const WITH_ALGORITHM: Path = Path::new("sign/{name}/{urlalgorithm}", "Signs.")
+    .fields(FIELDS)
+    .write(sign);
 
 /// What a request says of how to sign.
 pub(crate) struct How {
@@ -74,9 +77,10 @@ impl How {
         let name = hash::asked(request, &[URL_ALGORITHM, HASH_ALGORITHM, OLD_ALGORITHM])?;
         let hash = match name.as_str() {
             "none" => None,
-            name => Some(hash::named(name).ok_or_else(|| {
-                Error::invalid(format!("invalid hash algorithm {name:?}"))
-            })?),
+            name => Some(
+                hash::named(name)
+                    .ok_or_else(|| Error::invalid(format!("invalid hash algorithm {name:?}")))?,
+            ),
         };
         let marshaling = request.get(MARSHALING)?;
         let marshaling = match marshaling.as_deref().unwrap_or("asn1") {
@@ -153,16 +157,6 @@ struct Signed {
     public_key: String,
 }
 
-/// What came of one input. A version is there even if nothing else is.
-#[derive(Serialize)]
-struct Outcome {
-    #[serde(flatten)]
-    signed: Signed,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    error: String,
-    reference: String,
-}
-
 fn sign(request: &Request) -> Result<Response> {
     let how = How::of(request)?;
     let policy = Policy::named(request, "signing key not found")?;
@@ -212,23 +206,16 @@ fn sign(request: &Request) -> Result<Response> {
         };
         let made = signed(&item)?;
         let mut data = json!({ "signature": made.signature, "key_version": made.key_version });
-        if policy.derived && let Some(data) = data.as_object_mut() {
+        if policy.derived
+            && let Some(data) = data.as_object_mut()
+        {
             data.insert("public_key".to_owned(), made.public_key.into());
         }
         return Ok(Response::data(data));
     };
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
-        let reference = item.reference.clone().unwrap_or_default();
-        let (signed, error) = match signed(&item) {
-            Ok(signed) => (signed, String::new()),
-            Err(error) => (Signed::default(), error.message),
-        };
-        outcomes.push(Outcome {
-            signed,
-            error,
-            reference,
-        });
+        outcomes.push(Outcome::filled(signed(&item), item.reference));
     }
     batch::results(outcomes)
 }

@@ -4,7 +4,7 @@ use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use crate::batch::{self, BATCH, Opened, Text};
+use crate::batch::{self, BATCH, Opened, Outcome, Text};
 use crate::encoding;
 use crate::hash::{self, INPUT, URL_ALGORITHM};
 use crate::hmac::hash_of;
@@ -35,12 +35,15 @@ const FIELDS: &[coffer_sdk::Decl] = &[
     BATCH.decl(),
 ];
 
-pub(crate) const PATH: Path =
-    Path::new("verify/{name}", "Verifies a signature or an HMAC.").fields(FIELDS).write(verify);
-pub(crate) const WITH_ALGORITHM: Path =
-    Path::new("verify/{name}/{urlalgorithm}", "Verifies a signature or an HMAC.")
-        .fields(FIELDS)
-        .write(verify);
+pub(crate) const PATH: Path = Path::new("verify/{name}", "Verifies a signature or an HMAC.")
+    .fields(FIELDS)
+    .write(verify);
+pub(crate) const WITH_ALGORITHM: Path = Path::new(
+    "verify/{name}/{urlalgorithm}",
+    "Verifies a signature or an HMAC.",
+)
+.fields(FIELDS)
+.write(verify);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -52,12 +55,9 @@ struct Item {
     reference: Text,
 }
 
-#[derive(Serialize)]
-struct Outcome {
+#[derive(Default, Serialize)]
+struct Verdict {
     valid: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    error: String,
-    reference: String,
 }
 
 fn verify(request: &Request) -> Result<Response> {
@@ -144,21 +144,14 @@ fn answer(
     is_batch: bool,
     mut verified: impl FnMut(&Item) -> Result<bool>,
 ) -> Result<Response> {
+    let mut judged = |item: &Item| verified(item).map(|valid| Verdict { valid });
     if !is_batch {
         let item = items.first().ok_or_else(|| Error::internal("no input"))?;
-        return Ok(Response::data(json!({ "valid": verified(item)? })));
+        return Response::json(&judged(item)?);
     }
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
-        let (valid, error) = match verified(&item) {
-            Ok(valid) => (valid, String::new()),
-            Err(error) => (false, error.message),
-        };
-        outcomes.push(Outcome {
-            valid,
-            error,
-            reference: item.reference.unwrap_or_default(),
-        });
+        outcomes.push(Outcome::filled(judged(&item), item.reference));
     }
     batch::results(outcomes)
 }

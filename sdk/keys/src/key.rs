@@ -342,7 +342,7 @@ impl Key {
         match &self.ready {
             Ready::Ed25519(pair) => Ok(pair.sign(&input).as_ref().to_vec()),
             Ready::Pair(pair) => {
-                self.check_padding(pair, how)?;
+                self.check_padding(pair, &input, how)?;
                 pair.sign(&input, how.hash, how.padding)
                     .ok_or(KeyError::Failed("signing"))
             }
@@ -365,7 +365,7 @@ impl Key {
             Ready::Ed25519(pair) => ed25519(pair.public_key().as_ref()),
             Ready::Ed25519Public(public) => ed25519(public),
             Ready::Pair(key) | Ready::Public(key) => {
-                self.check_padding(key, how)?;
+                self.check_padding(key, &input, how)?;
                 Ok(key.verify(&input, signature, how.hash, how.padding))
             }
             Ready::Aead(_) | Ready::Hmac => Err(KeyError::Unsupported(self.algorithm, "verify")),
@@ -373,7 +373,7 @@ impl Key {
     }
 
     /// Whether RSA can pad so.
-    fn check_padding(&self, key: &Pkey, how: Signing) -> Result<(), KeyError> {
+    fn check_padding(&self, key: &Pkey, input: &[u8], how: Signing) -> Result<(), KeyError> {
         match (self.algorithm.family(), how.padding, how.hash) {
             (Family::Rsa(_), Padding::Pss(_), None) => Err(KeyError::Unsupported(
                 self.algorithm,
@@ -386,6 +386,16 @@ impl Key {
                     Ok(())
                 } else {
                     Err(KeyError::Salt(len, most))
+                }
+            }
+            (Family::Rsa(_), Padding::Pkcs1, None) => {
+                // RFC 8017, 9.2: so much is padding.
+                let (most, got) = (key.size().saturating_sub(11), input.len());
+                let fits = got <= most;
+                if fits {
+                    Ok(())
+                } else {
+                    Err(KeyError::TooLong { most, got })
                 }
             }
             _ => Ok(()),

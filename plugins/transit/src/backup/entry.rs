@@ -14,7 +14,7 @@ use crate::export;
 use crate::import;
 use crate::kind::Kind;
 use crate::policy::Policy;
-use crate::version::{Version, held, held_mac};
+use crate::version::{self, Version, held, held_mac};
 
 /// Numbers are longer than any that Rust or JavaScript has.
 pub(super) type Number = Option<Box<RawValue>>;
@@ -95,11 +95,24 @@ fn decoded(text: &Option<Zeroizing<String>>, what: &str) -> Result<Zeroizing<Vec
 }
 
 impl Entry {
+    /// In the place of a version that there is not. Go's time has to be one.
+    pub fn none() -> Self {
+        Self {
+            time: "0001-01-01T00:00:00Z".to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// A version as it is here.
     pub fn of(policy: &Policy, version: u32) -> Result<Self> {
         let record = Version::load(&policy.name, version)?;
-        let key = policy.open(version)?;
-        let mac = Zeroizing::new(policy.open_mac(version)?.export()?);
+        // Also what is too old to be used.
+        let key = version::open(&held(&policy.name, version))?;
+        let mac = match policy.kind {
+            Kind::Hmac => key.export(),
+            _ => version::open(&held_mac(&policy.name, version))?.export(),
+        };
+        let mac = Zeroizing::new(mac?);
         let mut entry = Self {
             hmac_key: Some(Zeroizing::new(encoding::base64(&mac))),
             time: clock::rfc3339(record.created),
@@ -177,7 +190,9 @@ impl Entry {
             let pem = encoding::pem("CERTIFICATE", &encoding::bytes(der)?)?;
             record.certificate_chain.push_str(&pem);
         }
-        record.certificate_chain.truncate(record.certificate_chain.trim_end().len());
+        record
+            .certificate_chain
+            .truncate(record.certificate_chain.trim_end().len());
         record.store(&policy.name, version)
     }
 

@@ -178,7 +178,9 @@ impl EcNumbers {
         let len = kind.field_len();
         let padded = |raw: &RawValue| {
             let bytes = Zeroizing::new(number(raw)?.to_bytes_be());
-            let zeros = len.checked_sub(bytes.len()).ok_or_else(|| wrong("number"))?;
+            let zeros = len
+                .checked_sub(bytes.len())
+                .ok_or_else(|| wrong("number"))?;
             Ok::<_, Error>(Zeroizing::new([&vec![0; zeros], &bytes[..]].concat()))
         };
         let (x, y, d) = (padded(x)?, padded(y)?, padded(d)?);
