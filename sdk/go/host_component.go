@@ -183,7 +183,7 @@ func (s stream) Close() error {
 }
 
 func (imports) GenerateKey(name, algorithm string) error {
-	return only(coffer_plugin_keys.Generate(name, algorithm, 0))
+	return only(coffer_plugin_keys.Generate(name, algorithm))
 }
 
 func (imports) ImportKey(name, algorithm string, material []byte) error {
@@ -216,40 +216,23 @@ func (h held) Derive(context []byte) (Key, error) {
 }
 
 func (h held) Encrypt(plaintext, associated, nonce []byte) ([]byte, error) {
-	under := coffer_plugin_keys.MakeNonceRandom()
+	given := types.None[[]byte]()
 	if nonce != nil {
-		under = coffer_plugin_keys.MakeNonceGiven(nonce)
+		given = types.Some(nonce)
 	}
-	return told(h.key.Encrypt(plaintext, associated, under))
+	return told(h.key.Encrypt(plaintext, associated, given))
 }
 
 func (h held) Decrypt(ciphertext, associated []byte) ([]byte, error) {
 	return told(h.key.Decrypt(ciphertext, associated))
 }
 
-// signing is of a message, over the hash that suits the algorithm.
-func (h held) signing() coffer_plugin_keys.Signing {
-	hash := coffer_plugin_keys.HashSha2B256
-	switch h.Algorithm() {
-	case "ecdsa-p384":
-		hash = coffer_plugin_keys.HashSha2B384
-	case "ecdsa-p521":
-		hash = coffer_plugin_keys.HashSha2B512
-	}
-	return coffer_plugin_keys.Signing{
-		Hash:    types.Some(hash),
-		Padding: coffer_plugin_keys.MakePaddingPss(coffer_plugin_keys.MakeSaltLongest()),
-	}
-}
-
-func (h held) Sign(message []byte) ([]byte, error) { return told(h.key.Sign(message, h.signing())) }
+func (h held) Sign(message []byte) ([]byte, error) { return told(h.key.Sign(message)) }
 
 func (h held) Verify(message, signature []byte) (bool, error) {
-	return told(h.key.Verify(message, signature, h.signing()))
+	return told(h.key.Verify(message, signature))
 }
 
-func (h held) MAC(data []byte) ([]byte, error) {
-	return told(h.key.Mac(data, coffer_plugin_keys.HashSha2B256))
-}
+func (h held) MAC(data []byte) ([]byte, error) { return told(h.key.Mac(data)) }
 
 func (h held) Export() ([]byte, error) { return told(h.key.Export()) }

@@ -155,7 +155,8 @@ impl Field<BTreeMap<String, String>> {
 impl Field<Vec<Value>> {
     /// Any JSON array.
     pub const fn array(name: &'static str, help: &'static str) -> Self {
-        Self::new(name, help, FieldType::Array)
+        // The contract has no other list.
+        Self::new(name, help, FieldType::TextList)
     }
 }
 

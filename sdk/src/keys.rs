@@ -17,7 +17,7 @@ use crate::bindings::plugin::coffer::plugin::keys as host;
 #[cfg(not(target_family = "wasm"))]
 use crate::testing::keys as host;
 
-pub use contract::{Hash, Nonce, Padding, Salt, Signing};
+pub use contract::{Hash, Padding, Salt, Signing};
 
 /// AES-128 in GCM with a nonce of 96 bits.
 pub const AES128_GCM96: &str = "aes128-gcm96";
@@ -49,7 +49,7 @@ pub const HMAC: &str = "hmac";
 /// # Errors
 /// Conflict if the name is taken; invalid if there is no such algorithm.
 pub fn generate(name: &str, algorithm: &str) -> Result<()> {
-    host::generate(name, algorithm, 0)
+    host::generate(name, algorithm)
 }
 
 /// Makes a key for HMAC of so many bytes, 16 to 4096.
@@ -57,7 +57,7 @@ pub fn generate(name: &str, algorithm: &str) -> Result<()> {
 /// # Errors
 /// Conflict if the name is taken; invalid if there are no keys of this size.
 pub fn generate_hmac(name: &str, size: u32) -> Result<()> {
-    host::generate(name, HMAC, size)
+    host::generate_hmac(name, size)
 }
 
 /// Takes in a key from elsewhere, as [`Key::export`] gives it out. Needs `import`.
@@ -103,15 +103,6 @@ impl Signing {
             prehashed: false,
             padding: Padding::Pss(Salt::Longest),
         }
-    }
-
-    /// A message over the hash that suits the algorithm (RFC 7518, 3.4).
-    fn suiting(algorithm: &str) -> Self {
-        Self::message(match algorithm {
-            ECDSA_P384 => Hash::Sha2B384,
-            ECDSA_P521 => Hash::Sha2B512,
-            _ => Hash::Sha2B256,
-        })
     }
 }
 
@@ -159,10 +150,10 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not encrypt.
     pub fn encrypt(&self, plaintext: &[u8], associated_data: &[u8]) -> Result<Vec<u8>> {
-        self.0.encrypt(plaintext, associated_data, &Nonce::Random)
+        self.0.encrypt(plaintext, associated_data, None)
     }
 
-    /// The same under the nonce that is said.
+    /// The same under this nonce, which must never come twice for two texts.
     ///
     /// # Errors
     /// Invalid if the algorithm does not encrypt, or if the nonce has another length.
@@ -170,9 +161,17 @@ impl Key {
         &self,
         plaintext: &[u8],
         associated_data: &[u8],
-        nonce: &Nonce,
+        nonce: &[u8],
     ) -> Result<Vec<u8>> {
-        self.0.encrypt(plaintext, associated_data, nonce)
+        self.0.encrypt(plaintext, associated_data, Some(nonce))
+    }
+
+    /// The same under a nonce that is made of the text: the same text gives the same ciphertext again.
+    ///
+    /// # Errors
+    /// Invalid if the key was not [derived](Self::derive), or does not encrypt.
+    pub fn encrypt_convergent(&self, plaintext: &[u8], associated_data: &[u8]) -> Result<Vec<u8>> {
+        self.0.encrypt_convergent(plaintext, associated_data)
     }
 
     /// What was encrypted. Needs `encrypt`.
@@ -188,7 +187,7 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not sign.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        self.sign_with(message, Signing::suiting(&self.algorithm()))
+        self.0.sign(message)
     }
 
     /// The same, as is said.
@@ -196,7 +195,7 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not sign, or not so.
     pub fn sign_with(&self, input: &[u8], how: Signing) -> Result<Vec<u8>> {
-        self.0.sign(input, how)
+        self.0.sign_as(input, how)
     }
 
     /// Whether the key made this signature of this message. Needs `sign`.
@@ -204,7 +203,7 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not sign.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool> {
-        self.verify_with(message, signature, Signing::suiting(&self.algorithm()))
+        self.0.verify(message, signature)
     }
 
     /// The same, as is said.
@@ -212,7 +211,7 @@ impl Key {
     /// # Errors
     /// Invalid if the algorithm does not sign, or not so.
     pub fn verify_with(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
-        self.0.verify(input, signature, how)
+        self.0.verify_as(input, signature, how)
     }
 
     /// HMAC with SHA-256: 32 bytes. Needs `mac`.
@@ -220,7 +219,7 @@ impl Key {
     /// # Errors
     /// Invalid if the key is not for that.
     pub fn mac(&self, data: &[u8]) -> Result<Vec<u8>> {
-        self.mac_with(data, Hash::Sha2B256)
+        self.0.mac(data)
     }
 
     /// HMAC with this hash. Needs `mac`.
@@ -228,7 +227,7 @@ impl Key {
     /// # Errors
     /// Invalid if the key is not for that.
     pub fn mac_with(&self, data: &[u8], hash: Hash) -> Result<Vec<u8>> {
-        self.0.mac(data, hash)
+        self.0.mac_with(data, hash)
     }
 
     /// The key itself: raw bytes of a symmetric one, PKCS#8 in DER (RFC 5958) of any other. Needs `export`, which an operator

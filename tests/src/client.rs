@@ -92,6 +92,7 @@ impl Client {
         for (table, kind) in [
             ("mounts", "kv"),
             ("mounts", "database"),
+            ("mounts", "transit"),
             ("auth", "approle"),
             ("auth", "userpass"),
         ] {

@@ -6,7 +6,15 @@
     clippy::indexing_slicing
 )]
 
-use coffer_tests::{Client, Server, check};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use coffer_keys::{Algorithm, Hash, Key};
+use coffer_tests::{Client, Server, check, until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 fn dev() -> (Server, Client) {
@@ -484,4 +492,322 @@ fn who_may_only_update_makes_no_key() {
         "POST transit/decrypt/a", {"ciphertext": "vault:v1:AAAA"} => 403, {"errors": "*"};
         "GET transit/export/encryption-key/a" => 403, {"errors": "*"};
     }
+}
+
+#[test]
+#[rustfmt::skip]
+fn exports_imports_and_backups() {
+    let (_server, root) = dev();
+    check! { root;
+        "POST transit/keys/r", {"type": "rsa-2048", "exportable": true} => 200, {};
+        "POST transit/keys/e", {"type": "ed25519", "exportable": true, "allow_plaintext_backup": true} => 200, {};
+        "POST transit/keys/a", {} => 200, {};
+        "GET transit/export/signing-key/nope" => 404, {"errors": []};
+        "GET transit/export/zz/r" => 400, {"errors": ["invalid export type: zz"]};
+        "GET transit/export/signing-key/r?format=zz" => 400, {"errors": ["invalid format: zz"]};
+        "GET transit/export/signing-key/r/v1?format=raw" => 400, {"errors": ["unknown key format for rsa key; supported values are ``, `der`, or `pem`"]};
+        "GET transit/export/signing-key/r/zz" => 400, {"errors": ["invalid key version"]};
+        "GET transit/export/signing-key/r/7" => 400, {"errors": ["version does not exist or cannot be found"]};
+        "GET transit/export/signing-key/r/latest" => 200, {"data": {"name": "r", "type": "rsa-2048", "keys": {"1": "~-----BEGIN RSA PRIVATE KEY-----\n"}}};
+        "GET transit/export/encryption-key/a" => 400, {"errors": ["private key material is not exportable"]};
+        "GET transit/export/public-key/a" => 400, {"errors": ["unknown key type aes256-gcm96 for export type public-key"]};
+        "GET transit/export/certificate-chain/a" => 400, {"errors": ["certificate chain not supported for keys that do not support signing"]};
+        "GET transit/export/certificate-chain/r" => 400, {"errors": ["selected key version does not have a certificate chain imported"]};
+        "GET transit/export/encryption-key/e" => 400, {"errors": ["encryption not supported for the key"]};
+        "GET transit/export/hmac-key/e?format=pem" => 400, {"errors": ["~unknown format for HMAC key"]};
+        "GET transit/byok-export/nope/r" => 400, {"errors": ["no such destination key to export to"]};
+        "GET transit/byok-export/r/nope" => 400, {"errors": ["no such source key for export"]};
+        "GET transit/byok-export/r/a" => 400, {"errors": ["key is not exportable"]};
+        "GET transit/byok-export/e/r" => 400, {"errors": ["unsupported key type in use; must be a rsa key"]};
+        "GET transit/byok-export/r/e?hash=zz" => 400, {"errors": ["unknown hash function: zz"]};
+        "GET transit/byok-export/r/e/9" => 400, {"errors": ["version does not exist or cannot be found"]};
+
+        "POST transit/keys/i/import", {} => 400, {"errors": ["provided type does not support public_key import"]};
+        "POST transit/keys/i/import", {"type": "rsa-2048"} => 400, {"errors": ["~not in PEM format"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA"} => 400, {"errors": ["provided ciphertext is too short"]};
+        "POST transit/keys/i/import", {"ciphertext": "%"} => 400, {"errors": ["illegal base64 data at input byte 0"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA", "hash_function": "zz"} => 400, {"errors": ["unknown hash function: zz"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA", "type": "zz"} => 400, {"errors": ["unknown key type zz"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA", "auto_rotate_period": "2h"} => 400, {"errors": ["allow_rotation must be set to true if auto-rotation is enabled"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA", "convergent_encryption": true} => 400, {"errors": ["~convergent encryption"]};
+        "POST transit/keys/i/import", {"ciphertext": "AAAA", "public_key": "x"} => 400, {"errors": ["~only one of the following fields"]};
+        "POST transit/keys/r/import_version", {"public_key": "x"} => 400, {"errors": ["the import_version endpoint can only be used with an imported key"]};
+        "POST transit/keys/nope/import_version", {"public_key": "x"} => 400, {"errors": ["~no key found with name nope"]};
+
+        "GET transit/backup/nope" => 400, {"errors": ["key \"nope\" not found"]};
+        "GET transit/backup/a" => 400, {"errors": ["exporting is disallowed on the policy"]};
+        "GET transit/backup/r" => 400, {"errors": ["plaintext backup is disallowed on the policy"]};
+        "GET transit/backup/e" => 200, {"data": {"backup": "*"}};
+        "POST transit/restore/x", {} => 400, {"errors": ["'backup' must be supplied"]};
+        "POST transit/restore/x", {"backup": "zz%"} => 400, {"errors": ["illegal base64 data at input byte 2"]};
+        "POST transit/restore/x", {"backup": "e30="} => 400, {"errors": ["~the backup cannot be read"]};
+        "POST transit/restore/x", {"backup": "bnVsbA=="} => 400, {"errors": ["~the backup cannot be read"]};
+
+        "POST transit/keys/a/csr", {} => 400, {"errors": ["key type 'aes256-gcm96' does not support signing"]};
+        "POST transit/keys/nope/csr", {} => 400, {"errors": ["key with provided name 'nope' not found"]};
+        "POST transit/keys/r/csr", {"csr": "zz"} => 400, {"errors": ["could not decode PEM CSR"]};
+        "POST transit/keys/r/csr", {"version": 9} => 400, {"errors": ["could not create the csr: no such key version"]};
+        "POST transit/keys/r/set-certificate", {} => 400, {"errors": ["provided certificate chain did not contain any valid PEM encoded certificate"]};
+        "POST transit/keys/r/set-certificate", {"certificate_chain": "zz"} => 400, {"errors": ["could not decode a PEM block in the certificate chain"]};
+
+        "POST transit/derive-key/q", {} => 400, {"errors": ["peer public key not provided"]};
+        "POST transit/derive-key/q", {"peer_public_key": "x", "base_key_name": "nope"} => 400, {"errors": ["specified base key not found"]};
+        "POST transit/derive-key/q", {"peer_public_key": "x", "base_key_name": "r"} => 400, {"errors": ["base key type rsa-2048 does not support key agreement"]};
+        "POST transit/derive-key/q", {"peer_public_key": "x", "base_key_name": "r", "key_derivation_algorithm": "zz"} => 400, {"errors": ["key derivation algorithm zz not supported"]};
+        "POST transit/derive-key/q", {"peer_public_key": "x", "base_key_name": "r", "derived_key_type": "hmac"} => 400, {"errors": ["unknown key type hmac"]};
+    }
+    // A backup that was made here is played back here, once under a name.
+    let backup = root.get("transit/backup/e").text("/data/backup");
+    let signature = root.post("transit/sign/e", json!({"input": "eA=="})).text("/data/signature");
+    check! { root;
+        "POST transit/restore", {"backup": (backup)} => 400, {"errors": ["key \"e\" already exists"]};
+        "POST transit/restore/f", {"backup": (backup)} => 204, null;
+        "POST transit/restore/f", {"backup": (backup)} => 400, {"errors": ["key \"f\" already exists"]};
+        "POST transit/restore/f", {"backup": (backup), "force": true} => 204, null;
+        "GET transit/keys/f" => 200, {"data": {"restore_info": {"version": 1, "time": "*"}, "backup_info": "*"}};
+        "POST transit/verify/f", {"input": "eA==", "signature": (signature)} => 200, {"data": {"valid": true}};
+    }
+    // What a public half alone cannot do, and what makes it whole.
+    let public = root.get("transit/export/public-key/r").text("/data/keys/1");
+    let wrapping = root.get("transit/wrapping_key").text("/data/public_key");
+    check! { root;
+        "POST transit/keys/own/import", {"type": "rsa-4096", "public_key": (wrapping)} => 204, null;
+        "POST transit/keys/i/import", {"type": "rsa-3072", "public_key": (public)} => 400, {"errors": ["this is no key for rsa-3072: it is an RSA key of 2048 bits"]};
+        "POST transit/keys/i/import", {"type": "rsa-2048", "public_key": (public)} => 204, null;
+        "POST transit/keys/i/import", {"type": "rsa-2048", "public_key": (public)} => 400, {"errors": ["~cannot be used with an existing key"]};
+        "GET transit/keys/i" => 200, {"data": {"imported_key": true, "imported_key_allow_rotation": false}};
+        "POST transit/sign/i", {"input": "eA=="} => 400, {"errors": ["~does not contain a private part"]};
+        "POST transit/decrypt/i", {"ciphertext": "vault:v1:AAAA"} => 400, {"errors": ["~does not have a private counterpart"]};
+        "POST transit/encrypt/i", {"plaintext": "eA=="} => 200, {"data": {"ciphertext": "*"}};
+        "POST transit/keys/i/rotate", {} => 400, {"errors": ["imported key i does not allow rotation"]};
+        "POST transit/keys/i/import_version", {"public_key": (public), "version": 1} => 400, {"errors": ["~already has a public key set"]};
+        "POST transit/keys/s", {"type": "rsa-2048", "exportable": true} => 200, {};
+    }
+    let wrapped = |key: &str| root.get(&format!("transit/byok-export/own/{key}")).text("/data/keys/1");
+    check! { root;
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("s")), "version": 1} => 400, {"errors": ["cannot import key, key pair does not match"]};
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("e")), "version": 1} => 400, {"errors": ["~this is no key for rsa-2048"]};
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("r")), "version": 2} => 400, {"errors": ["no such key version"]};
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("r"))} => 204, null;
+        "GET transit/keys/i" => 200, {"data": {"latest_version": 1}};
+        "POST transit/sign/i", {"input": "eA=="} => 200, {"data": {"signature": "*"}};
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("r")), "version": 1} => 400, {"errors": ["private key imported, key version cannot be updated"]};
+        "POST transit/keys/i/import_version", {"ciphertext": (wrapped("s"))} => 204, null;
+        "GET transit/keys/i" => 200, {"data": {"latest_version": 2, "exportable": false}};
+        "GET transit/export/signing-key/i" => 400, {"errors": ["private key material is not exportable"]};
+    }
+}
+
+/// A certificate for a key that nobody has seen: the request carries its signature, and what comes back is kept beside it.
+#[test]
+fn certificates() {
+    let (_server, root) = dev();
+    let signer = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer_pem = authority.self_signed(&signer).unwrap().pem();
+    let issuer = rcgen::Issuer::new(authority, signer);
+    let subject = rcgen::KeyPair::generate().unwrap();
+    let mut template = rcgen::CertificateParams::new(vec!["service.example".to_owned()]).unwrap();
+    template
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "service");
+    let template = template.serialize_request(&subject).unwrap().pem().unwrap();
+    for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519", "rsa-2048"] {
+        root.post(&format!("transit/keys/{kind}"), json!({ "type": kind }))
+            .ok();
+        let made = root.post(
+            &format!("transit/keys/{kind}/csr"),
+            json!({ "csr": template }),
+        );
+        let pem = made.text("/data/csr");
+        // It is parsed, and its signature checked.
+        let request = rcgen::CertificateSigningRequestParams::from_pem(&pem).unwrap();
+        let name = request
+            .params
+            .distinguished_name
+            .get(&rcgen::DnType::CommonName);
+        assert_eq!(
+            format!("{name:?}"),
+            "Some(Utf8String(\"service\"))",
+            "{kind}"
+        );
+        assert_eq!(request.params.subject_alt_names.len(), 1);
+        let leaf = request.signed_by(&issuer).unwrap().pem();
+        let chain = format!("{leaf}{issuer_pem}");
+        let set = |chain: &str, key: &str| {
+            let body = json!({ "certificate_chain": chain });
+            root.post(&format!("transit/keys/{key}/set-certificate"), body)
+        };
+        set(&chain, kind).expect(204);
+        let stored = root
+            .get(&format!("transit/export/certificate-chain/{kind}"))
+            .text("/data/keys/1");
+        assert_eq!(stored.matches("BEGIN CERTIFICATE").count(), 2);
+        let shown = root
+            .get(&format!("transit/keys/{kind}"))
+            .text("/data/keys/1/certificate_chain");
+        assert_eq!(shown, stored);
+        root.post(
+            &format!("transit/keys/{kind}-other"),
+            json!({ "type": kind }),
+        )
+        .ok();
+        for (chain, key, why) in [
+            (&chain, format!("{kind}-other"), "does not match"),
+            (
+                &format!("{issuer_pem}{leaf}"),
+                kind.to_owned(),
+                "not a valid leaf",
+            ),
+            (&format!("{leaf}{leaf}"), kind.to_owned(), "must be a CA's"),
+        ] {
+            let refused = set(chain, &key);
+            assert!(
+                refused.status == 400 && refused.errors().contains(why),
+                "{refused:?}"
+            );
+        }
+    }
+}
+
+/// What stands in the memory of the server's guests: each begins as the image of its component's data, which has a name among
+/// the process's mappings, and goes on behind it.
+fn guests(server: &Server) -> Vec<Vec<u8>> {
+    let process = format!("/proc/{}", server.pid().unwrap());
+    let maps = std::fs::read_to_string(format!("{process}/maps")).unwrap();
+    let mut memory = std::fs::File::open(format!("{process}/mem")).unwrap();
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut follows = 0;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let range = words.next().unwrap().split_once('-').unwrap();
+        let [from, to] = [range.0, range.1].map(|at| u64::from_str_radix(at, 16).unwrap());
+        let readable = words.next().unwrap().starts_with("rw");
+        let is_image = line.contains("memfd:wasm-memory-image");
+        if !readable || !(is_image || from == follows) {
+            continue;
+        }
+        follows = to;
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+        memory.seek(SeekFrom::Start(from)).unwrap();
+        // A guest may end meanwhile.
+        if memory.read_exact(&mut bytes).is_err() {
+            continue;
+        }
+        if is_image {
+            found.push(bytes);
+        } else if let Some(last) = found.last_mut() {
+            last.extend(bytes);
+        }
+    }
+    found
+}
+
+fn is_in(what: &[u8], guests: &[Vec<u8>]) -> bool {
+    guests
+        .iter()
+        .any(|guest| guest.windows(what.len()).any(|window| window == what))
+}
+
+/// Ends what threads do until they are told, also when a check fails.
+struct Until<'s>(&'s AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the server's guests have in their hands at some moment in which they are at work: everything is held still then.
+fn caught(server: &Server) -> Vec<Vec<u8>> {
+    let process = Pid::from_raw(i32::try_from(server.pid().unwrap()).unwrap()).unwrap();
+    kill_process(process, Signal::STOP).unwrap();
+    let found = guests(server);
+    kill_process(process, Signal::CONT).unwrap();
+    found
+}
+
+/// A key is imported and used in every way, and no guest ever has it; of what is exported, one has.
+#[test]
+fn no_guest_ever_sees_a_key() {
+    let (server, root) = dev();
+    let mut seed = 0_u8;
+    let mut random = |out: &mut [u8]| {
+        for byte in out {
+            seed = seed.wrapping_mul(29).wrapping_add(71);
+            *byte = seed;
+        }
+    };
+    let pem = root.get("transit/wrapping_key").text("/data/public_key");
+    let der: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let wrapping = Key::import_public(Algorithm::Rsa4096, &BASE64.decode(der).unwrap()).unwrap();
+    let mut secrets = Vec::new();
+    for algorithm in [
+        Algorithm::Aes256Gcm96,
+        Algorithm::Ed25519,
+        Algorithm::EcdsaP256,
+        Algorithm::Rsa2048,
+        Algorithm::Hmac,
+    ] {
+        let key = Key::generate(algorithm, None, &mut random).unwrap();
+        let wrapped = wrapping.wrap(&key, Hash::Sha2_256, &mut random).unwrap();
+        let body = json!({
+            "type": algorithm.name(), "ciphertext": BASE64.encode(wrapped), "exportable": true,
+        });
+        root.post(&format!("transit/keys/{algorithm}/import"), body)
+            .ok();
+        // The seed of Ed25519, and enough of any other.
+        let secret = key.export().unwrap();
+        let end = secret.len().min(120);
+        secrets.push((algorithm, secret[end - 32..end].to_vec()));
+    }
+    let marked = BASE64.encode("marked for the scan");
+    let item = json!({ "plaintext": marked, "input": marked });
+    let batch = json!({ "batch_input": vec![item; 500] });
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = Until(&stop);
+        for what in [
+            "encrypt/aes256-gcm96",
+            "sign/ed25519",
+            "sign/ecdsa-p256",
+            "sign/rsa-2048",
+            "encrypt/rsa-2048",
+            "hmac/hmac",
+        ] {
+            let (root, batch, stop) = (&root, &batch, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    root.post(&format!("transit/{what}"), batch.clone()).ok();
+                }
+            });
+        }
+        let mut seen = 0;
+        until(Duration::from_secs(60), "guests are caught at work", || {
+            let found = caught(&server);
+            for (algorithm, secret) in &secrets {
+                assert!(!is_in(secret, &found), "{algorithm}");
+            }
+            seen += u8::from(is_in(b"marked for the scan", &found));
+            seen == 5
+        });
+    });
+    // The scan would see one: an export is caught with the key that it gives out.
+    stop.store(false, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let _end = Until(&stop);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    root.get("transit/export/hmac-key/hmac").ok();
+                }
+            });
+        }
+        let (_, exported) = secrets.last().unwrap();
+        let text = BASE64.encode(exported);
+        until(Duration::from_secs(60), "an export is caught", || {
+            is_in(text.as_bytes(), &caught(&server))
+        });
+    });
 }

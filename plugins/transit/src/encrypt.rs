@@ -1,7 +1,6 @@
 //! Encrypting, decrypting, and both in one.
 
 use coffer_sdk::ErrorKind;
-use coffer_sdk::keys::Nonce;
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -215,13 +214,12 @@ fn seal(
         Some(context) => encoding::bytes(context)?,
         None => Vec::new(),
     };
-    let nonce = if policy.convergent_encryption {
-        Nonce::Convergent
-    } else {
-        Nonce::Random
-    };
     let sealed = policy.with_key(keys.version(version)?, &context, |key| {
-        key.encrypt_with_nonce(plaintext, &associated, &nonce)
+        if policy.convergent_encryption {
+            key.encrypt_convergent(plaintext, &associated)
+        } else {
+            key.encrypt(plaintext, &associated)
+        }
     })?;
     Ok(Encrypted {
         ciphertext: encoding::versioned(version, &encoding::base64(&sealed)),

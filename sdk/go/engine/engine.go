@@ -78,7 +78,6 @@ const (
 	TextMapField
 	ObjectField
 	TimestampField
-	ArrayField
 )
 
 // Field is a parameter of a path.

@@ -5,7 +5,7 @@ use super::state::check_key;
 use crate::bindings::plugin::coffer::plugin::keys as contract;
 use crate::{Error, Result};
 use coffer_keys::KeyError;
-use contract::{Hash, Nonce, Padding, Salt, Signing};
+use contract::{Hash, Padding, Salt, Signing};
 
 fn refused(error: &KeyError) -> Error {
     Error::invalid(error.to_string())
@@ -57,11 +57,16 @@ fn keep(name: &str, key: &coffer_keys::Key) -> Result<()> {
     })
 }
 
-pub fn generate(name: &str, algorithm: &str, size: u32) -> Result<()> {
-    let size = usize::try_from(size).ok().filter(|size| *size > 0);
+pub fn generate(name: &str, algorithm: &str) -> Result<()> {
     let made = algorithm
         .parse()
-        .and_then(|algorithm| coffer_keys::Key::generate(algorithm, size, &mut random));
+        .and_then(|algorithm| coffer_keys::Key::generate(algorithm, None, &mut random));
+    keep(name, &made.map_err(|error| refused(&error))?)
+}
+
+pub fn generate_hmac(name: &str, size: u32) -> Result<()> {
+    let size = usize::try_from(size).ok();
+    let made = coffer_keys::Key::generate(coffer_keys::Algorithm::Hmac, size, &mut random);
     keep(name, &made.map_err(|error| refused(&error))?)
 }
 
@@ -123,14 +128,18 @@ impl Key {
         keep(name, &made.map_err(|error| refused(&error))?)
     }
 
-    pub fn encrypt(&self, plaintext: &[u8], aad: &[u8], nonce: &Nonce) -> Result<Vec<u8>> {
-        let nonce = match nonce {
-            Nonce::Random => coffer_keys::Nonce::Random,
-            Nonce::Given(nonce) => coffer_keys::Nonce::Given(nonce),
-            Nonce::Convergent => coffer_keys::Nonce::Convergent,
-        };
-        let made = self.0.encrypt(plaintext, aad, nonce, &mut random);
+    fn seal(&self, text: &[u8], aad: &[u8], nonce: coffer_keys::Nonce<'_>) -> Result<Vec<u8>> {
+        let made = self.0.encrypt(text, aad, nonce, &mut random);
         made.map_err(|error| refused(&error))
+    }
+
+    pub fn encrypt(&self, plaintext: &[u8], aad: &[u8], nonce: Option<&[u8]>) -> Result<Vec<u8>> {
+        let nonce = nonce.map_or(coffer_keys::Nonce::Random, coffer_keys::Nonce::Given);
+        self.seal(plaintext, aad, nonce)
+    }
+
+    pub fn encrypt_convergent(&self, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>> {
+        self.seal(plaintext, aad, coffer_keys::Nonce::Convergent)
     }
 
     pub fn decrypt(&self, ciphertext: &[u8], aad: &[u8]) -> Result<Vec<u8>> {
@@ -140,17 +149,36 @@ impl Key {
             .map_err(|error| refused(&error))
     }
 
-    pub fn sign(&self, input: &[u8], how: Signing) -> Result<Vec<u8>> {
+    /// A message, as it is signed where nothing is said.
+    fn message(&self) -> coffer_keys::Signing {
+        coffer_keys::Signing::message(self.0.algorithm())
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let signed = self.0.sign(message, self.message());
+        signed.map_err(|error| refused(&error))
+    }
+
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool> {
+        let verified = self.0.verify(message, signature, self.message());
+        verified.map_err(|error| refused(&error))
+    }
+
+    pub fn mac(&self, data: &[u8]) -> Result<Vec<u8>> {
+        self.mac_with(data, Hash::Sha2B256)
+    }
+
+    pub fn sign_as(&self, input: &[u8], how: Signing) -> Result<Vec<u8>> {
         let signed = self.0.sign(input, signing(how));
         signed.map_err(|error| refused(&error))
     }
 
-    pub fn verify(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
+    pub fn verify_as(&self, input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
         let verified = self.0.verify(input, signature, signing(how));
         verified.map_err(|error| refused(&error))
     }
 
-    pub fn mac(&self, data: &[u8], by: Hash) -> Result<Vec<u8>> {
+    pub fn mac_with(&self, data: &[u8], by: Hash) -> Result<Vec<u8>> {
         let made = self.0.mac(data, hash(by));
         made.map_err(|error| refused(&error))
     }

@@ -10,6 +10,7 @@ mod policy;
 mod request;
 mod shamir;
 mod token;
+mod transit;
 mod vault;
 mod world;
 
@@ -47,6 +48,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "token",
         run: token::run,
+    },
+    Target {
+        name: "transit",
+        run: transit::run,
     },
 ];
 

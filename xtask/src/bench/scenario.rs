@@ -17,6 +17,8 @@ use crate::error::Result;
 const MOUNT: &str = "bench-kv";
 /// How many secrets are read.
 const SECRETS: u64 = 1000;
+/// Where the scenarios encrypt and sign.
+const TRANSIT: &str = "bench-transit";
 /// Where the scenarios log in.
 const APPROLE: &str = "bench-approle";
 /// What the tokens of the scenarios may do.
@@ -33,6 +35,14 @@ pub enum Scenario {
     LookupSelf,
     /// `auth/approle/login`.
     ApproleLogin,
+    /// Encrypts 32 bytes with AES-256.
+    TransitEncrypt,
+    /// Encrypts 1 KiB with AES-256.
+    TransitEncryptLong,
+    /// Encrypts a hundred times 32 bytes with AES-256 in one request.
+    TransitBatch,
+    /// Signs 32 bytes with Ed25519.
+    TransitSign,
     /// Issue and revoke of PostgreSQL credentials, beside pgbench.
     Credentials,
 }
@@ -45,6 +55,10 @@ impl Scenario {
             Self::KvWrite => "kv-write",
             Self::LookupSelf => "lookup-self",
             Self::ApproleLogin => "approle-login",
+            Self::TransitEncrypt => "transit-encrypt",
+            Self::TransitEncryptLong => "transit-encrypt-long",
+            Self::TransitBatch => "transit-batch",
+            Self::TransitSign => "transit-sign",
             Self::Credentials => "credentials",
         }
     }
@@ -83,6 +97,7 @@ pub fn set_up(target: &Target) -> Result<()> {
     }
     let policy = format!(
         r#"path "{MOUNT}/*" {{ capabilities = ["create", "read", "update"] }}
+           path "{TRANSIT}/*" {{ capabilities = ["create", "update"] }}
            path "bench-database/creds/*" {{ capabilities = ["read"] }}"#
     );
     target.ask(
@@ -90,6 +105,15 @@ pub fn set_up(target: &Target) -> Result<()> {
         &format!("sys/policies/acl/{POLICY}"),
         json!({ "policy": policy }),
     )?;
+    target.ask(
+        "POST",
+        &format!("sys/mounts/{TRANSIT}"),
+        json!({ "type": "transit" }),
+    )?;
+    for (name, kind) in [("aes", "aes256-gcm96"), ("ed25519", "ed25519")] {
+        let path = format!("{TRANSIT}/keys/{name}");
+        target.ask("POST", &path, json!({ "type": kind }))?;
+    }
     target.ask(
         "POST",
         &format!("sys/auth/{APPROLE}"),
@@ -104,6 +128,7 @@ pub fn set_up(target: &Target) -> Result<()> {
 pub fn tear_down(target: &Target) {
     for path in [
         format!("sys/mounts/{MOUNT}"),
+        format!("sys/mounts/{TRANSIT}"),
         format!("sys/auth/{APPROLE}"),
         format!("sys/policies/acl/{POLICY}"),
     ] {
@@ -215,6 +240,18 @@ fn source(target: &Target, scenario: Scenario, connections: usize) -> Result<Rc<
                 ))
             })
         }
+        Scenario::TransitEncrypt => transit(target, connections, "encrypt/aes", &plaintext(32))?,
+        Scenario::TransitEncryptLong => {
+            transit(target, connections, "encrypt/aes", &plaintext(1024))?
+        }
+        Scenario::TransitBatch => {
+            let batch = json!({ "batch_input": vec![plaintext(32); 100] });
+            transit(target, connections, "encrypt/aes", &batch)?
+        }
+        Scenario::TransitSign => {
+            let input = json!({ "input": base64(32) });
+            transit(target, connections, "sign/ed25519", &input)?
+        }
         Scenario::KvWrite | Scenario::Credentials => {
             let tokens = target.tokens(connections, POLICY)?;
             Rc::new(move |connection, n| {
@@ -223,6 +260,32 @@ fn source(target: &Target, scenario: Scenario, connections: usize) -> Result<Rc<
             })
         }
     })
+}
+
+/// The same request to the transit engine, again and again.
+fn transit(target: &Target, connections: usize, path: &str, body: &Value) -> Result<Rc<Source>> {
+    let tokens = target.tokens(connections, POLICY)?;
+    let calls: Vec<Call> = tokens
+        .iter()
+        .map(|token| Call::post(format!("{TRANSIT}/{path}"), token, body))
+        .collect();
+    Ok(Rc::new(move |connection, _| calls.get(connection).cloned()))
+}
+
+/// So many bytes (a multiple of three, or nearly), in base64.
+fn base64(len: usize) -> String {
+    let mut text = "QUJD".repeat(len / 3);
+    text.push_str(
+        ["", "QQ==", "QUI="]
+            .get(len % 3)
+            .copied()
+            .unwrap_or_default(),
+    );
+    text
+}
+
+fn plaintext(len: usize) -> Value {
+    json!({ "plaintext": base64(len) })
 }
 
 fn secret(n: u64) -> Value {

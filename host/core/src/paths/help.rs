@@ -76,7 +76,6 @@ fn details(path: &str, declared: &PathDescription) -> String {
             FieldType::TextMap => "keypair",
             FieldType::Object => "map",
             FieldType::Timestamp => "time",
-            FieldType::Array => "slice",
         };
         let deprecated = if field.deprecated {
             "(DEPRECATED) "

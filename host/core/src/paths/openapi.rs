@@ -157,7 +157,6 @@ fn schema(field: &Field) -> Value {
         }
         FieldType::Object => json!({ "type": "object" }),
         FieldType::Timestamp => json!({ "type": "string", "format": "date-time" }),
-        FieldType::Array => json!({ "type": "array", "items": {} }),
     };
     schema["description"] = field.help.as_str().into();
     if field.deprecated {

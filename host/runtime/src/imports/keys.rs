@@ -99,6 +99,21 @@ impl State {
         Ok(Err(plugin_error(ErrorKind::PermissionDenied, missing)))
     }
 
+    fn seal(
+        &mut self,
+        handle: &Resource<KeyHandle>,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        nonce: Nonce<'_>,
+    ) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(handle, KeyOperation::Encrypt)?);
+        let random = &self.environment.random;
+        let made = key.encrypt(plaintext, associated_data, nonce, &mut |out| {
+            random.fill(out)
+        });
+        Ok(made.map_err(|error| refused(&error)))
+    }
+
     fn opened(&mut self, key: Key) -> wasmtime::Result<Resource<KeyHandle>> {
         if self.keys.open.len() >= limits::OPEN_KEYS {
             wasmtime::bail!("more than {} keys open at a time", limits::OPEN_KEYS);
@@ -128,12 +143,19 @@ impl State {
 }
 
 impl keys::Host for State {
-    async fn generate(&mut self, name: String, algorithm: String, size: u32) -> Answer<()> {
+    async fn generate_hmac(&mut self, name: String, size: u32) -> Answer<()> {
+        answer!(self.may(None)?);
+        let random = &self.environment.random;
+        let size = usize::try_from(size).ok();
+        let made = Key::generate(Algorithm::Hmac, size, &mut |out| random.fill(out));
+        self.keep(&name, made).await
+    }
+
+    async fn generate(&mut self, name: String, algorithm: String) -> Answer<()> {
         answer!(self.may(None)?);
         let random = self.environment.random.clone();
-        let size = usize::try_from(size).ok().filter(|size| *size > 0);
         let algorithm = answer!(algorithm.parse::<Algorithm>().map_err(|why| refused(&why)));
-        let make = move || Key::generate(algorithm, size, &mut |out| random.fill(out));
+        let make = move || Key::generate(algorithm, None, &mut |out| random.fill(out));
         let made = if algorithm.is_slow_to_make() {
             tokio::task::spawn_blocking(make).await?
         } else {
@@ -239,19 +261,19 @@ impl keys::HostKey for State {
         this: Resource<KeyHandle>,
         plaintext: Vec<u8>,
         associated_data: Vec<u8>,
-        nonce: keys::Nonce,
+        nonce: Option<Vec<u8>>,
     ) -> Answer<Vec<u8>> {
-        let key = answer!(self.key(&this, KeyOperation::Encrypt)?);
-        let random = &self.environment.random;
-        let nonce = match &nonce {
-            keys::Nonce::Random => Nonce::Random,
-            keys::Nonce::Given(nonce) => Nonce::Given(nonce),
-            keys::Nonce::Convergent => Nonce::Convergent,
-        };
-        let made = key.encrypt(&plaintext, &associated_data, nonce, &mut |out| {
-            random.fill(out)
-        });
-        Ok(made.map_err(|error| refused(&error)))
+        let nonce = nonce.as_deref().map_or(Nonce::Random, Nonce::Given);
+        self.seal(&this, &plaintext, &associated_data, nonce)
+    }
+
+    async fn encrypt_convergent(
+        &mut self,
+        this: Resource<KeyHandle>,
+        plaintext: Vec<u8>,
+        associated_data: Vec<u8>,
+    ) -> Answer<Vec<u8>> {
+        self.seal(&this, &plaintext, &associated_data, Nonce::Convergent)
     }
 
     async fn decrypt(
@@ -268,7 +290,13 @@ impl keys::HostKey for State {
             .map_err(|error| refused(&error)))
     }
 
-    async fn sign(
+    async fn sign(&mut self, this: Resource<KeyHandle>, message: Vec<u8>) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Sign)?);
+        let signed = key.sign(&message, Signing::message(key.algorithm()));
+        Ok(signed.map_err(|error| refused(&error)))
+    }
+
+    async fn sign_as(
         &mut self,
         this: Resource<KeyHandle>,
         input: Vec<u8>,
@@ -282,6 +310,17 @@ impl keys::HostKey for State {
     async fn verify(
         &mut self,
         this: Resource<KeyHandle>,
+        message: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Answer<bool> {
+        let key = answer!(self.key(&this, KeyOperation::Sign)?);
+        let verified = key.verify(&message, &signature, Signing::message(key.algorithm()));
+        Ok(verified.map_err(|error| refused(&error)))
+    }
+
+    async fn verify_as(
+        &mut self,
+        this: Resource<KeyHandle>,
         input: Vec<u8>,
         signature: Vec<u8>,
         how: keys::Signing,
@@ -291,7 +330,13 @@ impl keys::HostKey for State {
         Ok(verified.map_err(|error| refused(&error)))
     }
 
-    async fn mac(
+    async fn mac(&mut self, this: Resource<KeyHandle>, data: Vec<u8>) -> Answer<Vec<u8>> {
+        let key = answer!(self.key(&this, KeyOperation::Mac)?);
+        let made = key.mac(&data, Hash::Sha2_256);
+        Ok(made.map_err(|error| refused(&error)))
+    }
+
+    async fn mac_with(
         &mut self,
         this: Resource<KeyHandle>,
         data: Vec<u8>,

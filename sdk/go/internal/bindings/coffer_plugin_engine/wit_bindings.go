@@ -49,8 +49,6 @@ FieldTypeTextMap uint8 = 5
 FieldTypeObject uint8 = 6
 // A point in time (RFC 3339).
 FieldTypeTimestamp uint8 = 7
-// Any JSON array.
-FieldTypeArray uint8 = 8
 )
 type FieldType = uint8
 

@@ -32,45 +32,6 @@ HashSha3B512 uint8 = 8
 type Hash = uint8
 
 const (
-// Drawn anew.
-NonceRandom uint8 = 0
-// This one, which must never come twice for two texts.
-NonceGiven uint8 = 1
-// Made of the text: the same text under the same derived key gives the same ciphertext. (HMAC with SHA-256 of the text,
-// under what HKDF gives behind the derived key.)
-NonceConvergent uint8 = 2
-)
-
-// The nonce that a text is encrypted under.
-type Nonce struct {
-        tag uint8
-        value any
-}
-
-func (self Nonce) Tag() uint8 {
-        return self.tag
-}
-
-func (self Nonce) Given() []uint8 {
-        if self.tag != NonceGiven {
-                panic("tag mismatch")
-        }
-        return self.value.([]uint8)
-}
-
-func MakeNonceRandom() Nonce {
-        return Nonce{NonceRandom, nil}
-}
-func MakeNonceGiven(value []uint8) Nonce {
-        return Nonce{NonceGiven, value}
-}
-func MakeNonceConvergent() Nonce {
-        return Nonce{NonceConvergent, nil}
-}
-
-
-
-const (
 // As long as there is room; when verifying, however long it is.
 SaltLongest uint8 = 0
 // As long as a digest.
@@ -208,6 +169,17 @@ return result
 
 }
 
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.bits
+func wasm_import_method_key_bits(arg0 int32) int32
+
+func (self *Key) Bits() uint32 {
+        
+        
+        result := wasm_import_method_key_bits((self).Handle())
+return uint32(result)
+
+}
+
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.public-key
 func wasm_import_method_key_public_key(arg0 int32, arg1 uintptr) 
 
@@ -308,7 +280,7 @@ return result1
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.encrypt
 func wasm_import_method_key_encrypt(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 int32, arg6 uintptr, arg7 uint32, arg8 uintptr) 
 
-func (self *Key) Encrypt(plaintext []uint8, associatedData []uint8, nonce Nonce) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Encrypt(plaintext []uint8, associatedData []uint8, nonce witTypes.Option[[]uint8]) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -317,37 +289,27 @@ defer pinner.Unpin()
 pinner.Pin(data)
 data0 := unsafe.Pointer(unsafe.SliceData(associatedData))
 pinner.Pin(data0)
-var variant int32
-var variant2 uintptr
-var variant3 uint32
+var option int32
+var option2 uintptr
+var option3 uint32
 switch nonce.Tag() {
-case NonceRandom:
+case witTypes.OptionNone:
         
-        
-        variant = int32(0)
-variant2 = 0
-variant3 = 0
-
-case NonceGiven:
-        payload := nonce.Given()
+        option = int32(0)
+option2 = 0
+option3 = 0
+case witTypes.OptionSome:
+        payload := nonce.Some()
         data1 := unsafe.Pointer(unsafe.SliceData(payload))
 pinner.Pin(data1)
 
-        variant = int32(1)
-variant2 = uintptr(data1)
-variant3 = uint32(len(payload))
-
-case NonceConvergent:
-        
-        
-        variant = int32(2)
-variant2 = 0
-variant3 = 0
-
+        option = int32(1)
+option2 = uintptr(data1)
+option3 = uint32(len(payload))
 default:
         panic("unreachable")
 }
-wasm_import_method_key_encrypt((self).Handle(), uintptr(data), uint32(len(plaintext)), uintptr(data0), uint32(len(associatedData)), variant, variant2, variant3, returnArea)
+wasm_import_method_key_encrypt((self).Handle(), uintptr(data), uint32(len(plaintext)), uintptr(data0), uint32(len(associatedData)), option, option2, option3, returnArea)
 var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -363,6 +325,37 @@ default:
 }
 result5 := result;
 return result5
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.encrypt-convergent
+func wasm_import_method_key_encrypt_convergent(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 uintptr) 
+
+func (self *Key) EncryptConvergent(plaintext []uint8, associatedData []uint8) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(plaintext))
+pinner.Pin(data)
+data0 := unsafe.Pointer(unsafe.SliceData(associatedData))
+pinner.Pin(data0)
+wasm_import_method_key_encrypt_convergent((self).Handle(), uintptr(data), uint32(len(plaintext)), uintptr(data0), uint32(len(associatedData)), returnArea)
+var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        result = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
+case 1:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value1})
+default:
+        panic("unreachable")
+}
+result2 := result;
+return result2
 
 }
 
@@ -398,9 +391,38 @@ return result2
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.sign
-func wasm_import_method_key_sign(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 uintptr) 
+func wasm_import_method_key_sign(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
 
-func (self *Key) Sign(input []uint8, how Signing) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Sign(message []uint8) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(message))
+pinner.Pin(data)
+wasm_import_method_key_sign((self).Handle(), uintptr(data), uint32(len(message)), returnArea)
+var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        result = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
+case 1:
+        value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value0})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.sign-as
+func wasm_import_method_key_sign_as(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 uintptr) 
+
+func (self *Key) SignAs(input []uint8, how Signing) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -473,7 +495,7 @@ variant4 = 0
 default:
         panic("unreachable")
 }
-wasm_import_method_key_sign((self).Handle(), uintptr(data), uint32(len(input)), option, option0, result, variant2, variant3, variant4, returnArea)
+wasm_import_method_key_sign_as((self).Handle(), uintptr(data), uint32(len(input)), option, option0, result, variant2, variant3, variant4, returnArea)
 var result6 witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -493,9 +515,39 @@ return result7
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.verify
-func wasm_import_method_key_verify(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 int32, arg10 int32, arg11 uintptr) 
+func wasm_import_method_key_verify(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 uintptr) 
 
-func (self *Key) Verify(input []uint8, signature []uint8, how Signing) witTypes.Result[bool, coffer_plugin_types.Error] {
+func (self *Key) Verify(message []uint8, signature []uint8) witTypes.Result[bool, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(message))
+pinner.Pin(data)
+data0 := unsafe.Pointer(unsafe.SliceData(signature))
+pinner.Pin(data0)
+wasm_import_method_key_verify((self).Handle(), uintptr(data), uint32(len(message)), uintptr(data0), uint32(len(signature)), returnArea)
+var result witTypes.Result[bool, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[bool, coffer_plugin_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[bool, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result1 := result;
+return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.verify-as
+func wasm_import_method_key_verify_as(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr, arg4 uint32, arg5 int32, arg6 int32, arg7 int32, arg8 int32, arg9 int32, arg10 int32, arg11 uintptr) 
+
+func (self *Key) VerifyAs(input []uint8, signature []uint8, how Signing) witTypes.Result[bool, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -570,7 +622,7 @@ variant5 = 0
 default:
         panic("unreachable")
 }
-wasm_import_method_key_verify((self).Handle(), uintptr(data), uint32(len(input)), uintptr(data0), uint32(len(signature)), option, option1, result, variant3, variant4, variant5, returnArea)
+wasm_import_method_key_verify_as((self).Handle(), uintptr(data), uint32(len(input)), uintptr(data0), uint32(len(signature)), option, option1, result, variant3, variant4, variant5, returnArea)
 var result6 witTypes.Result[bool, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -589,16 +641,45 @@ return result7
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 [method]key.mac
-func wasm_import_method_key_mac(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 uintptr) 
+func wasm_import_method_key_mac(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
 
-func (self *Key) Mac(data []uint8, hash Hash) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+func (self *Key) Mac(data []uint8) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
         returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
         data0 := unsafe.Pointer(unsafe.SliceData(data))
 pinner.Pin(data0)
-wasm_import_method_key_mac((self).Handle(), uintptr(data0), uint32(len(data)), int32(hash), returnArea)
+wasm_import_method_key_mac((self).Handle(), uintptr(data0), uint32(len(data)), returnArea)
+var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        value := unsafe.Slice((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        result = witTypes.Ok[[]uint8, coffer_plugin_types.Error](value)
+case 1:
+        value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[[]uint8, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value1})
+default:
+        panic("unreachable")
+}
+result2 := result;
+return result2
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 [method]key.mac-with
+func wasm_import_method_key_mac_with(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 uintptr) 
+
+func (self *Key) MacWith(data []uint8, hash Hash) witTypes.Result[[]uint8, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data0 := unsafe.Pointer(unsafe.SliceData(data))
+pinner.Pin(data0)
+wasm_import_method_key_mac_with((self).Handle(), uintptr(data0), uint32(len(data)), int32(hash), returnArea)
 var result witTypes.Result[[]uint8, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -704,9 +785,9 @@ return result1
 }
 
 //go:wasmimport coffer:plugin/keys@0.1.0 generate
-func wasm_import_generate(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 int32, arg5 uintptr) 
+func wasm_import_generate(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr) 
 
-func Generate(name string, algorithm string, size uint32) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+func Generate(name string, algorithm string) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -715,7 +796,7 @@ defer pinner.Unpin()
 pinner.Pin(utf8)
 utf80 := unsafe.Pointer(unsafe.StringData(algorithm))
 pinner.Pin(utf80)
-wasm_import_generate(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), int32(size), returnArea)
+wasm_import_generate(uintptr(utf8), uint32(len(name)), uintptr(utf80), uint32(len(algorithm)), returnArea)
 var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
@@ -730,6 +811,34 @@ default:
 }
 result1 := result;
 return result1
+
+}
+
+//go:wasmimport coffer:plugin/keys@0.1.0 generate-hmac
+func wasm_import_generate_hmac(arg0 uintptr, arg1 uint32, arg2 int32, arg3 uintptr) 
+
+func GenerateHmac(name string, size uint32) witTypes.Result[witTypes.Unit, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        utf8 := unsafe.Pointer(unsafe.StringData(name))
+pinner.Pin(utf8)
+wasm_import_generate_hmac(uintptr(utf8), uint32(len(name)), int32(size), returnArea)
+var result witTypes.Result[witTypes.Unit, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result = witTypes.Ok[witTypes.Unit, coffer_plugin_types.Error](witTypes.Unit{})
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result = witTypes.Err[witTypes.Unit, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result0 := result;
+return result0
 
 }
 
