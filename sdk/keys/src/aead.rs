@@ -21,7 +21,7 @@ pub enum Nonce<'n> {
 
 /// A key that encrypts.
 pub(crate) enum Cipher {
-    Ring(LessSafeKey),
+    Ring(Box<LessSafeKey>),
     XChaCha(Box<XChaCha20Poly1305>),
 }
 
@@ -39,7 +39,7 @@ impl Cipher {
             _ => return Err(KeyError::Unsupported(algorithm, "encrypt")),
         };
         UnboundKey::new(method, material)
-            .map(|key| Self::Ring(LessSafeKey::new(key)))
+            .map(|key| Self::Ring(Box::new(LessSafeKey::new(key))))
             .map_err(|_| wrong_length(algorithm, method.key_len(), material))
     }
 

@@ -399,7 +399,7 @@ impl Salt {
 
 /// The longest salt that PSS with this hash has room for, in a block of `block` bytes, all of whose bits are the modulus's.
 pub(crate) fn longest_salt(block: usize, hash: Hash) -> usize {
-    block.saturating_sub(hash.len() + 2)
+    block.saturating_sub(hash.output_len() + 2)
 }
 
 fn oaep(context: &Context, hash: Hash) -> Option<()> {

@@ -68,7 +68,7 @@ macro_rules! with {
 
 impl Hash {
     /// How long a digest is, in bytes.
-    pub fn len(self) -> usize {
+    pub fn output_len(self) -> usize {
         with!(self, H => H::output_size())
     }
 

@@ -34,7 +34,7 @@ pub struct Key {
 
 /// What computes.
 enum Ready {
-    Aead(Box<Cipher>),
+    Aead(Cipher),
     Ed25519(Box<Ed25519KeyPair>),
     Ed25519Public([u8; 32]),
     Pair(Pkey),
@@ -127,7 +127,7 @@ impl Key {
 
     fn of(algorithm: Algorithm, material: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         let ready = match algorithm.family() {
-            Family::Aead(_) => Ready::Aead(Box::new(Cipher::new(algorithm, &material)?)),
+            Family::Aead(_) => Ready::Aead(Cipher::new(algorithm, &material)?),
             Family::Ed25519 => {
                 let pair = Ed25519KeyPair::from_seed_unchecked(&material);
                 let pair = pair.map_err(|why| KeyError::NoKey(algorithm, why.to_string()))?;
@@ -312,7 +312,7 @@ impl Key {
 
     pub(crate) fn encrypt_oaep(&self, plaintext: &[u8], hash: Hash) -> Result<Vec<u8>, KeyError> {
         let key = self.rsa()?;
-        let most = key.size().saturating_sub(2 * hash.len() + 2);
+        let most = key.size().saturating_sub(2 * hash.output_len() + 2);
         if plaintext.len() > most {
             let got = plaintext.len();
             return Err(KeyError::TooLong { most, got });

@@ -57,10 +57,11 @@ impl Signing {
             Some(hash) if !self.prehashed => Ok(Cow::Owned(hash.digest(input))),
             // ECDSA takes the leading bits of any digest.
             Some(hash)
-                if matches!(algorithm.family(), Family::Rsa(_)) && hash.len() != input.len() =>
+                if matches!(algorithm.family(), Family::Rsa(_))
+                    && hash.output_len() != input.len() =>
             {
                 Err(KeyError::Digest {
-                    expected: hash.len(),
+                    expected: hash.output_len(),
                     got: input.len(),
                 })
             }
