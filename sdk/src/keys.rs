@@ -76,6 +76,15 @@ pub fn import_public(name: &str, algorithm: &str, public_key: &[u8]) -> Result<(
     host::import_public(name, algorithm, public_key)
 }
 
+/// Whether whoever has the private half of this public key (`SubjectPublicKeyInfo` in DER: RSA, ECDSA or Ed25519) made this
+/// signature of this input. Needs nothing.
+///
+/// # Errors
+/// Invalid if that is no such key.
+pub fn verify(public_key: &[u8], input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
+    host::verify(public_key, input, signature, how)
+}
+
 /// The key of this name.
 ///
 /// # Errors
@@ -90,6 +99,66 @@ pub fn open(name: &str) -> Result<Option<Key>> {
 /// Invalid if nothing can have this name.
 pub fn delete(name: &str) -> Result<()> {
     host::delete(name)
+}
+
+/// An ECDSA signature as JSON web tokens have it (RFC 7518, 3.4), both numbers `len` bytes long, of what it is in DER; None if it
+/// is none, or does not fit.
+pub fn fixed_signature(der: &[u8], len: usize) -> Option<Vec<u8>> {
+    let (inside, behind) = der_element(der, 0x30)?;
+    let (r, rest) = der_element(inside, 0x02)?;
+    let (s, rest) = der_element(rest, 0x02)?;
+    if !behind.is_empty() || !rest.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(2 * len);
+    for number in [r, s] {
+        let number = number.strip_prefix(&[0]).unwrap_or(number);
+        out.resize(out.len() + len.checked_sub(number.len())?, 0);
+        out.extend_from_slice(number);
+    }
+    Some(out)
+}
+
+/// The same signature in DER, of both numbers one behind the other.
+pub fn der_signature(fixed: &[u8]) -> Vec<u8> {
+    let (r, s) = fixed.split_at(fixed.len() / 2);
+    let mut inside = Vec::with_capacity(fixed.len() + 8);
+    for number in [r, s] {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        let number = number.get(zeros..).unwrap_or_default();
+        // A number whose first bit is set would be negative; and 0 is a number.
+        let padded = number.first().is_none_or(|first| *first >= 0x80);
+        inside.push(0x02);
+        der_len(&mut inside, number.len() + usize::from(padded));
+        inside.extend(padded.then_some(0));
+        inside.extend_from_slice(number);
+    }
+    let mut out = vec![0x30];
+    der_len(&mut out, inside.len());
+    out.extend(inside);
+    out
+}
+
+fn der_len(out: &mut Vec<u8>, len: usize) {
+    let bytes = len.to_be_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let bytes = bytes.get(zeros..).unwrap_or_default();
+    if len >= 0x80 {
+        out.push(0x80 | bytes.len() as u8);
+        out.extend_from_slice(bytes);
+    } else {
+        out.push(len as u8);
+    }
+}
+
+/// What an element of less than 256 bytes has inside, and what is behind it.
+fn der_element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = match der {
+        [first, 0x81, len, rest @ ..] if *first == tag && *len >= 0x80 => (*len, rest),
+        [first, len, rest @ ..] if *first == tag && *len < 0x80 => (*len, rest),
+        _ => return None,
+    };
+    rest.split_at_checked(len.into())
 }
 
 /// A key, for the call that opened it: kept any longer it is no good.

@@ -75,6 +75,18 @@ pub const FIELDS: [Decl; 10] = [
     STRICTLY_BIND_IP.decl(),
 ];
 
+/// A method's own parameters, and [`FIELDS`] behind them.
+pub const fn beside<const OWN: usize, const ALL: usize>(own: [Decl; OWN]) -> [Decl; ALL] {
+    assert!(ALL == OWN + FIELDS.len(), "both lists, and nothing else");
+    let mut all = [POLICIES.decl(); ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < OWN { own[at] } else { FIELDS[at - OWN] };
+        at += 1;
+    }
+    all
+}
+
 /// What is kept of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

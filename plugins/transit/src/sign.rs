@@ -2,8 +2,6 @@
 
 use coffer_sdk::keys::{Padding, Salt, Signing};
 use coffer_sdk::prelude::*;
-use der::asn1::UintRef;
-use der::{Decode as _, Encode as _, Sequence};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, BATCH, Opened, Outcome, Text};
@@ -220,30 +218,13 @@ fn sign(request: &Request) -> Result<Response> {
     batch::results(outcomes)
 }
 
-/// An ECDSA signature in ASN.1 (RFC 3279, 2.2.3).
-#[derive(Sequence)]
-struct EcdsaSignature<'a> {
-    r: UintRef<'a>,
-    s: UintRef<'a>,
-}
-
 fn marshal(kind: Kind, marshaling: Marshaling, signature: &[u8]) -> Result<String> {
     match marshaling {
         Marshaling::Asn1 => Ok(encoding::base64(signature)),
         Marshaling::Jws if kind.is_ecdsa() => {
-            let parsed = EcdsaSignature::from_der(signature).map_err(Error::internal)?;
-            let len = kind.field_len();
-            let mut out = vec![0; 2 * len];
-            let (r, s) = out.split_at_mut(len);
-            for (out, number) in [(r, parsed.r), (s, parsed.s)] {
-                let number = number.as_bytes();
-                let at = len.checked_sub(number.len());
-                let place = at.and_then(|at| out.get_mut(at..));
-                place
-                    .ok_or_else(|| Error::internal("a signature is too long"))?
-                    .copy_from_slice(number);
-            }
-            Ok(encoding::base64_url(&out))
+            let fixed = keys::fixed_signature(signature, kind.field_len());
+            let fixed = fixed.ok_or_else(|| Error::internal("a signature is no signature"))?;
+            Ok(encoding::base64_url(&fixed))
         }
         Marshaling::Jws => Ok(encoding::base64_url(signature)),
     }
@@ -251,7 +232,6 @@ fn marshal(kind: Kind, marshaling: Marshaling, signature: &[u8]) -> Result<Strin
 
 /// The signature as the host takes it.
 pub(crate) fn unmarshal(kind: Kind, marshaling: Marshaling, text: &str) -> Result<Vec<u8>> {
-    let wrong = || Error::invalid("supplied signature is invalid");
     let bytes = match marshaling {
         Marshaling::Asn1 => encoding::bytes(text).ok(),
         Marshaling::Jws => encoding::url_bytes(text),
@@ -259,18 +239,11 @@ pub(crate) fn unmarshal(kind: Kind, marshaling: Marshaling, text: &str) -> Resul
     let bytes = bytes.ok_or_else(|| Error::invalid("invalid base64 signature value"))?;
     match marshaling {
         Marshaling::Asn1 if kind.is_ecdsa() => {
-            EcdsaSignature::from_der(&bytes).map_err(|_| wrong())?;
+            keys::fixed_signature(&bytes, kind.field_len())
+                .ok_or_else(|| Error::invalid("supplied signature is invalid"))?;
             Ok(bytes)
         }
-        Marshaling::Jws if kind.is_ecdsa() => {
-            let (r, s) = bytes.split_at(bytes.len() / 2);
-            let number = |bytes| UintRef::new(bytes).map_err(|_| wrong());
-            let signature = EcdsaSignature {
-                r: number(r)?,
-                s: number(s)?,
-            };
-            signature.to_der().map_err(|_| wrong())
-        }
+        Marshaling::Jws if kind.is_ecdsa() => Ok(keys::der_signature(&bytes)),
         _ => Ok(bytes),
     }
 }

@@ -8,6 +8,7 @@ mod der;
 mod evp;
 mod hash;
 mod key;
+mod public;
 mod signing;
 mod wrapping;
 
@@ -15,6 +16,7 @@ pub use aead::Nonce;
 pub use algorithm::Algorithm;
 pub use hash::Hash;
 pub use key::{Key, Random};
+pub use public::verify;
 pub use signing::{Padding, Salt, Signing};
 
 /// Why nothing was computed.
@@ -26,6 +28,9 @@ pub enum KeyError {
     /// The bytes are no key of this algorithm.
     #[error("this is no key for {0}: {1}")]
     NoKey(Algorithm, String),
+    /// The bytes are no public key that signatures are verified with.
+    #[error("this is no public key for a signature: {0}")]
+    NoPublicKey(&'static str),
     /// The algorithm has no such function.
     #[error("a key for {0} does not {1}")]
     Unsupported(Algorithm, &'static str),

@@ -52,19 +52,24 @@ impl Signing {
         algorithm: Algorithm,
         input: &'i [u8],
     ) -> Result<Cow<'i, [u8]>, KeyError> {
+        match algorithm.family() {
+            Family::Ed25519 => Ok(Cow::Borrowed(input)),
+            family => self.hashed(input, matches!(family, Family::Rsa(_))),
+        }
+    }
+
+    /// The digest. RSA says which hash it is of, so it must be as long; ECDSA takes the leading bits of any.
+    pub(crate) fn hashed<'i>(
+        &self,
+        input: &'i [u8],
+        is_rsa: bool,
+    ) -> Result<Cow<'i, [u8]>, KeyError> {
         match self.hash {
-            _ if algorithm.family() == Family::Ed25519 => Ok(Cow::Borrowed(input)),
             Some(hash) if !self.prehashed => Ok(Cow::Owned(hash.digest(input))),
-            // ECDSA takes the leading bits of any digest.
-            Some(hash)
-                if matches!(algorithm.family(), Family::Rsa(_))
-                    && hash.output_len() != input.len() =>
-            {
-                Err(KeyError::Digest {
-                    expected: hash.output_len(),
-                    got: input.len(),
-                })
-            }
+            Some(hash) if is_rsa && hash.output_len() != input.len() => Err(KeyError::Digest {
+                expected: hash.output_len(),
+                got: input.len(),
+            }),
             _ => Ok(Cow::Borrowed(input)),
         }
     }

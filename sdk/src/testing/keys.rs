@@ -84,6 +84,11 @@ pub fn import_public(name: &str, algorithm: &str, public_key: &[u8]) -> Result<(
     keep(name, &made.map_err(|error| refused(&error))?)
 }
 
+pub fn verify(public_key: &[u8], input: &[u8], signature: &[u8], how: Signing) -> Result<bool> {
+    let verified = coffer_keys::verify(public_key, input, signature, signing(how));
+    verified.map_err(|error| refused(&error))
+}
+
 pub fn open(name: &str) -> Result<Option<Key>> {
     check_key(name)?;
     let stored = Host::with(|host| host.keys.get(name).cloned());

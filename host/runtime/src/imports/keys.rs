@@ -186,6 +186,17 @@ impl keys::Host for State {
         self.keep(&name, made).await
     }
 
+    async fn verify(
+        &mut self,
+        public_key: Vec<u8>,
+        input: Vec<u8>,
+        signature: Vec<u8>,
+        how: keys::Signing,
+    ) -> Answer<bool> {
+        let verified = coffer_keys::verify(&public_key, &input, &signature, signing(how));
+        Ok(verified.map_err(|error| refused(&error)))
+    }
+
     async fn open(&mut self, name: String) -> Answer<Option<Resource<KeyHandle>>> {
         answer!(check(&name));
         answer!(self.may(None)?);

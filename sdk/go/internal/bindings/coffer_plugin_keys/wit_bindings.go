@@ -906,6 +906,104 @@ return result1
 
 }
 
+//go:wasmimport coffer:plugin/keys@0.1.0 verify
+func wasm_import_verify(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32, arg6 int32, arg7 int32, arg8 int32, arg9 int32, arg10 int32, arg11 int32, arg12 uintptr) 
+
+func Verify(publicKey []uint8, input []uint8, signature []uint8, how Signing) witTypes.Result[bool, coffer_plugin_types.Error] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (4*4), 4))
+        data := unsafe.Pointer(unsafe.SliceData(publicKey))
+pinner.Pin(data)
+data0 := unsafe.Pointer(unsafe.SliceData(input))
+pinner.Pin(data0)
+data1 := unsafe.Pointer(unsafe.SliceData(signature))
+pinner.Pin(data1)
+var option int32
+var option2 int32
+switch (how).Hash.Tag() {
+case witTypes.OptionNone:
+        
+        option = int32(0)
+option2 = 0
+case witTypes.OptionSome:
+        payload := (how).Hash.Some()
+        
+        option = int32(1)
+option2 = int32(payload)
+default:
+        panic("unreachable")
+}
+var result int32
+if (how).Prehashed {
+        result = 1
+} else {
+        result = 0
+}
+var variant4 int32
+var variant5 int32
+var variant6 int32
+switch (how).Padding.Tag() {
+case PaddingPss:
+        payload := (how).Padding.Pss()
+        var variant int32
+var variant3 int32
+switch payload.Tag() {
+case SaltLongest:
+        
+        
+        variant = int32(0)
+variant3 = 0
+
+case SaltHash:
+        
+        
+        variant = int32(1)
+variant3 = 0
+
+case SaltBytes:
+        payload := payload.Bytes()
+        
+        variant = int32(2)
+variant3 = int32(payload)
+
+default:
+        panic("unreachable")
+}
+
+        variant4 = int32(0)
+variant5 = variant
+variant6 = variant3
+
+case PaddingPkcs1:
+        
+        
+        variant4 = int32(1)
+variant5 = 0
+variant6 = 0
+
+default:
+        panic("unreachable")
+}
+wasm_import_verify(uintptr(data), uint32(len(publicKey)), uintptr(data0), uint32(len(input)), uintptr(data1), uint32(len(signature)), option, option2, result, variant4, variant5, variant6, returnArea)
+var result7 witTypes.Result[bool, coffer_plugin_types.Error]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        result7 = witTypes.Ok[bool, coffer_plugin_types.Error]((uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) != 0))
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (3*4))))
+
+        result7 = witTypes.Err[bool, coffer_plugin_types.Error](coffer_plugin_types.Error{Kind: uint8(uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))), Message: value})
+default:
+        panic("unreachable")
+}
+result8 := result7;
+return result8
+
+}
+
 //go:wasmimport coffer:plugin/keys@0.1.0 open
 func wasm_import_open(arg0 uintptr, arg1 uint32, arg2 uintptr) 
 

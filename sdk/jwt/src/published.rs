@@ -1,0 +1,148 @@
+//! Keys that an issuer publishes. They are fetched when they are needed first, kept, and fetched again when a token names one
+//! that is not among them: an issuer may have a new one at any time. How often that happens no token decides.
+
+use coffer_sdk::http::{Request, TlsOptions, Verification};
+use coffer_sdk::{Error, Result, clock, storage};
+use serde::{Deserialize, Serialize};
+
+use crate::KeySet;
+
+/// After which the keys are fetched again in any case, in milliseconds: one that was withdrawn is not trusted for longer.
+const KEPT: u64 = 60 * 60 * 1000;
+/// Within which they are not fetched twice, in milliseconds, whatever tokens name.
+const AT_MOST_EVERY: u64 = 10 * 1000;
+
+/// Where an issuer says which keys it has.
+#[derive(Clone, Debug)]
+pub enum Published {
+    /// At this URL.
+    Jwks(String),
+    /// Where its configuration says (OpenID Connect Discovery 1.0): its URL, and whether it must be the issuer that it says.
+    Discovery(String),
+}
+
+/// An issuer's keys.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Where they are.
+    pub at: Published,
+    /// Certificates in PEM that vouch for the server; empty means the public roots.
+    pub roots: String,
+    /// What lets us ask, if that is needed.
+    pub bearer: Option<String>,
+    /// Under which the mount keeps them.
+    pub kept_as: &'static str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Milliseconds since 1970.
+    fetched: u64,
+    /// From where: what the configuration said before does not count.
+    from: String,
+    keys: KeySet,
+}
+
+/// What an issuer says of itself.
+#[derive(Deserialize)]
+struct Configuration {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Issuer {
+    /// The keys, among which is the one of this name, if the issuer has it.
+    ///
+    /// # Errors
+    /// Unavailable if the issuer does not answer, or nonsense.
+    pub fn keys(&self, id: Option<&str>) -> Result<KeySet> {
+        let now = clock::now();
+        let kept: Option<Kept> = storage::get_json(self.kept_as)?;
+        let kept = kept.filter(|kept| kept.from == self.url());
+        if let Some(kept) = &kept {
+            let age = now.saturating_sub(kept.fetched);
+            if age < AT_MOST_EVERY || (age < KEPT && kept.keys.has(id)) {
+                return Ok(kept.keys.clone());
+            }
+        }
+        let keys = self.fetch()?;
+        let kept = Kept {
+            fetched: now,
+            from: self.url().to_owned(),
+            keys,
+        };
+        storage::put_json(self.kept_as, &kept)?;
+        Ok(kept.keys)
+    }
+
+    /// Fetches them now, without keeping them.
+    ///
+    /// # Errors
+    /// As [`keys`](Self::keys).
+    pub fn fetch(&self) -> Result<KeySet> {
+        let url = match &self.at {
+            Published::Jwks(url) => url.clone(),
+            Published::Discovery(issuer) => {
+                let url = format!(
+                    "{}/.well-known/openid-configuration",
+                    issuer.trim_end_matches('/')
+                );
+                let found: Configuration =
+                    serde_json::from_slice(&self.get(&url)?).map_err(|_| {
+                        Error::unavailable(format!(
+                            "{url} is no configuration of an OpenID provider"
+                        ))
+                    })?;
+                if found.issuer != *issuer {
+                    return Err(Error::unavailable(format!(
+                        "{url} says it is of another issuer: {:?}",
+                        found.issuer
+                    )));
+                }
+                found.jwks_uri
+            }
+        };
+        KeySet::from_jwks(&self.get(&url)?)
+    }
+
+    fn url(&self) -> &str {
+        match &self.at {
+            Published::Jwks(url) | Published::Discovery(url) => url,
+        }
+    }
+
+    fn get(&self, url: &str) -> Result<Vec<u8>> {
+        let mut request = Request::new("GET", url).header("accept", "application/json");
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", format!("Bearer {bearer}"));
+        }
+        if !self.roots.is_empty() {
+            request = request.tls(trusting(url, &self.roots));
+        }
+        let answer = request.send()?;
+        if !answer.is_success() {
+            return Err(Error::unavailable(format!(
+                "{url} answers with status {}",
+                answer.status
+            )));
+        }
+        Ok(answer.body)
+    }
+}
+
+/// TLS with the server of this URL, for which these certificates vouch.
+pub fn trusting(url: &str, roots: &str) -> TlsOptions {
+    let after = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = after.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    TlsOptions {
+        server_name: host.unwrap_or_default().to_owned(),
+        verification: Verification::Full,
+        root_certificates: roots.to_owned(),
+        client_certificate: String::new(),
+        client_key: String::new(),
+    }
+}
