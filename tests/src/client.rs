@@ -95,6 +95,8 @@ impl Client {
             ("mounts", "transit"),
             ("auth", "approle"),
             ("auth", "userpass"),
+            ("auth", "jwt"),
+            ("auth", "kubernetes"),
         ] {
             let body = serde_json::json!({ "type": kind });
             self.post(&format!("sys/{table}/{kind}"), body).expect(204);

@@ -10,7 +10,9 @@
 
 pub mod cli;
 pub mod client;
+pub mod https;
 pub mod influxdb;
+pub mod jwt;
 pub mod leash;
 mod metrics;
 pub mod mysql;

@@ -176,11 +176,17 @@ fn write(request: &Request) -> Result<Response> {
             "invalid jwt_supported_algs: unsupported signing algorithm {unknown:?}"
         )));
     }
-    if config.issuer().is_none() {
-        config.keys(None)?;
+    match config.issuer() {
+        None => drop(config.keys(None)?),
+        Some(issuer) => drop(issuer.fetch().map_err(|error| {
+            let what = match &issuer.at {
+                Published::Jwks(_) => "jwks URL",
+                Published::Discovery(_) => "oidc discovery URL",
+            };
+            Error::invalid(format!("error checking {what}: {}", error.message))
+        })?),
     }
     storage::put_json(STORED, &config)?;
     storage::delete(KEYS)?;
-    // Whom it may connect to is granted with this request, and not before it has ended: it is asked at the first login.
     Ok(Response::empty())
 }

@@ -1,0 +1,138 @@
+//! A server of somebody else's, over TLS: what it answers a test says.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What it was asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `GET`, `POST`, ...
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// The header `authorization`; empty if there was none.
+    pub authorization: String,
+    /// The body.
+    pub body: String,
+}
+
+type Answers = dyn Fn(&Asked) -> (u16, String) + Send + Sync;
+
+/// The server. It answers until the test ends.
+pub struct Https {
+    address: SocketAddr,
+    certificate: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Https {
+    /// Begins to answer, with a status and a body, on a free port of 127.0.0.1 and with a certificate of its own.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn start(answers: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let names = vec!["127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names)
+            .and_then(|params| params.self_signed(&key))
+            .expect("a certificate");
+        let der = CertificateDer::from(certificate.der().to_vec());
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map(|builder| builder.with_no_client_auth())
+            .and_then(|builder| builder.with_single_cert(vec![der], private))
+            .expect("a configuration");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (config, seen, answers) = (Arc::new(config), asked.clone(), Arc::new(answers));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (config, seen, answers) = (config.clone(), seen.clone(), answers.clone());
+                // Whoever hangs up early has its reasons.
+                std::thread::spawn(move || drop(serve(stream, config, &seen, &*answers)));
+            }
+        });
+        Self {
+            address,
+            certificate: certificate.pem(),
+            asked,
+        }
+    }
+
+    /// Its URL, without a path.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// What vouches for it, in PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// What it was asked so far.
+    ///
+    /// # Panics
+    /// If an answer did.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("no answer has panicked").clone()
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    seen: &Mutex<Vec<Asked>>,
+    answers: &Answers,
+) -> std::io::Result<()> {
+    let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(session, stream));
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let (mut authorization, mut length) = (String::new(), 0);
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header)?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => value.clone_into(&mut authorization),
+            "content-length" => length = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    let asked = Asked {
+        method,
+        path,
+        authorization,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    let (status, answer) = answers(&asked);
+    if let Ok(mut seen) = seen.lock() {
+        seen.push(asked);
+    }
+    let head = format!(
+        "HTTP/1.1 {status} .\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        answer.len()
+    );
+    let stream = stream.get_mut();
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(answer.as_bytes())?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
