@@ -27,7 +27,7 @@ struct Status {
     authenticated: bool,
     user: User,
     error: String,
-    audiences: Vec<String>,
+    audiences: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,7 +114,8 @@ pub(crate) fn token(config: &Config, jwt: &str, account: &Account, audience: &st
             "the token's review says that it is not authenticated",
         ));
     }
-    if !audience.is_empty() && !status.audiences.iter().any(|one| one == audience) {
+    let audiences = status.audiences.unwrap_or_default();
+    if !audience.is_empty() && !audiences.iter().any(|one| one == audience) {
         return Err(refused(&format!("the token is not for {audience}")));
     }
     let expected = format!(
