@@ -6,6 +6,7 @@
 
 mod barrier;
 mod config;
+mod jwt;
 mod policy;
 mod request;
 mod shamir;
@@ -32,6 +33,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "config",
         run: config::run,
+    },
+    Target {
+        name: "jwt",
+        run: jwt::run,
     },
     Target {
         name: "policy",

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use coffer_tests::jwt::{Signer, now};
 use serde_json::{Value, json};
 
 use crate::bench::http::Call;
@@ -21,6 +22,7 @@ const SECRETS: u64 = 1000;
 const TRANSIT: &str = "bench-transit";
 /// Where the scenarios log in.
 const APPROLE: &str = "bench-approle";
+const JWT: &str = "bench-jwt";
 /// What the tokens of the scenarios may do.
 const POLICY: &str = "bench";
 
@@ -35,6 +37,8 @@ pub enum Scenario {
     LookupSelf,
     /// `auth/approle/login`.
     ApproleLogin,
+    /// `auth/jwt/login`, with a key that is written down.
+    JwtLogin,
     /// Encrypts 32 bytes with AES-256.
     TransitEncrypt,
     /// Encrypts 1 KiB with AES-256.
@@ -55,6 +59,7 @@ impl Scenario {
             Self::KvWrite => "kv-write",
             Self::LookupSelf => "lookup-self",
             Self::ApproleLogin => "approle-login",
+            Self::JwtLogin => "jwt-login",
             Self::TransitEncrypt => "transit-encrypt",
             Self::TransitEncryptLong => "transit-encrypt-long",
             Self::TransitBatch => "transit-batch",
@@ -130,6 +135,7 @@ pub fn tear_down(target: &Target) {
         format!("sys/mounts/{MOUNT}"),
         format!("sys/mounts/{TRANSIT}"),
         format!("sys/auth/{APPROLE}"),
+        format!("sys/auth/{JWT}"),
         format!("sys/policies/acl/{POLICY}"),
     ] {
         target.try_ask("DELETE", &path);
@@ -222,6 +228,22 @@ fn source(target: &Target, scenario: Scenario, connections: usize) -> Result<Rc<
             )?;
             let body = json!({ "role_id": role, "secret_id": text(&made, "/data/secret_id")? });
             let call = Call::post(format!("auth/{APPROLE}/login"), "", &body);
+            Rc::new(move |_, _| Some(call.clone()))
+        }
+        Scenario::JwtLogin => {
+            let signer = Signer::new("bench");
+            target.try_ask("DELETE", &format!("sys/auth/{JWT}"));
+            target.ask("POST", &format!("sys/auth/{JWT}"), json!({ "type": "jwt" }))?;
+            let config = json!({ "jwt_validation_pubkeys": signer.pem() });
+            target.ask("POST", &format!("auth/{JWT}/config"), config)?;
+            let role = json!({
+                "role_type": "jwt", "user_claim": "sub", "bound_audiences": "bench", "token_policies": POLICY,
+                "token_ttl": "20m", "token_max_ttl": "1h",
+            });
+            target.ask("POST", &format!("auth/{JWT}/role/app"), role)?;
+            let claims = json!({ "sub": "bench", "aud": "bench", "exp": now() + 86_400 });
+            let body = json!({ "role": "app", "jwt": signer.token(&claims) });
+            let call = Call::post(format!("auth/{JWT}/login"), "", &body);
             Rc::new(move |_, _| Some(call.clone()))
         }
         Scenario::LookupSelf => {
