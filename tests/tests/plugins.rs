@@ -123,7 +123,7 @@ fn a_plugin_is_registered_mounted_upgraded_and_removed() {
         "POST sys/auth/e", {"type": "echo"} => 400, {"errors": ["plugin \"echo\" is not an auth method"]};
         "GET sys/plugins/catalog/secret/echo" => 200, {"data": {"name": "echo", "type": "secret", "version": "v1.0.0-aaaa",
             "builtin": false, "sha256": sha256, "in_force": true, "used_by": ["e/", "pinned/"]}};
-        "LIST sys/plugins/catalog/secret" => 200, {"data": {"keys": ["database", "echo", "kv"]}};
+        "LIST sys/plugins/catalog/secret" => 200, {"data": {"keys": ["database", "echo", "kv", "transit"]}};
         "POST e/kept/a", {"value": "x"} => 204;
         "DELETE sys/plugins/catalog/secret/echo" => 400, {"errors": ["~in use by e/, pinned/"]};
     }

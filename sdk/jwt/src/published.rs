@@ -2,14 +2,16 @@
 //! that is not among them: an issuer may have a new one at any time. How often that happens no token decides.
 
 use coffer_sdk::http::{Request, TlsOptions, Verification};
-use coffer_sdk::{Error, Result, clock, storage};
+use coffer_sdk::{Error, Result, clock, effects, log, storage};
 use serde::{Deserialize, Serialize};
 
 use crate::KeySet;
 
-/// After which the keys are fetched again in any case, in milliseconds: one that was withdrawn is not trusted for longer.
-const KEPT: u64 = 60 * 60 * 1000;
-/// Within which they are not fetched twice, in milliseconds, whatever tokens name.
+/// After which the keys are fetched again in any case, in milliseconds: one may have been withdrawn.
+const FRESH: u64 = 60 * 60 * 1000;
+/// After which they are not trusted any more, in milliseconds, if the issuer does not answer.
+const TRUSTED: u64 = 24 * 60 * 60 * 1000;
+/// Within which the issuer is not asked twice, in milliseconds, whatever tokens name and whatever it answers.
 const AT_MOST_EVERY: u64 = 10 * 1000;
 
 /// Where an issuer says which keys it has.
@@ -38,6 +40,8 @@ pub struct Issuer {
 struct Kept {
     /// Milliseconds since 1970.
     fetched: u64,
+    /// When the issuer was asked last, whether it has answered or not.
+    asked: u64,
     /// From where: what the configuration said before does not count.
     from: String,
     keys: KeySet,
@@ -57,19 +61,36 @@ impl Issuer {
     /// Unavailable if the issuer does not answer, or nonsense.
     pub fn keys(&self, id: Option<&str>) -> Result<KeySet> {
         let now = clock::now();
+        let since = |then: u64| now.saturating_sub(then);
         let kept: Option<Kept> = storage::get_json(self.kept_as)?;
-        let kept = kept.filter(|kept| kept.from == self.url());
-        if let Some(kept) = &kept {
-            let age = now.saturating_sub(kept.fetched);
-            if age < AT_MOST_EVERY || (age < KEPT && kept.keys.has(id)) {
-                return Ok(kept.keys.clone());
-            }
+        let kept = kept.filter(|kept| kept.from == self.url() && since(kept.fetched) < TRUSTED);
+        let Some(kept) = kept else {
+            return self.keep(now);
+        };
+        let is_fresh = since(kept.fetched) < FRESH && kept.keys.has(id);
+        if is_fresh || since(kept.asked) < AT_MOST_EVERY {
+            return Ok(kept.keys);
         }
-        let keys = self.fetch()?;
+        let kept = Kept { asked: now, ..kept };
+        storage::put_json(self.kept_as, &kept)?;
+        // That it was asked counts also if this login fails.
+        effects::prepare()?;
+        self.keep(now).or_else(|error| {
+            log::warn(&format!(
+                "the issuer's keys are those of before: {}",
+                error.message
+            ));
+            Ok(kept.keys)
+        })
+    }
+
+    /// Fetches the keys, and keeps them.
+    fn keep(&self, now: u64) -> Result<KeySet> {
         let kept = Kept {
             fetched: now,
+            asked: now,
             from: self.url().to_owned(),
-            keys,
+            keys: self.fetch()?,
         };
         storage::put_json(self.kept_as, &kept)?;
         Ok(kept.keys)
