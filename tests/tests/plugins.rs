@@ -144,7 +144,7 @@ fn a_plugin_is_registered_mounted_upgraded_and_removed() {
     server.unseal(&keys).unwrap();
     assert_eq!(runs(&client, "e"), "1.1.0-aaaa");
     check! { client;
-        "GET sys/plugins/catalog" => 200, {"data": {"secret": ["database", "echo", "kv"]}};
+        "GET sys/plugins/catalog" => 200, {"data": {"secret": ["database", "echo", "kv", "transit"]}};
         "DELETE sys/plugins/catalog/secret/echo" => 400, {"errors": ["~several versions (1.0.0-aaaa, 1.1.0-aaaa)"]};
         "DELETE sys/plugins/catalog/secret/echo?version=v1.0.0-aaaa" => 204;
         "DELETE sys/plugins/catalog/secret/echo?version=v1.0.0-aaaa" => 204;
