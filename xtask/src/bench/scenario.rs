@@ -241,7 +241,8 @@ fn source(target: &Target, scenario: Scenario, connections: usize) -> Result<Rc<
                 "token_ttl": "20m", "token_max_ttl": "1h",
             });
             target.ask("POST", &format!("auth/{JWT}/role/app"), role)?;
-            let claims = json!({ "sub": "bench", "aud": "bench", "exp": now() + 86_400 });
+            let claims =
+                json!({ "sub": "bench", "aud": "bench", "iat": now(), "exp": now() + 86_400 });
             let body = json!({ "role": "app", "jwt": signer.token(&claims) });
             let call = Call::post(format!("auth/{JWT}/login"), "", &body);
             Rc::new(move |_, _| Some(call.clone()))
