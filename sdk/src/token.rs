@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Auth, Decl, Error, Field, Renewal, Request, Result, Seconds, TokenKind};
+use crate::{Auth, Decl, Error, Field, Lease, Renewal, Request, Result, Seconds, TokenKind};
 
 /// `token_policies`.
 pub const POLICIES: Field<Vec<String>> =
@@ -247,6 +247,28 @@ impl Settings {
             max_ttl: self.token_max_ttl.0,
             period: self.token_period.0,
         }
+    }
+}
+
+/// What a token of a login remembers whose renewals are for its role to settle; see [`Auth::internal`].
+#[derive(Serialize, Deserialize)]
+pub struct ByRole {
+    /// The role's name.
+    pub role: String,
+}
+
+impl ByRole {
+    /// The renewal of such a token: as long as its role is there, by the times that it has now.
+    ///
+    /// # Errors
+    /// Denied if the role is gone; otherwise if it cannot be loaded, or the token remembers something else.
+    pub fn renewal(
+        lease: &Lease,
+        load: impl FnOnce(&str) -> Result<Option<Settings>>,
+    ) -> Result<Renewal> {
+        let Self { role } = lease.internal()?;
+        let gone = || Error::denied(format!("role {role} does not exist during renewal"));
+        Ok(load(&role)?.ok_or_else(gone)?.renewal())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use coffer_keys::{Algorithm, Key, Signing};
+use coffer_sdk::keys::fixed_signature;
 use serde_json::{Value, json};
 
 /// A key that signs tokens with ES256.
@@ -78,21 +79,7 @@ impl Signer {
         let signed = format!("{}.{}", encoded(header), encoded(claims));
         let how = Signing::message(Algorithm::EcdsaP256);
         let der = self.key.sign(signed.as_bytes(), how).expect("a signature");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(fixed(&der)))
+        let fixed = fixed_signature(&der, 32).expect("two numbers");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(fixed))
     }
-}
-
-/// Both numbers of a signature in DER, 32 bytes each.
-fn fixed(der: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    let mut rest = der.get(2..).unwrap_or_default();
-    for _ in 0..2 {
-        let len = rest.get(1).copied().unwrap_or(0).into();
-        let (number, behind) = rest.get(2..).unwrap_or_default().split_at(len);
-        let number = number.strip_prefix(&[0]).unwrap_or(number);
-        out.resize(out.len() + 32 - number.len(), 0);
-        out.extend_from_slice(number);
-        rest = behind;
-    }
-    out
 }

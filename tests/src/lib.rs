@@ -35,3 +35,19 @@ pub use crate::server::Server;
 pub use crate::table::includes;
 pub use crate::valkey::Valkey;
 pub use crate::wait::{until, within};
+
+/// The types of keys that transit has: those that encrypt with associated data, and then the others.
+pub const KEY_TYPES: [&str; 12] = [
+    "aes128-gcm96",
+    "aes256-gcm96",
+    "chacha20-poly1305",
+    "xchacha20-poly1305",
+    "ed25519",
+    "ecdsa-p256",
+    "ecdsa-p384",
+    "ecdsa-p521",
+    "rsa-2048",
+    "rsa-3072",
+    "rsa-4096",
+    "hmac",
+];

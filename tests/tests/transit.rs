@@ -13,7 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use coffer_keys::{Algorithm, Hash, Key};
-use coffer_tests::{Client, Server, check, until};
+use coffer_tests::{Client, KEY_TYPES, Server, check, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -25,21 +25,6 @@ fn dev() -> (Server, Client) {
         .ok();
     (server, client)
 }
-
-const TYPES: [&str; 12] = [
-    "aes128-gcm96",
-    "aes256-gcm96",
-    "chacha20-poly1305",
-    "xchacha20-poly1305",
-    "ed25519",
-    "ecdsa-p256",
-    "ecdsa-p384",
-    "ecdsa-p521",
-    "rsa-2048",
-    "rsa-3072",
-    "rsa-4096",
-    "hmac",
-];
 
 #[test]
 #[rustfmt::skip]
@@ -316,7 +301,7 @@ fn signatures_and_codes() {
 #[test]
 fn every_type_does_what_it_is_for() {
     let (_server, root) = dev();
-    for kind in TYPES {
+    for kind in KEY_TYPES {
         root.post(&format!("transit/keys/{kind}"), json!({ "type": kind }))
             .ok();
         root.post(&format!("transit/keys/{kind}/rotate"), json!({}))

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coffer_tests::{Client, Server, port, until};
+use coffer_tests::{Client, KEY_TYPES, Server, port, until};
 use serde_json::{Value, json};
 
 /// OpenBao in development mode, as its makers publish it; `cargo xtask test` installs it.
@@ -74,21 +74,6 @@ fn peers() -> (Server, Bao, [Client; 2]) {
     }
     (server, bao, both)
 }
-
-const TYPES: [&str; 12] = [
-    "aes128-gcm96",
-    "aes256-gcm96",
-    "chacha20-poly1305",
-    "xchacha20-poly1305",
-    "ed25519",
-    "ecdsa-p256",
-    "ecdsa-p384",
-    "ecdsa-p521",
-    "rsa-2048",
-    "rsa-3072",
-    "rsa-4096",
-    "hmac",
-];
 
 fn make(client: &Client, name: &str, kind: &str, more: Value) {
     let mut body = json!({"type": kind, "exportable": true, "allow_plaintext_backup": true});
@@ -172,7 +157,7 @@ fn exported_keys_are_imported_on_the_other_side() {
     let (_server, _bao, both) = peers();
     for at in [0, 1] {
         let (from, to) = (&both[at], &both[1 - at]);
-        for kind in TYPES {
+        for kind in KEY_TYPES {
             let name = format!("{kind}-from-{at}");
             make(from, &name, kind, json!({}));
             let wrapped = from
@@ -203,9 +188,9 @@ fn exported_keys_are_imported_on_the_other_side() {
 fn backups_are_played_back_on_the_other_side() {
     let (_server, _bao, both) = peers();
     let convergent = json!({"derived": true, "convergent_encryption": true});
-    let mut kinds: Vec<(&str, Value)> = TYPES.iter().map(|kind| (*kind, json!({}))).collect();
+    let mut kinds: Vec<(&str, Value)> = KEY_TYPES.iter().map(|kind| (*kind, json!({}))).collect();
     kinds.push(("ed25519", json!({"derived": true})));
-    for kind in TYPES.iter().take(4) {
+    for kind in KEY_TYPES.iter().take(4) {
         kinds.push((kind, convergent.clone()));
     }
     for at in [0, 1] {
@@ -277,7 +262,7 @@ fn both_sides_agree_on_a_key() {
         for client in &both {
             make(client, kind, kind, json!({}));
         }
-        for derived in TYPES.iter().take(4) {
+        for derived in KEY_TYPES.iter().take(4) {
             let name = format!("{kind}-{derived}");
             for (at, client) in both.iter().enumerate() {
                 let peer = both[1 - at]

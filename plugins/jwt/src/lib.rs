@@ -16,6 +16,3 @@ pub static JWT: Plugin = Plugin::auth("jwt", env!("CARGO_PKG_VERSION"), HELP)
     .renew(login::renew);
 
 coffer_sdk::export_plugin!(JWT);
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use coffer_jwt::{Claims, Token, check_audience, check_issuer, check_times};
 use coffer_sdk::prelude::*;
-use serde::{Deserialize, Serialize};
+use coffer_sdk::token::ByRole;
 use serde_json::Value;
 
 use crate::bound;
@@ -17,12 +17,6 @@ pub(crate) const PATH: Path = Path::new("login", "Logs in with a token of the is
     .fields(&[ROLE.decl(), TOKEN.decl()])
     .unauthenticated()
     .write(login);
-
-/// What a token remembers for its renewal.
-#[derive(Serialize, Deserialize)]
-struct Internal {
-    role: String,
-}
 
 fn login(request: &Request) -> Result<Response> {
     let config = Config::load()?.ok_or_else(|| Error::invalid("could not load configuration"))?;
@@ -62,7 +56,7 @@ fn login(request: &Request) -> Result<Response> {
             metadata: metadata.clone(),
         }),
         metadata,
-        internal: serde_json::to_string(&Internal { role: name })?,
+        internal: serde_json::to_string(&ByRole { role: name })?,
         ..auth
     }))
 }
@@ -117,14 +111,6 @@ fn user(role: &Role, claims: &Claims) -> Result<String> {
     }
 }
 
-/// A token can be renewed as long as its role is there, by the times that it has now.
 pub(crate) fn renew(lease: &Lease, _increment: u64) -> Result<Renewal> {
-    let internal: Internal = lease.internal()?;
-    let role = Role::load(&internal.role)?.ok_or_else(|| {
-        Error::denied(format!(
-            "role {} does not exist during renewal",
-            internal.role
-        ))
-    })?;
-    Ok(role.token.renewal())
+    ByRole::renewal(lease, |name| Ok(Role::load(name)?.map(|role| role.token)))
 }

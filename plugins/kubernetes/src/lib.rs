@@ -18,6 +18,3 @@ pub static KUBERNETES: Plugin = Plugin::auth("kubernetes", env!("CARGO_PKG_VERSI
     .renew(login::renew);
 
 coffer_sdk::export_plugin!(KUBERNETES);
-
-#[cfg(test)]
-mod tests;

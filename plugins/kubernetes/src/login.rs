@@ -4,7 +4,7 @@ use coffer_jwt::{
     ALGORITHMS, Claims, Leeway, Token, check_audience, check_issuer, check_times, glob,
 };
 use coffer_sdk::prelude::*;
-use serde::{Deserialize, Serialize};
+use coffer_sdk::token::ByRole;
 
 use crate::account::Account;
 use crate::config::Config;
@@ -19,12 +19,6 @@ pub(crate) const PATH: Path = Path::new("login", "Logs a service account in.")
     .fields(&[ROLE.decl(), TOKEN.decl()])
     .unauthenticated()
     .write(login);
-
-/// What a token remembers for its renewal.
-#[derive(Serialize, Deserialize)]
-struct Internal {
-    role: String,
-}
 
 fn denied(error: Error) -> Error {
     Error::denied(error.message)
@@ -65,7 +59,7 @@ fn login(request: &Request) -> Result<Response> {
         .iter()
         .any(|name| claims.contains_key(*name))
     {
-        check_times(&claims, LEEWAY).map_err(denied)?;
+        check_times(&claims, Leeway::default()).map_err(denied)?;
     }
     let by_name = role
         .bound_service_account_namespaces
@@ -107,17 +101,10 @@ fn login(request: &Request) -> Result<Response> {
             metadata: metadata.clone(),
         }),
         metadata,
-        internal: serde_json::to_string(&Internal { role: name })?,
+        internal: serde_json::to_string(&ByRole { role: name })?,
         ..auth
     }))
 }
-
-/// As Vault has it here.
-const LEEWAY: Leeway = Leeway {
-    clock_skew: None,
-    expiration: None,
-    not_before: None,
-};
 
 /// What the token claims. Where the cluster's keys are known they have signed it; else it is for the review to say whether it is
 /// true.
@@ -136,14 +123,6 @@ fn claims(config: &Config, jwt: &str) -> Result<Claims> {
     }
 }
 
-/// A token can be renewed as long as its role is there, by the times that it has now.
 pub(crate) fn renew(lease: &Lease, _increment: u64) -> Result<Renewal> {
-    let internal: Internal = lease.internal()?;
-    let role = Role::load(&internal.role)?.ok_or_else(|| {
-        Error::denied(format!(
-            "role {} does not exist during renewal",
-            internal.role
-        ))
-    })?;
-    Ok(role.token.renewal())
+    ByRole::renewal(lease, |name| Ok(Role::load(name)?.map(|role| role.token)))
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use coffer_sdk::http;
 use coffer_sdk::prelude::*;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::account::Account;
 use crate::config::Config;
@@ -56,23 +58,46 @@ fn refused(why: &str) -> Error {
     Error::denied("permission denied")
 }
 
-/// Who cannot be asked is named.
-fn named(config: &Config, error: Error) -> Error {
-    Error {
-        message: format!(
-            "the API server {} cannot be asked: {}",
-            config.kubernetes_host, error.message
-        ),
+/// What the API server answers with success, to the reviewer or, where there is none, to whom the token is of. `complaint` says
+/// what it refuses.
+fn asked(
+    config: &Config,
+    method: &str,
+    path: &str,
+    jwt: &str,
+    body: Option<&Value>,
+    complaint: impl FnOnce(&http::Response) -> String,
+) -> Result<Vec<u8>> {
+    let bearer = match config.token_reviewer_jwt.as_str() {
+        "" => jwt,
+        reviewer => reviewer,
+    };
+    let request = config.request(method, path, bearer);
+    let request = match body {
+        Some(body) => request.json(body),
+        None => request,
+    };
+    let host = &config.kubernetes_host;
+    let answer = request.send().map_err(|error| Error {
+        message: format!("the API server {host} cannot be asked: {}", error.message),
         ..error
+    })?;
+    match answer.status {
+        200..=299 => Ok(answer.body),
+        400..=499 => Err(refused(&complaint(&answer))),
+        status => Err(Error::unavailable(format!(
+            "the API server {host} answers with status {status}"
+        ))),
     }
+}
+
+/// An answer that cannot be read says nothing.
+fn review(answer: &[u8]) -> TokenReview {
+    serde_json::from_slice(answer).unwrap_or_default()
 }
 
 /// Whether the cluster says that a token is good, and this account's; for this audience, if one is said.
 pub(crate) fn token(config: &Config, jwt: &str, account: &Account, audience: &str) -> Result<()> {
-    let reviewer = match config.token_reviewer_jwt.as_str() {
-        "" => jwt,
-        reviewer => reviewer,
-    };
     let mut spec = json!({ "token": jwt });
     if !audience.is_empty() {
         spec["audiences"] = json!([audience]);
@@ -80,32 +105,15 @@ pub(crate) fn token(config: &Config, jwt: &str, account: &Account, audience: &st
     let body = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec,
     });
-    let answer = config
-        .request(
-            "POST",
-            "/apis/authentication.k8s.io/v1/tokenreviews",
-            reviewer,
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let answer = asked(config, "POST", path, jwt, Some(&body), |answer| {
+        format!(
+            "the API server refuses to review tokens (status {}): {}",
+            answer.status,
+            review(&answer.body).message
         )
-        .json(&body)
-        .send()
-        .map_err(|error| named(config, error))?;
-    let review: TokenReview = serde_json::from_slice(&answer.body).unwrap_or_default();
-    match answer.status {
-        200..=299 => {}
-        400..=499 => {
-            return Err(refused(&format!(
-                "the API server refuses to review tokens (status {}): {}",
-                answer.status, review.message
-            )));
-        }
-        status => {
-            return Err(Error::unavailable(format!(
-                "the API server {} answers with status {status}",
-                config.kubernetes_host
-            )));
-        }
-    }
-    let status = review.status;
+    })?;
+    let status = review(&answer).status;
     if !status.error.is_empty() {
         return Err(refused(&format!("the token's review: {}", status.error)));
     }
@@ -137,30 +145,14 @@ pub(crate) fn labels(
     namespace: &str,
     jwt: &str,
 ) -> Result<BTreeMap<String, String>> {
-    let bearer = match config.token_reviewer_jwt.as_str() {
-        "" => jwt,
-        reviewer => reviewer,
-    };
     let name = utf8_percent_encode(namespace, NON_ALPHANUMERIC);
-    let answer = config
-        .request("GET", &format!("/api/v1/namespaces/{name}"), bearer)
-        .send()
-        .map_err(|error| named(config, error))?;
-    match answer.status {
-        200..=299 => {}
-        400..=499 => {
-            return Err(refused(&format!(
-                "the API server does not tell the labels of namespace {namespace} (status {})",
-                answer.status
-            )));
-        }
-        status => {
-            return Err(Error::unavailable(format!(
-                "the API server {} answers with status {status}",
-                config.kubernetes_host
-            )));
-        }
-    }
-    let namespace: Namespace = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let path = format!("/api/v1/namespaces/{name}");
+    let answer = asked(config, "GET", &path, jwt, None, |answer| {
+        format!(
+            "the API server does not tell the labels of namespace {namespace} (status {})",
+            answer.status
+        )
+    })?;
+    let namespace: Namespace = serde_json::from_slice(&answer).unwrap_or_default();
     Ok(namespace.metadata.labels)
 }

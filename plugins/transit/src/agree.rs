@@ -49,8 +49,7 @@ pub(crate) const PATH: Path = Path::new(
     if peer.is_empty() {
         return Err(Error::invalid("peer public key not provided"));
     }
-    let asked = request.get(DERIVED_TYPE)?;
-    let kind = Kind::named(asked.as_deref().unwrap_or("aes256-gcm96"))?;
+    let kind = Kind::asked(request.get(DERIVED_TYPE)?.as_deref())?;
     if !kind.is_aead() {
         return Err(Error::invalid(format!("unknown key type {}", kind.name())));
     }

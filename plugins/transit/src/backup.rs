@@ -160,15 +160,18 @@ fn backup(request: &Request) -> Result<Response> {
 }
 
 fn stored(policy: &Policy) -> Result<KeyData> {
-    let entry = |version| Entry::of(policy, version);
-    let usable = policy
-        .versions()
-        .map(|version| Ok((version.to_string(), entry(version)?)))
-        .collect::<Result<_>>()?;
+    let all = (policy.oldest()..=policy.latest_version)
+        .map(|version| Ok((version, Entry::of(policy, version)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let usable = all
+        .iter()
+        .filter(|(version, _)| policy.versions().contains(version))
+        .map(|(version, entry)| (version.to_string(), entry.clone()))
+        .collect();
     // No version has the number 0.
-    let none = (policy.min_available_version == 0).then(|| Ok(Entry::none()));
-    let all = (policy.oldest()..=policy.latest_version).map(entry);
-    let archived = none.into_iter().chain(all).collect::<Result<_>>()?;
+    let none = (policy.min_available_version == 0).then(Entry::none);
+    let all = all.into_iter().map(|(_, entry)| entry);
+    let archived = none.into_iter().chain(all).collect();
     let kind = TYPES.iter().find(|(_, kind)| *kind == policy.kind);
     let (kind, _) = kind.ok_or_else(|| Error::internal("a type without a number"))?;
     Ok(KeyData {

@@ -83,24 +83,31 @@ impl<T> Outcome<T> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Results<T> {
-    pub batch_results: Vec<T>,
+struct Results<T> {
+    batch_results: Vec<Outcome<T>>,
 }
 
 /// The answer to a batch of which every input was tried.
-pub(crate) fn results<T: Serialize>(batch_results: Vec<T>) -> Result<Response> {
+pub(crate) fn results<T: Serialize>(
+    outcomes: impl Iterator<Item = Outcome<T>>,
+) -> Result<Response> {
+    answer(outcomes.collect())
+}
+
+fn answer<T: Serialize>(batch_results: Vec<Outcome<T>>) -> Result<Response> {
     Response::json(&Results { batch_results })
 }
 
 /// The same where an input that fails makes the request one that fails, or what the client calls it.
 pub(crate) fn judged<T: Serialize>(
     request: &Request,
-    outcomes: Vec<Outcome<T>>,
+    outcomes: impl Iterator<Item = Outcome<T>>,
 ) -> Result<Response> {
     const BAD_REQUEST: u16 = 400;
+    let outcomes: Vec<_> = outcomes.collect();
     let failed = outcomes.iter().filter(|one| !one.error.is_empty()).count();
     let all = outcomes.len();
-    let response = results(outcomes)?;
+    let response = answer(outcomes)?;
     if failed == 0 {
         return Ok(response);
     }

@@ -77,9 +77,8 @@ fn asked(request: &Request) -> Result<(Policy, u32)> {
     }
     let version = match request.get(VERSION)? {
         None => policy.latest_version,
-        Some(asked) => u32::try_from(asked)
-            .ok()
-            .filter(|version| policy.versions().any(|have| have == *version))
+        Some(asked) => policy
+            .version(asked)
             .ok_or_else(|| Error::invalid("could not create the csr: no such key version"))?,
     };
     Ok((policy, version))
@@ -162,6 +161,13 @@ pub(crate) fn parse_chain(pem: &str) -> Result<Vec<(Certificate, Vec<u8>)>> {
     Ok(chain)
 }
 
+/// Certificates in PEM, of those in DER, without a line break at the end.
+pub(crate) fn chain<'d>(ders: impl Iterator<Item = &'d [u8]>) -> Result<String> {
+    let pems = ders.map(|der| encoding::pem("CERTIFICATE", der));
+    let chain = pems.collect::<Result<String>>()?;
+    Ok(chain.trim_end().to_owned())
+}
+
 fn is_authority(certificate: &Certificate) -> bool {
     let constraints = certificate.tbs_certificate.get::<BasicConstraints>();
     matches!(constraints, Ok(Some((_, constraints))) if constraints.ca)
@@ -203,11 +209,7 @@ fn set_certificate(request: &Request) -> Result<Response> {
         ));
     }
     let mut record = Version::load(&policy.name, version)?;
-    let mut pems = Vec::with_capacity(chain.len());
-    for (_, der) in &chain {
-        pems.push(encoding::pem("CERTIFICATE", der)?.trim_end().to_owned());
-    }
-    record.certificate_chain = pems.join("\n");
+    record.certificate_chain = self::chain(chain.iter().map(|(_, der)| der.as_slice()))?;
     record.store(&policy.name, version)?;
     Ok(Response::empty())
 }

@@ -93,6 +93,14 @@ impl Item {
         })
     }
 
+    fn associated(&self) -> Result<Vec<u8>> {
+        let text = self.associated_data.as_deref().unwrap_or_default();
+        encoding::bytes(text).map_err(|error| {
+            let why = error.message;
+            Error::invalid(format!("unable to decode associated_data: {why}"))
+        })
+    }
+
     fn has_context(&self) -> bool {
         self.context.as_ref().is_some_and(|text| !text.is_empty())
     }
@@ -154,10 +162,8 @@ fn encrypt(request: &Request) -> Result<Response> {
         let item = items.first().ok_or_else(|| Error::internal("no input"))?;
         return Response::json(&encrypted(0, item)?);
     }
-    let mut outcomes = Vec::with_capacity(items.len());
-    for (at, item) in items.into_iter().enumerate() {
-        outcomes.push(Outcome::new(encrypted(at, &item), item.reference));
-    }
+    let items = items.into_iter().enumerate();
+    let outcomes = items.map(|(at, item)| Outcome::new(encrypted(at, &item), item.reference));
     batch::judged(request, outcomes)
 }
 
@@ -169,8 +175,7 @@ fn made_for_it(request: &Request, derived: bool) -> Result<Policy> {
             "convergent encryption requires derivation to be enabled, so context is required",
         ));
     }
-    let asked = request.get(TYPE)?;
-    let kind = Kind::named(asked.as_deref().unwrap_or("aes256-gcm96"))?;
+    let kind = Kind::asked(request.get(TYPE)?.as_deref())?;
     if !kind.is_aead() {
         return Err(Error::invalid(format!(
             "key type {} not supported for this operation",
@@ -203,13 +208,7 @@ fn seal(
         )));
     }
     let version = policy.version_to_make(item.key_version.0, "encryption")?;
-    let associated =
-        encoding::bytes(item.associated_data.as_deref().unwrap_or_default()).map_err(|error| {
-            Error::invalid(format!(
-                "unable to decode associated_data: {}",
-                error.message
-            ))
-        })?;
+    let associated = item.associated()?;
     let context = match &item.context {
         Some(context) => encoding::bytes(context)?,
         None => Vec::new(),
@@ -263,13 +262,7 @@ fn open(policy: &Policy, keys: &mut Opened<'_>, item: &Item) -> Result<Zeroizing
     if kind.is_aead() && sealed.len() < nonce {
         return Err(Error::invalid("invalid ciphertext length"));
     }
-    let associated =
-        encoding::bytes(item.associated_data.as_deref().unwrap_or_default()).map_err(|error| {
-            Error::invalid(format!(
-                "unable to decode associated_data: {}",
-                error.message
-            ))
-        })?;
+    let associated = item.associated()?;
     let context = encoding::context(item.context.as_deref())?;
     let key = keys.version(version)?;
     if key.is_public() {
@@ -311,13 +304,9 @@ fn decrypt(request: &Request) -> Result<Response> {
     };
     let policy = policy?;
     let mut keys = Opened::of(&policy, Policy::open);
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(Outcome::filled(
-            decrypted(&policy, &mut keys, &item),
-            item.reference,
-        ));
-    }
+    let outcomes = items
+        .into_iter()
+        .map(|item| Outcome::filled(decrypted(&policy, &mut keys, &item), item.reference));
     batch::judged(request, outcomes)
 }
 
@@ -332,9 +321,6 @@ fn rewrap(request: &Request) -> Result<Response> {
     let Some(items) = batch else {
         return Response::json(&rewrapped(&Item::of(request)?)?);
     };
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(Outcome::new(rewrapped(&item), item.reference));
-    }
-    batch::results(outcomes)
+    let items = items.into_iter();
+    batch::results(items.map(|item| Outcome::new(rewrapped(&item), item.reference)))
 }

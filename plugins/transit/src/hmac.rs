@@ -85,9 +85,6 @@ fn hmac(request: &Request) -> Result<Response> {
     let Some(items) = batch::items::<Item>(request)? else {
         return Response::json(&made(request.get(INPUT)?.as_deref())?);
     };
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(Outcome::new(made(item.input.as_deref()), item.reference));
-    }
-    batch::results(outcomes)
+    let items = items.into_iter();
+    batch::results(items.map(|item| Outcome::new(made(item.input.as_deref()), item.reference)))
 }

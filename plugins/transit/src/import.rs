@@ -183,12 +183,8 @@ fn import(request: &Request) -> Result<Response> {
             "import cannot be used on keys with convergent encryption enabled",
         ));
     }
-    let asked = request.get(TYPE)?;
-    let kind = Kind::named(
-        &asked
-            .unwrap_or_else(|| "aes256-gcm96".to_owned())
-            .to_ascii_lowercase(),
-    )?;
+    let asked = request.get(TYPE)?.map(|name| name.to_ascii_lowercase());
+    let kind = Kind::asked(asked.as_deref())?;
     let mut policy = key::asked(request, kind)?;
     policy.allow_rotation = request.get(ALLOW_ROTATION)?.unwrap_or_default();
     policy.imported = true;
@@ -227,9 +223,8 @@ fn import_version(request: &Request) -> Result<Response> {
     let mismatch = || Error::invalid("cannot import key, key pair does not match");
     match request.get(VERSION)? {
         Some(asked) => {
-            let version = u32::try_from(asked)
-                .ok()
-                .filter(|version| policy.versions().any(|have| have == *version))
+            let version = policy
+                .version(asked)
                 .ok_or_else(|| Error::invalid("no such key version"))?;
             if !policy.open(version)?.is_public() {
                 return Err(Error::invalid(

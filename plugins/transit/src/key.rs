@@ -92,8 +92,7 @@ pub(crate) fn auto_rotate_period(request: &Request) -> Result<Option<u64>> {
 }
 
 fn create(request: &Request) -> Result<Response> {
-    let asked_kind = request.get(TYPE)?;
-    let kind = Kind::named(asked_kind.as_deref().unwrap_or("aes256-gcm96"))?;
+    let kind = Kind::asked(request.get(TYPE)?.as_deref())?;
     let convergent = request.get(CONVERGENT)?.unwrap_or_default();
     if convergent && !request.get(DERIVED)?.unwrap_or_default() {
         return Err(Error::invalid(

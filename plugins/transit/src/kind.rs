@@ -74,6 +74,11 @@ impl Kind {
             .ok_or_else(|| Error::invalid(format!("unknown key type {name}")))
     }
 
+    /// The one that a request asks for, or that it gets if it asks for none.
+    pub fn asked(name: Option<&str>) -> Result<Self> {
+        name.map_or(Ok(Self::Aes256Gcm96), Self::named)
+    }
+
     /// What the key is called among the versions of a key that has a public half.
     pub fn public_name(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! What may be done with a key: its policy, which is stored by the key's name. Its versions are stored apart.
 
+use std::ops::RangeInclusive;
+
 use coffer_sdk::keys::Key;
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -172,8 +174,14 @@ impl Policy {
     }
 
     /// The versions that may still be used for anything.
-    pub fn versions(&self) -> impl Iterator<Item = u32> + use<> {
+    pub fn versions(&self) -> RangeInclusive<u32> {
         self.min_decryption_version.max(self.oldest())..=self.latest_version
+    }
+
+    /// The one of them that is asked for.
+    pub fn version(&self, asked: i64) -> Option<u32> {
+        let version = u32::try_from(asked).ok()?;
+        self.versions().contains(&version).then_some(version)
     }
 
     /// A new version, made under the name that `make` is given; what authenticates with it is made with it.

@@ -211,11 +211,8 @@ fn sign(request: &Request) -> Result<Response> {
         }
         return Ok(Response::data(data));
     };
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(Outcome::filled(signed(&item), item.reference));
-    }
-    batch::results(outcomes)
+    let items = items.into_iter();
+    batch::results(items.map(|item| Outcome::filled(signed(&item), item.reference)))
 }
 
 fn marshal(kind: Kind, marshaling: Marshaling, signature: &[u8]) -> Result<String> {

@@ -149,9 +149,6 @@ fn answer(
         let item = items.first().ok_or_else(|| Error::internal("no input"))?;
         return Response::json(&judged(item)?);
     }
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(Outcome::filled(judged(&item), item.reference));
-    }
-    batch::results(outcomes)
+    let items = items.into_iter();
+    batch::results(items.map(|item| Outcome::filled(judged(&item), item.reference)))
 }

@@ -47,7 +47,22 @@ impl Algorithm {
     pub fn named(name: &str) -> Option<Self> {
         ALGORITHMS
             .into_iter()
-            .find(|algorithm| format!("{algorithm:?}") == name)
+            .find(|algorithm| algorithm.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
+            Self::EdDSA => "EdDSA",
+        }
     }
 
     /// The kind of keys that it is for, and no other.

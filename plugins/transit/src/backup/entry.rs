@@ -19,7 +19,7 @@ use crate::version::{self, Version, held, held_mac};
 /// Numbers are longer than any that Rust or JavaScript has.
 pub(super) type Number = Option<Box<RawValue>>;
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// In base64: a symmetric key, or the seed and the public half of Ed25519.
     #[serde(default)]
@@ -50,7 +50,7 @@ pub(super) struct Entry {
     certificate_chain: Option<Vec<String>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RsaPublicKey {
     #[serde(rename = "N")]
     pub modulus: Box<RawValue>,
@@ -58,7 +58,7 @@ pub(super) struct RsaPublicKey {
     pub exponent: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RsaKey {
     #[serde(rename = "N")]
     pub modulus: Box<RawValue>,
@@ -73,7 +73,7 @@ pub(super) struct RsaKey {
     pub precomputed: Precomputed,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Precomputed {
     #[serde(rename = "Dp")]
     pub dp: Number,
@@ -186,13 +186,11 @@ impl Entry {
             .filter(|time| *time > 0)
             .unwrap_or_else(|| self.creation_time.saturating_mul(1000));
         let mut record = Version::new(created);
-        for der in self.certificate_chain.iter().flatten() {
-            let pem = encoding::pem("CERTIFICATE", &encoding::bytes(der)?)?;
-            record.certificate_chain.push_str(&pem);
-        }
-        record
-            .certificate_chain
-            .truncate(record.certificate_chain.trim_end().len());
+        let ders = self.certificate_chain.iter().flatten();
+        let ders = ders
+            .map(|der| encoding::bytes(der))
+            .collect::<Result<Vec<_>>>()?;
+        record.certificate_chain = certificates::chain(ders.iter().map(Vec::as_slice))?;
         record.store(&policy.name, version)
     }
 
