@@ -18,6 +18,7 @@ type Host interface {
 	Password(policy string) (string, error)
 	Header(name string) []string
 	SetHeader(name, value string) error
+	LoginGroups(names []string) error
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -97,6 +98,10 @@ func Header(name string) []string { return host.Header(name) }
 
 // SetHeader adds a header to the response. It reaches the client if the mount's allowed_response_headers has it.
 func SetHeader(name, value string) error { return host.SetHeader(name, value) }
+
+// LoginGroups says which groups the one who logs in is in, by the names that whoever vouches for it uses. If the login
+// succeeds, it is a member of the external groups that have such a name at this mount, and of no others of this mount.
+func LoginGroups(names []string) error { return host.LoginGroups(names) }
 
 // Level is how important a line of the log is.
 type Level uint8

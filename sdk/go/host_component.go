@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_effects"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_headers"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_http"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_identity"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_keys"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_log"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_mount"
@@ -83,6 +84,8 @@ func (imports) Header(name string) []string { return coffer_plugin_headers.Reque
 func (imports) SetHeader(name, value string) error {
 	return only(coffer_plugin_headers.Respond(name, value))
 }
+
+func (imports) LoginGroups(names []string) error { return only(coffer_plugin_identity.Groups(names)) }
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }
 

@@ -22,8 +22,8 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`passwords`], [`headers`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
-//! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
+//! [`passwords`], [`headers`], [`identity`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has,
+//! besides the first four, [`http`] and [`network`]. A request is a transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
 #[cfg(all(target_family = "wasm", feature = "allocator"))]
@@ -42,6 +42,7 @@ mod error;
 mod field;
 pub mod headers;
 pub mod http;
+pub mod identity;
 pub mod keys;
 pub mod mount;
 pub mod network;

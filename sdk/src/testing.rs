@@ -143,6 +143,7 @@ impl Host {
             faults: faults::Faults::default(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            login_groups: Vec::new(),
             password_policies: BTreeMap::new(),
             seed: 0,
             rolls: 0,
@@ -241,6 +242,11 @@ impl Host {
     /// Takes the headers that were added to responses so far, each with its value.
     pub fn response_headers(&self) -> Vec<(String, String)> {
         Self::with(|host| std::mem::take(&mut host.response_headers))
+    }
+
+    /// Takes the groups that the last login was said to be in.
+    pub fn login_groups(&self) -> Vec<String> {
+        Self::with(|host| std::mem::take(&mut host.login_groups))
     }
 
     /// With a password policy: so many characters of this alphabet (ASCII).

@@ -246,13 +246,16 @@ fn cve_2025_4656() {
     }
 }
 
-/// The root policy is not to be had by another way of writing it (also CVE-2025-54996).
+/// The root policy is not to be had by another way of writing it, nor by who somebody is (also CVE-2025-54996 and
+/// CVE-2025-64761).
 #[test]
 fn cve_2025_5999() {
     let server = Server::dev().unwrap();
     let client = server.client();
     let rules = r#"path "auth/*" { capabilities = ["create", "read", "update", "sudo"] }"#;
     let operator = client.limited_to(rules);
+    let rules = r#"path "identity/*" { capabilities = ["create", "read", "update", "sudo"] }"#;
+    let operator_of_identity = client.limited_to(rules);
     client
         .post("sys/auth/userpass", json!({"type": "userpass"}))
         .expect(204);
@@ -288,6 +291,15 @@ fn cve_2025_5999() {
                     .contains("\"root\""),
             "{name:?}"
         );
+        for what in ["entity", "group"] {
+            let path = format!("identity/{what}/name/climber");
+            operator_of_identity.post(&path, json!({ "policies": [name] }));
+            let said = client.get(&path).body["data"]["policies"].to_string();
+            assert!(
+                !said.to_lowercase().contains("\"root\""),
+                "{name:?}: {said}"
+            );
+        }
         let user = json!({"password": "right", "token_policies": [name]});
         if operator.post("auth/userpass/users/bo", user).is_ok() {
             let login = client.post("auth/userpass/login/bo", json!({"password": "right"}));

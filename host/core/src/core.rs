@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::audit::{Audit, AuditConfig};
 use crate::catalog::{CatalogConfig, PluginCatalog};
 use crate::cluster::Cluster;
+use crate::identity::Identity;
 use crate::keys::ROOT_NS;
 use crate::lease::{InFlight, Reaper};
 use crate::lockout::{LockoutDefaults, Lockouts};
@@ -96,6 +97,7 @@ pub struct Core {
     pub(crate) audit: Audit,
     pub(crate) tokens: Tokens,
     pub(crate) policies: Policies,
+    pub(crate) identity: Identity,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) under_way: UnderWay,
     pub(crate) mounts_changed: Arc<Notify>,
@@ -156,6 +158,7 @@ impl Core {
             audit: Audit::new(config.audit.clone(), &barrier),
             tokens: Tokens::new(&barrier, random.clone()),
             policies: Policies::new(&barrier),
+            identity: Identity::new(&barrier),
             plugins: Plugins::new(Arc::new(DatabasePools::new(runtime))),
             in_flight: Arc::default(),
             under_way: UnderWay::default(),
@@ -274,6 +277,7 @@ impl Core {
         self.audit.seal();
         self.tokens.seal();
         self.policies.seal();
+        self.identity.seal();
         self.router.seal();
         self.plugins.clear();
     }

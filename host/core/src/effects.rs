@@ -13,7 +13,7 @@ use crate::mount::Mount;
 use crate::pipeline::headers::Said;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
-use crate::{Core, Error};
+use crate::{Core, Error, limits};
 
 /// One request's way to a lease.
 pub(crate) struct RequestEffects {
@@ -30,6 +30,8 @@ pub(crate) struct RequestEffects {
     pub headers: Vec<(String, String)>,
     /// What the plugin has said in headers so far.
     pub said: Mutex<Said>,
+    /// The groups that the plugin has said who logs in is in.
+    pub groups: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -73,6 +75,21 @@ impl Effects for RequestEffects {
     async fn respond_with_header(&self, name: &str, value: &str) -> Result<(), String> {
         self.said().add(&self.mount.entry.config, name, value)
     }
+
+    async fn login_groups(&self, names: Vec<String>) -> Result<(), String> {
+        let wrong = |name: &String| name.is_empty() || name.len() > limits::IDENTITY_NAME;
+        if names.len() > limits::LOGIN_GROUPS {
+            return Err(format!("a login can name {} groups", limits::LOGIN_GROUPS));
+        }
+        if names.iter().any(wrong) {
+            return Err(format!(
+                "a group's name has between 1 and {} bytes",
+                limits::IDENTITY_NAME
+            ));
+        }
+        *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        Ok(())
+    }
 }
 
 impl RequestEffects {
@@ -103,6 +120,12 @@ impl RequestEffects {
     /// What the plugin has said in headers so far.
     pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the groups that the plugin has said who logs in is in.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut groups)
     }
 
     /// Lets others have the lease.

@@ -16,7 +16,7 @@ pub struct Field {
 /// The parameters of a path besides those that stand in its pattern. None: whatever is sent.
 pub type Fields = Option<&'static [Field]>;
 
-const fn field(name: &'static str, kind: FieldType, help: &'static str) -> Field {
+pub(crate) const fn field(name: &'static str, kind: FieldType, help: &'static str) -> Field {
     Field { name, kind, help }
 }
 

@@ -13,6 +13,16 @@
 //! | `ns/<ns>/password-policy/<name>` | how passwords are made |
 //! | `ns/<ns>/token/<hash>` | a token |
 //! | `ns/<ns>/token-role/<name>` | a role that tokens are made with |
+//! | `ns/<ns>/entity/<id>` | an entity, with its aliases and the groups it is in |
+//! | `ns/<ns>/entity-named/<name>` | the entity with this name; names here and below are in lower case |
+//! | `ns/<ns>/entity-at/<accessor>/<name>` | the entity that has this name at an auth mount |
+//! | `ns/<ns>/entity-alias/<id>` | the entity that an alias belongs to |
+//! | `ns/<ns>/entity-merged/<id>` | the entity that another was merged into |
+//! | `ns/<ns>/group/<id>` | a group, with its alias and the groups it is in |
+//! | `ns/<ns>/group-named/<name>` | the group with this name |
+//! | `ns/<ns>/group-at/<accessor>/<name>` | the group that has this name at an auth mount |
+//! | `ns/<ns>/group-alias/<id>` | the group that an alias belongs to |
+//! | `ns/<ns>/member/<group>/<kind>/<id>` | that an entity or a group is in a group |
 //! | `ns/<ns>/cubbyhole/<token>/<path>` | what a token, by its hash, keeps for itself |
 //! | `ns/<ns>/child/<parent>/<child>` | a token's child, by their hashes |
 //! | `ns/<ns>/lease/<lease id>` | a lease; for a token's, its hash |
@@ -76,6 +86,30 @@ impl Ns<'_> {
     }
     pub fn child(self, parent: &str, child: &str) -> String {
         format!("ns/{}/child/{parent}/{child}", self.0)
+    }
+    pub fn entity(self, id: &str) -> String {
+        format!("ns/{}/entity/{id}", self.0)
+    }
+    pub fn entity_merged(self, id: &str) -> String {
+        format!("ns/{}/entity-merged/{id}", self.0)
+    }
+    pub fn group(self, id: &str) -> String {
+        format!("ns/{}/group/{id}", self.0)
+    }
+    /// `of` is what has the name: `entity` or `group`.
+    pub fn named(self, of: &str, name: &str) -> String {
+        format!("ns/{}/{of}-named/{}", self.0, name.to_lowercase())
+    }
+    /// What has a name at an auth mount.
+    pub fn at_mount(self, of: &str, accessor: &str, name: &str) -> String {
+        format!("ns/{}/{of}-at/{accessor}/{}", self.0, name.to_lowercase())
+    }
+    /// What an alias belongs to.
+    pub fn alias(self, of: &str, id: &str) -> String {
+        format!("ns/{}/{of}-alias/{id}", self.0)
+    }
+    pub fn member(self, group: &str, kind: &str, id: &str) -> String {
+        format!("ns/{}/member/{group}/{kind}/{id}", self.0)
     }
     pub fn lease(self, id: &str) -> String {
         format!("ns/{}/lease/{id}", self.0)
@@ -157,6 +191,21 @@ pub fn is_routing(key: &str) -> bool {
 /// Whether this key holds a policy.
 pub fn is_policy(key: &str) -> bool {
     in_namespace(key, "policy/")
+}
+
+/// Whether this key holds an entity.
+pub fn is_entity(key: &str) -> bool {
+    in_namespace(key, "entity/")
+}
+
+/// Whether this key says which entity has a name at an auth mount.
+pub fn is_entity_at(key: &str) -> bool {
+    in_namespace(key, "entity-at/")
+}
+
+/// Whether this key holds a group.
+pub fn is_group(key: &str) -> bool {
+    in_namespace(key, "group/")
 }
 
 /// Whether this key holds an audit device, or what all of them record.

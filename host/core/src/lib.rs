@@ -3,7 +3,8 @@
 //! A request is a [transaction](pipeline): it reads one snapshot, and what the host and the plugin write is committed
 //! once, before the response leaves. The way is always the same: namespace, token, policy, route, plugin, lease.
 //!
-//! - [`policy`] decides; [`token`] says who somebody is; [`mount`] says what is where; [`lease`] ends things in time.
+//! - [`policy`] decides; [`token`] and [`identity`] say who somebody is; [`mount`] says what is where; [`lease`] ends things
+//!   in time.
 //! - [`sys`] and [`token`] hold the host's own paths, each in a [table](routes).
 //! - [`keys`] is the layout of storage; every key carries its namespace.
 
@@ -18,6 +19,7 @@ mod error;
 mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity;
 mod invoke;
 mod keys;
 mod lease;

@@ -27,6 +27,19 @@ pub const CACHED_POLICIES: usize = 4_096;
 /// Combinations of policies kept merged in memory.
 pub const CACHED_ACLS: usize = 4_096;
 
+/// Entities, and what they are known by, kept in memory.
+pub const CACHED_ENTITIES: usize = 16_384;
+/// Groups kept in memory.
+pub const CACHED_GROUPS: usize = 4_096;
+/// The name of an entity, an alias or a group, in bytes.
+pub const IDENTITY_NAME: usize = 1024;
+/// What can be said about one: keys, the characters of a key and those of a value.
+pub const IDENTITY_METADATA: usize = 64;
+pub const IDENTITY_METADATA_KEY: usize = 128;
+pub const IDENTITY_METADATA_VALUE: usize = 512;
+/// Groups that a login can name.
+pub const LOGIN_GROUPS: usize = 1024;
+
 /// A mount path, in bytes.
 pub const MAX_MOUNT_PATH: usize = 256;
 /// Registered plugin versions.

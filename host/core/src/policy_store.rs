@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use coffer_barrier::{Barrier, Cache, Transaction};
@@ -11,6 +11,7 @@ use coffer_storage::Index;
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::{View, together};
 use crate::keys::{self, Ns};
 use crate::policy::{Acl, Policy, Subject};
 use crate::token::TokenEntry;
@@ -30,18 +31,18 @@ pub struct StoredPolicy {
     pub expires: Option<UnixMillis>,
 }
 
-/// An ACL, and the last change of any policy before it was made.
-type Versioned = (Index, Arc<Acl>);
+/// The last change of any policy before an ACL was made, and the last one of who holds the token.
+type Made = (Index, Index);
 
-/// Where a token keeps its ACL.
+/// Where a token finds its ACL. The store holds it, and bounds how many there are.
 #[derive(Default)]
-pub struct AclSlot(ArcSwapOption<Versioned>);
+pub struct AclSlot(ArcSwapOption<(Made, Weak<Acl>)>);
 
 /// The policy store.
 pub struct Policies {
     compiled: Cache<Policy>,
-    /// Tokens with the same policies share their ACL.
-    merged: Mutex<LruCache<String, Versioned>>,
+    /// Tokens with the same policies share their ACL; if a template makes it somebody's own, those of the same entity.
+    merged: Mutex<LruCache<String, (Made, Arc<Acl>)>>,
     /// The last commit that changed any policy.
     changed: Arc<AtomicU64>,
 }
@@ -66,10 +67,7 @@ impl Policies {
 
     pub fn seal(&self) {
         self.compiled.clear();
-        self.merged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.lock().clear();
     }
 
     /// What is stored under this name.
@@ -116,60 +114,73 @@ impl Policies {
         Ok(Some(policy))
     }
 
-    /// What a token may do now.
+    /// What a token may do now, whose holder is `identity`.
     pub async fn acl(
         &self,
         txn: &mut Transaction,
         entry: &TokenEntry,
+        identity: Option<&View>,
         slot: &AclSlot,
     ) -> Result<Arc<Acl>, Error> {
         // Read before the policies are: a change in between makes this ACL stale, not the next one wrong.
         let changed = self.changed.load(Ordering::Acquire);
+        let made = (changed, identity.map_or(0, |identity| identity.version));
         if let Some(have) = &*slot.0.load()
-            && have.0 == changed
+            && have.0 == made
+            && let Some(acl) = have.1.upgrade()
         {
-            return Ok(have.1.clone());
-        }
-        let key = format!("{}\n{}", entry.ns, entry.policies.join("\n"));
-        let merged = self
-            .merged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        if let Some((_, acl)) = merged.filter(|have| have.0 == changed) {
-            slot.0.store(Some(Arc::new((changed, acl.clone()))));
             return Ok(acl);
         }
-        let (acl, shared) = self.merge(txn, entry).await?;
-        // A snapshot from before the last change may have shown the policies as they were: good for this request only.
-        if txn.index() >= changed {
-            slot.0.store(Some(Arc::new((changed, acl.clone()))));
-            if shared {
-                self.merged
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .put(key, (changed, acl.clone()));
+        let of_identity = identity.map(View::policies).unwrap_or_default();
+        let names = together(entry.policies.iter().chain(&of_identity));
+        let everybodys = format!("{}\n{}", entry.ns, names.join("\n"));
+        let holder = identity.map_or("", |identity| &identity.entity.id);
+        let own = format!("{holder}\n{everybodys}");
+        let merged = self.merged(&everybodys, (changed, 0));
+        let acl = match merged.or_else(|| self.merged(&own, made)) {
+            Some(acl) => acl,
+            None => {
+                let (acl, templated) = self.merge(txn, entry, &names, identity).await?;
+                // A snapshot from before the last change may have shown the policies as they were: good for this request
+                // only.
+                if txn.index() < changed {
+                    return Ok(acl);
+                }
+                match templated {
+                    true => self.lock().put(own, (made, acl.clone())),
+                    false => self.lock().put(everybodys, ((changed, 0), acl.clone())),
+                };
+                acl
             }
-        }
+        };
+        slot.0.store(Some(Arc::new((made, Arc::downgrade(&acl)))));
         Ok(acl)
     }
 
-    /// The ACL, and whether it is that of every token with these policies: a template makes it this token's own.
+    fn merged(&self, key: &str, made: Made) -> Option<Arc<Acl>> {
+        let mut merged = self.lock();
+        let (have, acl) = merged.get(key)?;
+        (*have == made).then(|| acl.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<String, (Made, Arc<Acl>)>> {
+        self.merged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ACL, and whether a template makes it this entity's own.
     async fn merge(
         &self,
         txn: &mut Transaction,
         entry: &TokenEntry,
+        names: &[String],
+        identity: Option<&View>,
     ) -> Result<(Arc<Acl>, bool), Error> {
-        let mut policies = Vec::with_capacity(entry.policies.len());
-        for name in &entry.policies {
+        let mut policies = Vec::with_capacity(names.len());
+        for name in names {
             policies.extend(self.compiled(txn, &entry.ns, name).await?);
         }
-        let subject = Subject {
-            alias: entry.alias.as_ref(),
-        };
-        let acl = Arc::new(Acl::new(&policies, entry.is_root(), subject));
-        Ok((acl, !policies.iter().any(|policy| policy.templated)))
+        let acl = Arc::new(Acl::new(&policies, entry.is_root(), Subject { identity }));
+        Ok((acl, policies.iter().any(|policy| policy.templated)))
     }
 }
 
@@ -212,7 +223,7 @@ mod tests {
         let (mut early, slot) = (barrier.begin().unwrap(), AclSlot::default());
         write(&barrier, "deny").await;
         let may = async |txn: &mut Transaction| {
-            let acl = policies.acl(txn, &entry, &slot).await.unwrap();
+            let acl = policies.acl(txn, &entry, None, &slot).await.unwrap();
             acl.capabilities("a")
         };
         assert_eq!(may(&mut early).await, ["read"]);

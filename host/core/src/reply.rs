@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use crate::identity::{View, together};
 use crate::request::{Body, Response, ResponseHeader};
 use crate::token::TokenEntry;
 
@@ -35,6 +36,10 @@ pub struct AuthReply {
     pub id: Zeroizing<String>,
     pub accessor: String,
     pub policies: Vec<String>,
+    /// Those that its holder has besides.
+    pub identity_policies: Vec<String>,
+    /// Its holder; empty if that is not known.
+    pub entity: String,
     pub metadata: Option<BTreeMap<String, String>>,
     pub duration: u64,
     pub renewable: bool,
@@ -44,11 +49,18 @@ pub struct AuthReply {
 }
 
 impl AuthReply {
-    pub fn new(id: Zeroizing<String>, entry: &TokenEntry, duration: u64) -> Self {
+    pub fn new(
+        id: Zeroizing<String>,
+        entry: &TokenEntry,
+        identity: Option<&View>,
+        duration: u64,
+    ) -> Self {
         Self {
             id,
             accessor: entry.accessor.clone(),
             policies: entry.policies.clone(),
+            identity_policies: identity.map(View::policies).unwrap_or_default(),
+            entity: entry.entity.clone().unwrap_or_default(),
             metadata: entry.meta.clone(),
             duration,
             renewable: entry.renewable,
@@ -56,6 +68,16 @@ impl AuthReply {
             orphan: entry.parent.is_none(),
             num_uses: entry.num_uses,
         }
+    }
+
+    /// What it has itself and what its holder has: sorted, each once.
+    pub fn all_policies(&self) -> Cow<'_, [String]> {
+        if self.identity_policies.is_empty() {
+            return Cow::Borrowed(&self.policies);
+        }
+        Cow::Owned(together(
+            self.policies.iter().chain(&self.identity_policies),
+        ))
     }
 }
 
@@ -161,6 +183,15 @@ impl Reply {
         }
     }
 
+    /// The same, with what there is to say about each key.
+    pub fn list_with(keys: Vec<String>, info: Map<String, Value>) -> Result<Self, crate::Error> {
+        let mut reply = Self::list(keys)?;
+        if let Some(Data::Value(data)) = &mut reply.data {
+            data.insert("key_info".to_owned(), info.into());
+        }
+        Ok(reply)
+    }
+
     pub fn auth(auth: AuthReply, warnings: Vec<String>) -> Self {
         Self {
             auth: Some(auth),
@@ -236,12 +267,13 @@ impl Reply {
             auth: self.auth.as_ref().map(|auth| EnvelopeAuth {
                 client_token: &auth.id,
                 accessor: &auth.accessor,
-                policies: &auth.policies,
+                policies: auth.all_policies(),
                 token_policies: &auth.policies,
+                identity_policies: &auth.identity_policies,
                 metadata: auth.metadata.as_ref(),
                 lease_duration: auth.duration,
                 renewable: auth.renewable,
-                entity_id: "",
+                entity_id: &auth.entity,
                 token_type: auth.token_type,
                 orphan: auth.orphan,
                 mfa_requirement: (),
@@ -276,12 +308,14 @@ enum EnvelopeData<'a> {
 struct EnvelopeAuth<'a> {
     client_token: &'a str,
     accessor: &'a str,
-    policies: &'a [String],
+    policies: Cow<'a, [String]>,
     token_policies: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    identity_policies: &'a [String],
     metadata: Option<&'a BTreeMap<String, String>>,
     lease_duration: u64,
     renewable: bool,
-    entity_id: &'static str,
+    entity_id: &'a str,
     token_type: &'static str,
     orphan: bool,
     mfa_requirement: (),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use coffer_barrier::Transaction;
 
 use crate::fields::{Field, Fields};
+use crate::identity::View;
 use crate::params::Params;
 use crate::policy::{Access, Acl, Capability};
 use crate::reply::Reply;
@@ -82,6 +83,8 @@ pub struct Context<'r> {
 #[derive(Clone)]
 pub struct Authenticated {
     pub held: Held,
+    /// Who holds it, if that is known.
+    pub identity: Option<Arc<View>>,
     pub acl: Arc<Acl>,
 }
 

@@ -4,7 +4,7 @@ use coffer_barrier::Transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
+use crate::{Error, limits};
 
 /// What is stored under a key, if anything is.
 ///
@@ -38,5 +38,23 @@ pub fn save<T: Serialize>(
             Ok(())
         }
         Err(_) => Err(Error::Corrupt(key)),
+    }
+}
+
+/// How many keys start so.
+///
+/// # Errors
+/// If storage fails.
+pub async fn count(txn: &Transaction, prefix: &str) -> Result<usize, Error> {
+    let (mut total, mut after) = (0, None::<String>);
+    loop {
+        let page = txn
+            .list(prefix, after.as_deref(), limits::COUNT_PAGE)
+            .await?;
+        total += page.len();
+        if page.len() < limits::COUNT_PAGE {
+            return Ok(total);
+        }
+        after = page.last().cloned();
     }
 }

@@ -210,7 +210,7 @@ fn token(
         kind: TokenKind::Service,
         renewable: false,
         bound_cidrs: Vec::new(),
-        alias: None,
+        entity: None,
         internal: None,
     }
 }

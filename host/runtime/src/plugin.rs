@@ -115,6 +115,11 @@ pub trait Effects: Send + Sync {
     async fn respond_with_header(&self, _name: &str, _value: &str) -> Result<(), String> {
         Err("only a request has a response".to_owned())
     }
+
+    /// Says which groups the one who logs in is in. Fails with the reason.
+    async fn login_groups(&self, _names: Vec<String>) -> Result<(), String> {
+        Err("only a request can be a login".to_owned())
+    }
 }
 
 /// Why there is no password.

@@ -33,6 +33,8 @@ type Host struct {
 	Headers map[string][]string
 	// Responded is the headers that were added to responses.
 	Responded map[string][]string
+	// Groups is what the last login was said to be in.
+	Groups []string
 	// Passwords has a password for each password policy there is, by its name.
 	Passwords map[string]string
 	// Failing is what each call of storage fails with, for as long as it is set.

@@ -58,6 +58,12 @@ func (h *Host) SetHeader(name, value string) error {
 	return nil
 }
 
+// LoginGroups is the host's.
+func (h *Host) LoginGroups(names []string) error {
+	h.Groups = names
+	return nil
+}
+
 // Password is the host's.
 func (h *Host) Password(policy string) (string, error) {
 	if password, there := h.Passwords[policy]; there {

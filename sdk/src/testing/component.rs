@@ -165,6 +165,7 @@ impl Session {
             Ask::RespondWithHeader { name, value } => {
                 to_value(Host::with(|host| host.respond_with_header(&name, &value))?)?
             }
+            Ask::LoginGroups { names } => to_value(crate::identity::groups(&names)?)?,
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(super) request_headers: Vec<(String, String)>,
     /// What the plugin has said in headers.
     pub(super) response_headers: Vec<(String, String)>,
+    /// The groups that the plugin has said who logs in is in.
+    pub(super) login_groups: Vec<String>,
     /// Lengths and alphabets, by the names of password policies.
     pub(super) password_policies: BTreeMap<String, (usize, String)>,
     pub(super) seed: u64,
@@ -149,6 +151,16 @@ impl State {
         }
         self.response_headers
             .push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn login_groups(&mut self, names: &[String]) -> Result<()> {
+        if names.len() > 1024 || names.iter().any(|name| !(1..=1024).contains(&name.len())) {
+            return Err(Error::invalid(
+                "a login can name 1024 groups of 1 to 1024 bytes",
+            ));
+        }
+        self.login_groups = names.to_vec();
         Ok(())
     }
 

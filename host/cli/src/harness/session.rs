@@ -335,6 +335,15 @@ impl Effects for Leases {
             .map_err(|error| error.message)
     }
 
+    async fn login_groups(&self, names: Vec<String>) -> Result<(), String> {
+        let ask = json!({"ask": "login_groups", "with": {"names": names}});
+        self.test
+            .ask(ask)
+            .await
+            .map(drop)
+            .map_err(|error| error.message)
+    }
+
     async fn withdraw(&self, _: &str) -> Result<(), String> {
         let ask = json!({"ask": "withdraw"});
         self.test

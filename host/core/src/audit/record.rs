@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::Object;
 use super::{AuditedHeader, Recorder};
+use crate::identity::{View, together};
 use crate::mount::Mount;
 use crate::params::object_of;
 use crate::request::{Body, Method, Request, Response};
@@ -20,6 +21,8 @@ use crate::wrapping_jwt;
 #[derive(Clone, Default)]
 pub struct Found {
     pub token: Option<Arc<Token>>,
+    /// Who holds it, if that is known.
+    pub identity: Option<Arc<View>>,
     pub mount: Option<Arc<Mount>>,
 }
 
@@ -159,7 +162,7 @@ pub fn render(
         let mut auth = Object::open(record.field("auth"));
         auth.text("client_token", id.as_deref().unwrap_or_default());
         auth.text("accessor", accessor.as_deref().unwrap_or_default());
-        describe(&mut auth, token);
+        describe(&mut auth, token, found.identity.as_deref());
         auth.close();
     }
     let mut asking = Object::open(record.field("request"));
@@ -219,11 +222,21 @@ fn place(object: &mut Object<'_>, mount: &Mount) {
 }
 
 /// Whose a token is.
-fn describe(auth: &mut Object<'_>, token: &Token) {
+fn describe(auth: &mut Object<'_>, token: &Token, identity: Option<&View>) {
     let entry = &token.entry;
     auth.text("display_name", &entry.display_name);
-    auth.texts("policies", &entry.policies);
+    let of_identity = identity.map(View::policies).unwrap_or_default();
+    if of_identity.is_empty() {
+        auth.texts("policies", &entry.policies);
+    } else {
+        let all = together(entry.policies.iter().chain(&of_identity));
+        auth.texts("policies", &all);
+        auth.texts("identity_policies", &of_identity);
+    }
     auth.texts("token_policies", &entry.policies);
+    if let Some(entity) = &entry.entity {
+        auth.text("entity_id", entity);
+    }
     if let Some(meta) = &entry.meta {
         let mut metadata = Object::open(auth.field("metadata"));
         for (name, value) in meta {

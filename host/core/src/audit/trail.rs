@@ -85,6 +85,7 @@ impl<'r> Trail<'r> {
         }
         self.state().found = Found {
             token: caller.map(|caller| caller.held.token.clone()),
+            identity: caller.and_then(|caller| caller.identity.clone()),
             mount: Some(mount.clone()),
         };
     }

@@ -104,6 +104,7 @@ pub async fn renew_token(
     if !entry.renewable {
         return Err(Error::invalid("lease is not renewable"));
     }
+    let holder = core.holder(txn, &entry).await?;
     let table = core.mounts(txn).await?;
     let (default, max) = times(&table, &entry.mount);
     let mut input = TtlInput {
@@ -159,7 +160,7 @@ pub async fn renew_token(
     };
     core.tokens.update(txn, hash, &before, &after)?;
     Ok(Reply::auth(
-        AuthReply::new(id, &after, granted.seconds),
+        AuthReply::new(id, &after, holder.as_deref(), granted.seconds),
         granted.warnings,
     ))
 }

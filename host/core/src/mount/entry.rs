@@ -46,6 +46,9 @@ pub const TOKEN: &str = "token";
 /// The type of what each token keeps for itself.
 pub const CUBBYHOLE: &str = "cubbyhole";
 
+/// The type of the identity store.
+pub const IDENTITY: &str = "identity";
+
 /// What no secret engine's path may start with.
 pub const RESERVED: &[&str] = &["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
 
@@ -99,7 +102,7 @@ pub struct MountEntry {
     pub table: Table,
     /// Within its table, with its trailing slash: `database/`, `approle/`.
     pub path: String,
-    /// The component's name in the catalog, or [`SYSTEM`], [`TOKEN`] or [`CUBBYHOLE`].
+    /// The component's name in the catalog, or that of what the host does itself, such as [`SYSTEM`].
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(default)]
@@ -134,7 +137,7 @@ impl MountEntry {
 
     /// Whether it is the host's own.
     pub fn is_native(&self) -> bool {
-        [SYSTEM, TOKEN, CUBBYHOLE].contains(&self.kind.as_str())
+        [SYSTEM, TOKEN, CUBBYHOLE, IDENTITY].contains(&self.kind.as_str())
     }
 
     /// What it runs; None if it is the host's own.

@@ -20,7 +20,9 @@ use coffer_storage::Index;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-pub use entry::{CUBBYHOLE, MountConfig, MountEntry, Moved, RESERVED, SYSTEM, TOKEN, Table};
+pub use entry::{
+    CUBBYHOLE, IDENTITY, MountConfig, MountEntry, Moved, RESERVED, SYSTEM, TOKEN, Table,
+};
 pub use router::{Router, RoutingTable};
 
 use crate::catalog::PluginCatalog;
@@ -218,6 +220,7 @@ impl MountLoader {
             SYSTEM => Backend::Native(crate::sys::ROUTES),
             TOKEN => Backend::Native(crate::token::ROUTES),
             CUBBYHOLE => Backend::Native(crate::cubbyhole::ROUTES),
+            IDENTITY => Backend::Native(crate::identity::ROUTES),
             _ => match self.component(&entry, loading, until).await {
                 Ok((release, component)) => {
                     let info = MountInfo {

@@ -1,15 +1,18 @@
 //! What comes of a plugin's answer: it is committed and becomes a reply, or what was made is undone.
 
+use std::sync::Arc;
+
 use coffer_barrier::{BarrierError, Transaction};
 use coffer_runtime as runtime;
 use serde_json::value::RawValue;
 
 use super::attempt::Attempt;
 use crate::effects::RequestEffects;
+use crate::identity::Alias;
 use crate::lease::{self, Leased};
 use crate::reply::{AuthReply, Data, LeaseReply, Reply};
 use crate::request::Method;
-use crate::token::{self, Alias, TokenRequest};
+use crate::token::{self, TokenRequest};
 use crate::wrapping::{self, Wrapped};
 use crate::{Error, limits};
 
@@ -40,7 +43,8 @@ impl Attempt<'_> {
         };
         let lease_id = lease.as_ref().map(|lease| lease.lease_id.clone());
         self.mount.pin(&mut txn);
-        let reply = match self.reply(&mut txn, response, lease) {
+        let groups = effects.groups();
+        let reply = match self.reply(&mut txn, response, lease, groups).await {
             Ok(reply) => self.wrapped(&mut txn, reply).await,
             Err(error) => Err(error),
         };
@@ -109,11 +113,12 @@ impl Attempt<'_> {
             tokio::time::timeout(limits::UNDO, lease::revoke_now(core, self.ns, lease_id)).await;
     }
 
-    fn reply(
+    async fn reply(
         &self,
         txn: &mut Transaction,
         response: runtime::Response,
         lease: Option<runtime::LeaseGrant>,
+        groups: Vec<String>,
     ) -> Result<Reply, Error> {
         let mut warnings = response.warnings;
         let data = response.data;
@@ -128,7 +133,7 @@ impl Attempt<'_> {
         }
         let auth = match response.auth {
             Some(auth) => {
-                let (auth, more) = self.login(txn, auth)?;
+                let (auth, more) = self.login(txn, auth, groups).await?;
                 warnings.extend(more);
                 Some(auth)
             }
@@ -155,11 +160,12 @@ impl Attempt<'_> {
         })
     }
 
-    /// Makes the token of a successful login.
-    fn login(
+    /// Makes the token of a successful login, of somebody who is in these groups.
+    async fn login(
         &self,
         txn: &mut Transaction,
         auth: runtime::Auth,
+        groups: Vec<String>,
     ) -> Result<(AuthReply, Vec<String>), Error> {
         if auth
             .policies
@@ -178,11 +184,19 @@ impl Attempt<'_> {
             runtime::TokenKind::DefaultBatch => tuned != "service",
         };
         let metadata: std::collections::BTreeMap<_, _> = auth.metadata.into_iter().collect();
-        let alias = auth.alias.map(|alias| Alias {
-            mount_accessor: self.mount.entry.accessor.clone(),
-            name: alias.name,
-            metadata: alias.metadata.into_iter().collect(),
-        });
+        let identity = match auth.alias {
+            Some(alias) => {
+                let alias = Alias {
+                    mount_accessor: self.mount.entry.accessor.clone(),
+                    name: alias.name,
+                    metadata: alias.metadata.into_iter().collect(),
+                    groups,
+                };
+                let view = self.core.identify(txn, self.ns, &alias).await?;
+                Some(Arc::new(view))
+            }
+            None => None,
+        };
         let prefix = self
             .mount
             .entry
@@ -203,7 +217,7 @@ impl Attempt<'_> {
             no_default_policy: auth.no_default_policy,
             display_name,
             meta: Some(metadata).filter(|metadata| !metadata.is_empty()),
-            alias,
+            identity,
             internal: Some(auth.internal),
             batch,
             renewable: auth.renewable,

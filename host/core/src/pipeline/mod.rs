@@ -15,6 +15,7 @@ use coffer_barrier::Transaction;
 use self::attempt::Attempt;
 use crate::audit::{Doing, Trail};
 use crate::core::Turn;
+use crate::identity::View;
 use crate::mount::Backend;
 use crate::params::Params;
 use crate::policy::{Access, Capability};
@@ -154,8 +155,31 @@ impl Core {
         if !entry.allows(request.remote.ip().to_canonical()) {
             return Err(Error::InvalidToken);
         }
-        let acl = self.policies.acl(txn, entry, &held.token.acl).await?;
-        Ok(Authenticated { held, acl })
+        let identity = self.holder(txn, entry).await?;
+        let (slot, holder) = (&held.token.acl, identity.as_deref());
+        let acl = self.policies.acl(txn, entry, holder, slot).await?;
+        Ok(Authenticated {
+            held,
+            identity,
+            acl,
+        })
+    }
+
+    /// Who holds a token; None if that is not known of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] if it is disabled or gone.
+    pub(crate) async fn holder(
+        &self,
+        txn: &mut Transaction,
+        entry: &TokenEntry,
+    ) -> Result<Option<Arc<View>>, Error> {
+        let Some(id) = &entry.entity else {
+            return Ok(None);
+        };
+        let view = self.identity.view(txn, &entry.ns, id).await?;
+        view.map(|view| Some(Arc::new(view)))
+            .ok_or(Error::InvalidToken)
     }
 
     /// Counts one use of a token that has only so many. The last one ends it.

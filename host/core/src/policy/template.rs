@@ -1,12 +1,13 @@
 //! `{{identity...}}` in the paths of policies.
+//! <https://developer.hashicorp.com/vault/docs/concepts/policies#templated-policies>
 
-use crate::token::Alias;
+use crate::identity::{Metadata, View};
 
 /// For whom a path is filled in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
-    /// What the token's auth method knows of its holder.
-    pub alias: Option<&'a Alias>,
+    /// Who holds the token, if that is known.
+    pub identity: Option<&'a View>,
 }
 
 impl Subject<'_> {
@@ -30,19 +31,50 @@ impl Subject<'_> {
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        let alias = self.alias?;
-        let (accessor, field) = name
-            .strip_prefix("identity.entity.aliases.")?
-            .split_once('.')?;
-        if accessor != alias.mount_accessor {
-            return None;
+        let identity = self.identity?;
+        let name = name.strip_prefix("identity.")?;
+        if let Some(name) = name.strip_prefix("groups.") {
+            return of_group(identity, name);
         }
-        match field {
-            "name" => Some(&alias.name),
-            _ => alias
-                .metadata
-                .get(field.strip_prefix("metadata.")?)
-                .map(String::as_str),
+        let entity = &identity.entity;
+        match name.strip_prefix("entity.")? {
+            "id" => Some(&entity.id),
+            "name" => Some(&entity.name),
+            name => match name.strip_prefix("aliases.") {
+                None => said(&entity.metadata, "metadata.", name),
+                Some(name) => {
+                    let (accessor, field) = name.split_once('.')?;
+                    let alias = entity.alias_at(accessor)?;
+                    match field {
+                        "id" => Some(&alias.id),
+                        "name" => Some(&alias.name),
+                        field => said(&alias.custom_metadata, "custom_metadata.", field)
+                            .or_else(|| said(&alias.metadata, "metadata.", field)),
+                    }
+                }
+            },
         }
     }
+}
+
+/// A group is named by its id or its name; only those that somebody is in say anything.
+fn of_group<'a>(identity: &'a View, name: &str) -> Option<&'a str> {
+    let (by_id, name) = match name.strip_prefix("ids.") {
+        Some(name) => (true, name),
+        None => (false, name.strip_prefix("names.")?),
+    };
+    // A name can have a dot in it.
+    identity.groups().find_map(|group| {
+        let which = if by_id { &group.id } else { &group.name };
+        match name.strip_prefix(which.as_str())?.strip_prefix('.')? {
+            "id" => Some(group.id.as_str()),
+            "name" => Some(group.name.as_str()),
+            field => said(&group.metadata, "metadata.", field),
+        }
+    })
+}
+
+fn said<'a>(metadata: &'a Option<Metadata>, prefix: &str, field: &str) -> Option<&'a str> {
+    let key = field.strip_prefix(prefix)?;
+    metadata.as_ref()?.get(key).map(String::as_str)
 }

@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::*;
-use crate::token::Alias;
+use coffer_clock::UnixMillis;
+
+use crate::identity::{Entity, EntityAlias, Group, GroupType, Metadata, View};
 
 fn acl(policies: &[&str], subject: Subject<'_>) -> Acl {
     let parsed: Vec<_> = policies
@@ -202,39 +203,81 @@ fn a_template_names_and_never_widens() {
         path "kv/{{identity.entity.aliases.auth_x_1.name}}/*" { capabilities = ["read"] }
         path "team/{{ identity.entity.aliases.auth_x_1.metadata.team }}" { capabilities = ["read"] }
     "#;
-    let alias = |name: &str, team: &str| Alias {
-        mount_accessor: "auth_x_1".into(),
-        name: name.into(),
-        metadata: BTreeMap::from([("team".to_owned(), team.to_owned())]),
-    };
-    let bob = alias("bob", "red");
-    let allowed = acl(&[text], Subject { alias: Some(&bob) });
+    let holder = |name: &str, team: &str| view(name, &[("team", team)]);
+    let bob = holder("bob", "red");
+    let allowed = acl(&[text], of(&bob));
     assert_eq!(allowed.capabilities("kv/bob/x"), ["read"]);
     assert_eq!(allowed.capabilities("kv/eve/x"), ["deny"]);
     assert_eq!(allowed.capabilities("team/red"), ["read"]);
     for hostile in ["*", "+", "a/b", "", "b*"] {
-        let eve = alias(hostile, hostile);
-        let acl = acl(&[text], Subject { alias: Some(&eve) });
+        let eve = holder(hostile, hostile);
+        let acl = acl(&[text], of(&eve));
         for path in [
             "kv/bob/x", "kv/a/b/x", "kv//x", "team/red", "team/", "kv/b/x",
         ] {
             assert_eq!(acl.capabilities(path), ["deny"], "{hostile:?} {path}");
         }
     }
-    let other = Alias {
-        mount_accessor: "auth_y_2".into(),
-        ..bob
+    let elsewhere = text.replace("auth_x_1", "auth_y_2");
+    let acl = acl(&[&elsewhere], of(&bob));
+    assert_eq!(acl.capabilities("kv/bob/x"), ["deny"]);
+}
+
+/// Somebody with this name everywhere, in the groups `dev.ops` and above it `all`.
+fn view(name: &str, metadata: &[(&str, &str)]) -> View {
+    let now = UnixMillis(0);
+    let metadata: Metadata = metadata
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    let mut entity = Entity::new("e-1".to_owned(), Some(name), now);
+    entity.metadata = Some(metadata.clone());
+    entity.aliases.push(EntityAlias {
+        metadata: Some(metadata.clone()),
+        custom_metadata: Some([("desk".to_owned(), "7".to_owned())].into()),
+        ..EntityAlias::new("a-1".to_owned(), "auth_x_1", name, now)
+    });
+    let group = |id: &str, name: &str| {
+        let mut group = Group::new(id.to_owned(), Some(name), GroupType::Internal, now);
+        group.metadata = Some(metadata.clone());
+        Arc::new(group)
     };
-    assert_eq!(
-        acl(
-            &[text],
-            Subject {
-                alias: Some(&other)
-            }
-        )
-        .capabilities("kv/bob/x"),
-        ["deny"]
-    );
+    View {
+        entity: Arc::new(entity),
+        direct: vec![group("g-1", "dev.ops")],
+        inherited: vec![group("g-2", "all")],
+        version: 1,
+    }
+}
+
+fn of(view: &View) -> Subject<'_> {
+    Subject {
+        identity: Some(view),
+    }
+}
+
+#[test]
+fn what_templates_can_say() {
+    let bob = view("bob", &[("team", "red")]);
+    #[rustfmt::skip]
+    let table = [
+        ("identity.entity.id", Some("e-1")), ("identity.entity.name", Some("bob")),
+        ("identity.entity.metadata.team", Some("red")), ("identity.entity.metadata.none", None),
+        ("identity.entity.aliases.auth_x_1.id", Some("a-1")), ("identity.entity.aliases.auth_x_1.name", Some("bob")),
+        ("identity.entity.aliases.auth_x_1.metadata.team", Some("red")),
+        ("identity.entity.aliases.auth_x_1.custom_metadata.desk", Some("7")),
+        ("identity.entity.aliases.auth_x_1.metadata.desk", None), ("identity.entity.aliases.auth_z_9.name", None),
+        ("identity.groups.ids.g-1.name", Some("dev.ops")), ("identity.groups.ids.g-2.metadata.team", Some("red")),
+        ("identity.groups.ids.g-3.name", None), ("identity.groups.names.dev.ops.id", Some("g-1")),
+        ("identity.groups.names.all.metadata.team", Some("red")), ("identity.groups.names.dev.id", None),
+        ("identity.groups.names.all", None), ("identity.entity", None), ("entity.id", None), ("identity.entity.policies", None),
+    ];
+    for (name, expected) in table {
+        let filled = of(&bob).fill(&format!("x/{{{{{name}}}}}/y"));
+        let expected = expected.map(|value| format!("x/{value}/y"));
+        assert_eq!(filled, expected, "{name}");
+        assert_eq!(Subject::default().fill(&format!("{{{{{name}}}}}")), None);
+    }
 }
 
 #[test]

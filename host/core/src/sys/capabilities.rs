@@ -39,7 +39,9 @@ pub async fn of_accessor(c: &mut Context<'_>) -> Result<Reply, Error> {
 async fn acl_of(c: &mut Context<'_>, held: Option<Held>) -> Result<Arc<Acl>, Error> {
     let held = held.ok_or_else(|| Error::invalid("invalid token"))?;
     let (entry, slot) = (&held.token.entry, &held.token.acl);
-    c.core.policies.acl(c.txn, entry, slot).await
+    let identity = c.core.holder(c.txn, entry).await?;
+    let acl = c.core.policies.acl(c.txn, entry, identity.as_deref(), slot);
+    acl.await
 }
 
 fn answer(c: &Context<'_>, acl: &Acl) -> Result<Reply, Error> {

@@ -5,32 +5,21 @@ use serde_json::json;
 use crate::keys::Ns;
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::{Error, limits};
+use crate::{Error, stored};
 
 /// How many service tokens there are.
 pub async fn tokens(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let prefix = Ns(c.ns).token("");
-    let (mut total, mut after) = (0, None::<String>);
-    loop {
-        let page = c
-            .txn
-            .list(&prefix, after.as_deref(), limits::COUNT_PAGE)
-            .await?;
-        total += page.len();
-        if page.len() < limits::COUNT_PAGE {
-            break;
-        }
-        after = page.last().cloned();
-    }
+    let total = stored::count(c.txn, &Ns(c.ns).token("")).await?;
     Ok(Reply::data(
         json!({ "counters": { "service_tokens": { "total": total } } }),
     ))
 }
 
-/// How many entities there are: none, as nothing makes them yet.
-pub async fn entities(_: &mut Context<'_>) -> Result<Reply, Error> {
+/// How many entities there are.
+pub async fn entities(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let total = stored::count(c.txn, &Ns(c.ns).entity("")).await?;
     Ok(Reply::data(
-        json!({ "counters": { "entities": { "total": 0 } } }),
+        json!({ "counters": { "entities": { "total": total } } }),
     ))
 }
 

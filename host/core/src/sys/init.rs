@@ -6,7 +6,7 @@ use coffer_clock::{Random, UnixMillis};
 use super::mounts::store_mount;
 use super::policies::store_policy;
 use crate::keys::{Ns, ROOT_NS};
-use crate::mount::{CUBBYHOLE, MountEntry, SYSTEM, TOKEN, Table};
+use crate::mount::{CUBBYHOLE, IDENTITY, MountEntry, SYSTEM, TOKEN, Table};
 use crate::policy::DEFAULT_POLICY;
 use crate::policy_store::StoredPolicy;
 use crate::token::{TokenEntry, TokenKeys};
@@ -38,6 +38,7 @@ pub fn initialize(
     );
     store_mount(txn, &system);
     store_mount(txn, &cubbyhole(random, now));
+    store_mount(txn, &identity(random, now));
     let token = mount(
         random,
         now,
@@ -79,22 +80,31 @@ fn cubbyhole(random: &Random, now: UnixMillis) -> MountEntry {
     }
 }
 
+fn identity(random: &Random, now: UnixMillis) -> MountEntry {
+    let help = "identity store";
+    mount(random, now, Table::Secret, "identity/", IDENTITY, help)
+}
+
 /// Adds what a barrier that was made before has not. It looks at what is stored: to route would load every plugin.
 pub async fn complete(core: &Core) -> Result<(), Error> {
     super::host::note_version(core).await?;
     core.transact(|mut txn| async move {
         let prefix = Ns(ROOT_NS).mount("");
+        let mut missing = vec![
+            cubbyhole(&core.random, core.clock.now()),
+            identity(&core.random, core.clock.now()),
+        ];
         for key in txn.list(&prefix, None, limits::MAX_MOUNTS).await? {
             let Some(value) = txn.get(&key).await? else {
                 continue;
             };
             let entry: MountEntry =
                 serde_json::from_slice(&value).map_err(|_| Error::Corrupt(key))?;
-            if entry.kind == CUBBYHOLE {
-                return Ok(((), txn));
-            }
+            missing.retain(|mount| mount.kind != entry.kind);
         }
-        store_mount(&mut txn, &cubbyhole(&core.random, core.clock.now()));
+        for mount in &missing {
+            store_mount(&mut txn, mount);
+        }
         Ok(((), txn))
     })
     .await

@@ -53,7 +53,8 @@ fn storage(mount: &Mount) -> String {
 /// The request itself, as the server sees it; no secret of it.
 pub async fn request(c: &mut Context<'_>) -> Result<Reply, Error> {
     allowed(c)?;
-    let entry = &c.caller()?.held.token.entry;
+    let caller = c.caller()?;
+    let (entry, identity) = (&caller.held.token.entry, caller.identity.as_deref());
     let headers: Vec<_> = c
         .request
         .headers
@@ -63,15 +64,15 @@ pub async fn request(c: &mut Context<'_>) -> Result<Reply, Error> {
     Ok(Reply::data(json!({
         "data": c.params.map(),
         "cluster_id": c.core.cluster.load_full().map(|cluster| cluster.id.clone()),
-        "entity": null,
-        "groups": null,
+        "entity": identity.map(|identity| &identity.entity.name),
+        "groups": identity.map(|identity| identity.groups().map(|group| &group.name).collect::<Vec<_>>()),
         "vault_version": c.core.config.version,
         "req": {
             "client_token_accessor": entry.accessor,
             "client_token_remaining_uses": entry.num_uses,
             "connection": { "remote_addr": c.request.remote.ip(), "remote_port": c.request.remote.port() },
             "display_name": entry.display_name,
-            "entity_id": "",
+            "entity_id": entry.entity,
             "header_names": headers,
             "mount_point": "sys/",
             "mount_type": "system",

@@ -32,7 +32,7 @@ pub async fn lookup(c: &mut Context<'_>) -> Result<Reply, Error> {
             let (_, entry) = token::read_entry(c.txn, &key)
                 .await?
                 .ok_or_else(|| Error::invalid("invalid lease"))?;
-            let token = entry.lookup("", now);
+            let token = entry.lookup("", None, now);
             Ok(Reply::data(json!({
                 "id": id,
                 "issue_time": token.get("issue_time"),

@@ -1,14 +1,16 @@
 //! Making a token: the one place where its policies are settled and its times computed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use coffer_barrier::Transaction;
 use coffer_clock::UnixMillis;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
-use super::entry::{Alias, TokenEntry, TokenKind};
+use super::entry::{TokenEntry, TokenKind};
 use super::store::Tokens;
+use crate::identity::View;
 use crate::mount::Mount;
 use crate::reply::AuthReply;
 use crate::ttl::TtlInput;
@@ -25,7 +27,8 @@ pub struct TokenRequest {
     pub no_default_policy: bool,
     pub display_name: String,
     pub meta: Option<BTreeMap<String, String>>,
-    pub alias: Option<Alias>,
+    /// Who is to hold it, if that is known.
+    pub identity: Option<Arc<View>>,
     pub internal: Option<String>,
     pub role: Option<String>,
     pub parent: Option<String>,
@@ -49,6 +52,7 @@ pub fn create(
     request: TokenRequest,
     now: UnixMillis,
 ) -> Result<(AuthReply, Vec<String>), Error> {
+    let holder = request.identity.as_deref();
     let mut policies = request.policies;
     sanitize(&mut policies, request.no_default_policy);
     if policies.len() > limits::MAX_POLICIES {
@@ -128,7 +132,7 @@ pub fn create(
         kind,
         renewable: request.renewable && ttl > 0 && !request.batch,
         bound_cidrs: request.bound_cidrs,
-        alias: request.alias,
+        entity: holder.map(|identity| identity.entity.id.clone()),
         internal: request.internal,
     };
     let id = match kind {
@@ -138,7 +142,7 @@ pub fn create(
             id
         }
     };
-    Ok((AuthReply::new(id, &entry, ttl), warnings))
+    Ok((AuthReply::new(id, &entry, holder, ttl), warnings))
 }
 
 fn check_batch(

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::identity::View;
 use crate::keys::ROOT_NS;
 use crate::time::rfc3339;
 
@@ -52,16 +53,6 @@ impl TokenKind {
             Self::Batch => "batch",
         }
     }
-}
-
-/// For whom an auth method made the token; policies can be templated on it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Alias {
-    /// The auth mount's accessor.
-    pub mount_accessor: String,
-    pub name: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
 }
 
 /// A token. Times to live are in seconds, 0 for none. There may be a great many: what is usual is not stored, and the rest
@@ -122,8 +113,9 @@ pub struct TokenEntry {
     pub renewable: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound_cidrs: Vec<IpNet>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<Alias>,
+    /// The entity that holds it: what that may, it may too.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
     /// What the auth method wants back when the token is renewed, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -154,7 +146,7 @@ impl TokenEntry {
             kind: TokenKind::Service,
             renewable: false,
             bound_cidrs: Vec::new(),
-            alias: None,
+            entity: None,
             internal: None,
         }
     }
@@ -180,13 +172,14 @@ impl TokenEntry {
     }
 
     /// As the lookups answer. `id` is empty where the caller gave only the accessor.
-    pub fn lookup(&self, id: &str, now: UnixMillis) -> Value {
+    /// `identity` is who holds it now.
+    pub fn lookup(&self, id: &str, identity: Option<&View>, now: UnixMillis) -> Value {
         let mut data = json!({
             "accessor": self.accessor,
             "creation_time": self.created.0 / 1000,
             "creation_ttl": self.creation_ttl,
             "display_name": self.display_name,
-            "entity_id": "",
+            "entity_id": self.entity.as_deref().unwrap_or_default(),
             "expire_time": self.expires.map(rfc3339),
             "explicit_max_ttl": self.explicit_max_ttl,
             "id": id,
@@ -201,6 +194,13 @@ impl TokenEntry {
             "type": self.kind.name(),
         });
         if let Some(map) = data.as_object_mut() {
+            if let Some(identity) = identity {
+                map.insert("external_namespace_policies".into(), json!({}));
+                let policies = identity.policies();
+                if !policies.is_empty() {
+                    map.insert("identity_policies".into(), json!(policies));
+                }
+            }
             if self.period > 0 {
                 map.insert("period".into(), self.period.into());
             }

@@ -1,11 +1,14 @@
 //! `auth/token/`.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::create::{TokenRequest, create, sanitize};
-use super::entry::{Alias, TokenKind, parse_cidrs};
+use super::entry::{TokenKind, parse_cidrs};
 use super::roles::{self, Role, TokenType};
 use super::store::{Held, read_entry};
+use crate::identity::Alias;
 use crate::keys::Ns;
 use crate::lease;
 use crate::policy::{Access, Capability};
@@ -292,13 +295,19 @@ async fn create_child(
         None => "auth/token/create".to_owned(),
     };
     let mount = c.core.token_mount(c.txn).await?;
-    let alias = match asked {
-        Some(name) => Some(Alias {
-            mount_accessor: mount.entry.accessor.clone(),
-            name,
-            ..Alias::default()
-        }),
-        None => parent.entry.alias.clone(),
+    // A child is its parent's; an orphan is nobody's, unless it is said whose.
+    let identity = match asked {
+        Some(name) => {
+            let alias = Alias {
+                mount_accessor: mount.entry.accessor.clone(),
+                name,
+                ..Alias::default()
+            };
+            let view = c.core.identify(c.txn, c.ns, &alias).await?;
+            Some(Arc::new(view))
+        }
+        None if orphan => None,
+        None => caller.identity.clone(),
     };
     let request = TokenRequest {
         id,
@@ -307,7 +316,7 @@ async fn create_child(
         no_default_policy: true,
         display_name: display_name_of(&display_name),
         meta,
-        alias,
+        identity,
         role: role.map(|(name, _)| name.to_owned()),
         parent: (!orphan).then(|| parent.hash.clone()),
         batch,
@@ -401,7 +410,11 @@ fn lookup_self<'a>(c: &'a mut Context<'_>) -> Answer<'a> {
     Box::pin(async move {
         let now = c.core.clock.now();
         let id = c.request.token.clone().unwrap_or_default();
-        Ok(Reply::data(c.caller()?.held.token.entry.lookup(&id, now)))
+        let caller = c.caller()?;
+        let identity = caller.identity.as_deref();
+        Ok(Reply::data(
+            caller.held.token.entry.lookup(&id, identity, now),
+        ))
     })
 }
 
@@ -434,14 +447,23 @@ async fn lookup(c: &mut Context<'_>) -> Result<Reply, Error> {
     let held = by_id(c, &id)
         .await?
         .ok_or_else(|| Error::Forbidden("bad token".to_owned()))?;
-    Ok(Reply::data(
-        held.token.entry.lookup(&id, c.core.clock.now()),
-    ))
+    describe(c, &held, &id).await
+}
+
+/// A token that is not the caller's: of one whose holder may do nothing it is still said whose it is.
+async fn describe(c: &mut Context<'_>, held: &Held, id: &str) -> Result<Reply, Error> {
+    let entry = &held.token.entry;
+    let identity = match c.core.holder(c.txn, entry).await {
+        Err(Error::InvalidToken) => None,
+        holder => holder?,
+    };
+    let now = c.core.clock.now();
+    Ok(Reply::data(entry.lookup(id, identity.as_deref(), now)))
 }
 
 async fn lookup_accessor(c: &mut Context<'_>) -> Result<Reply, Error> {
     let held = by_accessor(c).await?.ok_or_else(invalid_accessor)?;
-    Ok(Reply::data(held.token.entry.lookup("", c.core.clock.now())))
+    describe(c, &held, "").await
 }
 
 fn increment(c: &Context<'_>) -> Result<u64, Error> {

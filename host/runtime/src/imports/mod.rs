@@ -15,6 +15,7 @@ mod effects;
 mod environment;
 mod headers;
 mod http;
+mod identity;
 mod keys;
 mod mount;
 mod network;

@@ -78,6 +78,9 @@ pub enum Ask {
         name: String,
         value: String,
     },
+    LoginGroups {
+        names: Vec<String>,
+    },
     Read {
         stream: u64,
         max: u32,
