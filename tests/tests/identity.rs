@@ -125,8 +125,8 @@ fn entities() {
 #[rustfmt::skip]
 fn aliases() {
     let House { root, here, there, .. } = &house();
-    let ann = id(&root, "identity/entity", json!({"name": "ann"}));
-    let bob = id(&root, "identity/entity", json!({"name": "bob"}));
+    let ann = id(root, "identity/entity", json!({"name": "ann"}));
+    let bob = id(root, "identity/entity", json!({"name": "bob"}));
     check! { root;
         "LIST identity/entity-alias/id" => 404, {"errors": []};
         "POST identity/entity-alias", {} => 400, {"errors": ["'id' or 'mount_accessor' and 'name' must be provided"]};
@@ -138,7 +138,7 @@ fn aliases() {
         "GET identity/entity-alias/id/nope" => 404, {"errors": []};
         "DELETE identity/entity-alias/id/nope" => 204;
     }
-    let alias = id(&root, "identity/entity-alias", json!({"name": "Ann", "mount_accessor": here, "canonical_id": ann, "custom_metadata": {"k": "v"}}));
+    let alias = id(root, "identity/entity-alias", json!({"name": "Ann", "mount_accessor": here, "canonical_id": ann, "custom_metadata": {"k": "v"}}));
     let shown = json!({"canonical_id": ann, "id": alias, "mount_accessor": here, "mount_path": "auth/here/", "mount_type": "userpass",
         "name": "ann", "local": false, "metadata": null, "custom_metadata": {"k": "w"}, "merged_from_canonical_ids": null});
     check! { root;
@@ -190,10 +190,10 @@ fn aliases() {
 #[rustfmt::skip]
 fn groups() {
     let House { root, here, .. } = &house();
-    let ann = id(&root, "identity/entity", json!({"name": "ann"}));
-    let bob = id(&root, "identity/entity", json!({"name": "bob"}));
-    let dev = id(&root, "identity/group", json!({"name": "dev", "policies": ["D"], "metadata": {"x": "y"}}));
-    let all = id(&root, "identity/group", json!({"name": "all", "policies": "a", "member_group_ids": [dev]}));
+    let ann = id(root, "identity/entity", json!({"name": "ann"}));
+    let bob = id(root, "identity/entity", json!({"name": "bob"}));
+    let dev = id(root, "identity/group", json!({"name": "dev", "policies": ["D"], "metadata": {"x": "y"}}));
+    let all = id(root, "identity/group", json!({"name": "all", "policies": "a", "member_group_ids": [dev]}));
     check! { root;
         "POST identity/group", {"name": "DEV", "member_entity_ids": [(ann), (bob)]} => 204, null;
         "GET identity/group/name/dev" => 200, {"data": {"id": (dev), "name": "DEV", "type": "internal", "policies": ["d"], "metadata": {"x": "y"}, "alias": {},
@@ -272,14 +272,14 @@ fn what_somebody_may_do_as_who_they_are() {
         let rules = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
         root.post(&format!("sys/policies/acl/{name}"), json!({"policy": rules})).ok();
     }
-    let (auth, token) = login(&root, "here", "ann");
+    let (auth, token) = login(root, "here", "ann");
     let ann = auth["entity_id"].as_str().unwrap().to_owned();
     assert_eq!(auth["policies"], json!(["default", "own"]));
     assert!(auth.get("identity_policies").is_none(), "{auth}");
-    let (again, _) = login(&root, "here", "ANN");
+    let (again, _) = login(root, "here", "ANN");
     assert_eq!(again["entity_id"], ann, "the same person");
-    assert_ne!(login(&root, "there", "ann").0["entity_id"], ann, "the same name elsewhere is somebody else");
-    assert_ne!(login(&root, "here", "bob").0["entity_id"], ann);
+    assert_ne!(login(root, "there", "ann").0["entity_id"], ann, "the same name elsewhere is somebody else");
+    assert_ne!(login(root, "here", "bob").0["entity_id"], ann);
     check! { token;
         "GET auth/token/lookup-self" => 200, {"data": {"entity_id": (ann), "identity_policies": "!", "external_namespace_policies": {}}};
         // What the default policy lets everybody see of themselves, and of nobody else.
@@ -289,9 +289,9 @@ fn what_somebody_may_do_as_who_they_are() {
     assert_eq!(may(&token, "e/x"), json!(["deny"]));
     root.post(&format!("identity/entity/id/{ann}"), json!({"policies": "by-entity", "name": "ann"})).ok();
     assert_eq!(may(&token, "e/x"), json!(["read"]), "at once, with the token that there is");
-    let dev = id(&root, "identity/group", json!({"name": "dev", "policies": "by-group", "member_entity_ids": [ann]}));
+    let dev = id(root, "identity/group", json!({"name": "dev", "policies": "by-group", "member_entity_ids": [ann]}));
     assert_eq!(may(&token, "g/x"), json!(["read"]));
-    let all = id(&root, "identity/group", json!({"name": "all", "policies": "by-parent", "member_group_ids": [dev]}));
+    let all = id(root, "identity/group", json!({"name": "all", "policies": "by-parent", "member_group_ids": [dev]}));
     assert_eq!(may(&token, "p/x"), json!(["read"]));
     let every = json!(["by-entity", "by-group", "by-parent", "default", "own"]);
     let besides = json!(["by-entity", "by-group", "by-parent"]);
@@ -300,7 +300,7 @@ fn what_somebody_may_do_as_who_they_are() {
         "POST auth/token/renew-self", {} => 200, {"auth": {"policies": (every), "token_policies": ["default", "own"], "identity_policies": (besides), "entity_id": (ann)}};
         "GET identity/entity/name/ann" => 200, {"data": {"id": (ann)}};
     }
-    let (auth, _) = login(&root, "here", "ann");
+    let (auth, _) = login(root, "here", "ann");
     assert_eq!((&auth["policies"], &auth["identity_policies"]), (&every, &besides));
     // The root token sees what anybody may.
     let looked = root.post("auth/token/lookup", json!({"token": token.token()})).ok();
@@ -332,7 +332,7 @@ fn what_somebody_may_do_as_who_they_are() {
     // Who is gone as well; the same name is somebody new then.
     root.delete(&format!("identity/entity/id/{ann}")).expect(204);
     token.get("auth/token/lookup-self").expect(403);
-    let (auth, token) = login(&root, "here", "ann");
+    let (auth, token) = login(root, "here", "ann");
     assert_ne!(auth["entity_id"], ann);
     assert_eq!(may(&token, "e/x"), json!(["deny"]));
     let _ = there;
@@ -346,7 +346,7 @@ fn tokens_of_tokens() {
     let rules = r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] }"#;
     root.post("sys/policies/acl/own", json!({"policy": rules})).ok();
     root.post("sys/policies/acl/idp", json!({"policy": "path \"e/x\" { capabilities = [\"read\"] }"})).ok();
-    let (auth, token) = login(&root, "here", "ann");
+    let (auth, token) = login(root, "here", "ann");
     let ann = auth["entity_id"].as_str().unwrap();
     root.post(&format!("identity/entity/id/{ann}"), json!({"policies": "idp"})).ok();
     check! { token;
@@ -372,14 +372,14 @@ fn tokens_of_tokens() {
 #[rustfmt::skip]
 fn several_become_one() {
     let House { root, here, there, .. } = &house();
-    let entity = |name: &str| id(&root, "identity/entity", json!({"name": name, "policies": name}));
-    let alias = |name: &str, at: &str, of: &str| id(&root, "identity/entity-alias", json!({"name": name, "mount_accessor": at, "canonical_id": of}));
+    let entity = |name: &str| id(root, "identity/entity", json!({"name": name, "policies": name}));
+    let alias = |name: &str, at: &str, of: &str| id(root, "identity/entity-alias", json!({"name": name, "mount_accessor": at, "canonical_id": of}));
     let (to, one, two) = (entity("to"), entity("one"), entity("two"));
-    let ours = alias("ann", &here, &to);
-    let theirs = alias("bob", &here, &one);
-    alias("bob", &there, &one);
-    let (_, token) = login(&root, "there", "bob");
-    let group = id(&root, "identity/group", json!({"name": "g", "member_entity_ids": [one, two]}));
+    let ours = alias("ann", here, &to);
+    let theirs = alias("bob", here, &one);
+    alias("bob", there, &one);
+    let (_, token) = login(root, "there", "bob");
+    let group = id(root, "identity/group", json!({"name": "g", "member_entity_ids": [one, two]}));
     check! { root;
         "POST identity/entity/merge", {} => 400, {"errors": ["missing entity id to merge to"]};
         "POST identity/entity/merge", {"to_entity_id": (to)} => 400, {"errors": ["missing entity ids to merge from"]};
@@ -398,8 +398,8 @@ fn several_become_one() {
     }
     // Its tokens are the other one's; and logins by what it was known by.
     check! { token; "GET auth/token/lookup-self" => 200, {"data": {"entity_id": (one), "identity_policies": ["to"]}}; }
-    assert_eq!(login(&root, "here", "bob").0["entity_id"], to);
-    assert_ne!(login(&root, "here", "ann").0["entity_id"], to);
+    assert_eq!(login(root, "here", "bob").0["entity_id"], to);
+    assert_ne!(login(root, "here", "ann").0["entity_id"], to);
     root.delete(&format!("identity/entity/id/{to}")).expect(204);
     token.get("auth/token/lookup-self").expect(403);
 }
@@ -416,13 +416,13 @@ fn policies_about_who_asks() {
         path "secret/data/pin/{{{{identity.entity.aliases.{here}.custom_metadata.pin}}}}" {{ capabilities = ["read"] }}
     "#);
     root.post("sys/policies/acl/own", json!({"policy": rules})).ok();
-    let (auth, ann) = login(&root, "here", "ann");
-    let (_, bob) = login(&root, "here", "bob");
+    let (auth, ann) = login(root, "here", "ann");
+    let (_, bob) = login(root, "here", "bob");
     let id = auth["entity_id"].as_str().unwrap();
     root.post(&format!("identity/entity/id/{id}"), json!({"name": "ann", "metadata": {"team": "red"}})).ok();
     let alias = root.get(&format!("identity/entity/id/{id}")).text("/data/aliases/0/id");
     root.post(&format!("identity/entity-alias/id/{alias}"), json!({"custom_metadata": {"pin": "7"}})).ok();
-    let group = self::id(&root, "identity/group", json!({"name": "dev", "member_entity_ids": [id]}));
+    let group = self::id(root, "identity/group", json!({"name": "dev", "member_entity_ids": [id]}));
     for path in ["secret/data/ann/x", "secret/data/alias/ann", "secret/data/team/red", "secret/data/pin/7", &format!("secret/data/group/{group}")] {
         assert_ne!(may(&ann, path), json!(["deny"]), "{path}");
         assert_eq!(may(&bob, path), json!(["deny"]), "{path}");
@@ -472,7 +472,7 @@ fn first_logins_at_the_same_time() {
     let House { root, .. } = &house();
     let ids: Vec<String> = std::thread::scope(|scope| {
         let logins: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| login(&root, "here", "ann").0))
+            .map(|_| scope.spawn(|| login(root, "here", "ann").0))
             .collect();
         let auths = logins.into_iter().map(|login| login.join().unwrap());
         auths.map(|auth| auth["entity_id"].to_string()).collect()
