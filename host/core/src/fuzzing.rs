@@ -11,7 +11,11 @@ use crate::policy::{Acl, Policy, Subject};
 /// What an ACL policy allows at a path; None if it is no policy.
 pub fn capabilities(policy: &str, path: &str) -> Option<Vec<&'static str>> {
     let policy = Arc::new(Policy::parse("fuzzed", policy).ok()?);
-    Some(Acl::new([&policy], false, Subject::default()).capabilities(path))
+    Some(
+        Acl::new([&policy], false)
+            .of(Subject::default())
+            .capabilities(path),
+    )
 }
 
 /// A password by a password policy, after its length in characters; None if it is no policy.

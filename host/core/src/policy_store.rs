@@ -41,7 +41,8 @@ pub struct AclSlot(ArcSwapOption<(Made, Weak<Acl>)>);
 /// The policy store.
 pub struct Policies {
     compiled: Cache<Policy>,
-    /// Tokens with the same policies share their ACL; if a template makes it somebody's own, those of the same entity.
+    /// Tokens with the same policies share their ACL; where templates make it somebody's own, those of the same entity do,
+    /// and it shares with all others what is not.
     merged: Mutex<LruCache<String, (Made, Arc<Acl>)>>,
     /// The last commit that changed any policy.
     changed: Arc<AtomicU64>,
@@ -134,24 +135,35 @@ impl Policies {
         let of_identity = identity.map(View::policies).unwrap_or_default();
         let names = together(entry.policies.iter().chain(&of_identity));
         let everybodys = format!("{}\n{}", entry.ns, names.join("\n"));
-        let holder = identity.map_or("", |identity| &identity.entity.id);
-        let own = format!("{holder}\n{everybodys}");
-        let merged = self.merged(&everybodys, (changed, 0));
-        let acl = match merged.or_else(|| self.merged(&own, made)) {
+        let shared = match self.merged(&everybodys, (changed, 0)) {
             Some(acl) => acl,
             None => {
-                let (acl, templated) = self.merge(txn, entry, &names, identity).await?;
+                let acl = Arc::new(self.merge(txn, entry, &names).await?);
                 // A snapshot from before the last change may have shown the policies as they were: good for this request
                 // only.
                 if txn.index() < changed {
-                    return Ok(acl);
+                    return Ok(match identity {
+                        Some(_) => Arc::new(acl.of(Subject { identity })),
+                        None => acl,
+                    });
                 }
-                match templated {
-                    true => self.lock().put(own, (made, acl.clone())),
-                    false => self.lock().put(everybodys, ((changed, 0), acl.clone())),
-                };
+                self.keep(everybodys.clone(), (changed, 0), &acl);
                 acl
             }
+        };
+        let acl = match identity {
+            Some(holder) if shared.is_templated() => {
+                let own = format!("{}\n{everybodys}", holder.entity.id);
+                match self.merged(&own, made) {
+                    Some(acl) => acl,
+                    None => {
+                        let acl = Arc::new(shared.of(Subject { identity }));
+                        self.keep(own, made, &acl);
+                        acl
+                    }
+                }
+            }
+            _ => shared,
         };
         slot.0.store(Some(Arc::new((made, Arc::downgrade(&acl)))));
         Ok(acl)
@@ -167,20 +179,22 @@ impl Policies {
         self.merged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ACL, and whether a template makes it this entity's own.
+    fn keep(&self, key: String, made: Made, acl: &Arc<Acl>) {
+        self.lock().put(key, (made, acl.clone()));
+    }
+
+    /// What these policies say to everybody.
     async fn merge(
         &self,
         txn: &mut Transaction,
         entry: &TokenEntry,
         names: &[String],
-        identity: Option<&View>,
-    ) -> Result<(Arc<Acl>, bool), Error> {
+    ) -> Result<Acl, Error> {
         let mut policies = Vec::with_capacity(names.len());
         for name in names {
             policies.extend(self.compiled(txn, &entry.ns, name).await?);
         }
-        let acl = Arc::new(Acl::new(&policies, entry.is_root(), Subject { identity }));
-        Ok((acl, policies.iter().any(|policy| policy.templated)))
+        Ok(Acl::new(&policies, entry.is_root()))
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a set of policies allows.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -48,51 +47,79 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// What a token may do.
-#[derive(Debug, Default)]
+/// What a token may do: what its policies say to everybody, and what they say to its holder alone.
+#[derive(Clone, Debug, Default)]
 pub struct Acl {
     root: bool,
+    everybodys: Arc<Layer>,
+    /// Where a pattern of these is one of everybody's too, its rules are in here with the others.
+    own: Layer,
+}
+
+/// Rules that are found together.
+#[derive(Clone, Debug, Default)]
+struct Layer {
     rules: Trie<Rules>,
     /// The patterns that grant anything.
     granting: Vec<String>,
+    /// The rules that say something else to everybody, each with its policy.
+    templates: Vec<(String, Rule)>,
+}
+
+impl Layer {
+    fn of(rules: Trie<Rules>, templates: Vec<(String, Rule)>) -> Self {
+        let granting = rules.patterns().into_iter();
+        let granting = granting.filter(|pattern| pattern.value.capabilities.grant());
+        let granting = granting.map(|pattern| pattern.text.clone()).collect();
+        Self {
+            rules,
+            granting,
+            templates,
+        }
+    }
 }
 
 impl Acl {
-    /// The merged policies of a token. The policy named `root` allows everything.
-    pub fn new<'p>(
-        policies: impl IntoIterator<Item = &'p Arc<Policy>>,
-        root: bool,
-        subject: Subject<'_>,
-    ) -> Self {
-        let mut acl = Self {
-            root,
-            ..Self::default()
-        };
-        let mut patterns = BTreeSet::new();
+    /// The merged policies of a token, as far as they say the same to everybody. The policy named `root` allows everything.
+    pub fn new<'p>(policies: impl IntoIterator<Item = &'p Arc<Policy>>, root: bool) -> Self {
+        let (mut rules, mut templates) = (Trie::<Rules>::default(), Vec::new());
         for policy in policies {
             for rule in &policy.rules {
-                let filled;
-                let pattern = if rule.path.contains("{{") {
-                    let Some(path) = subject.fill(&rule.path) else {
-                        continue;
-                    };
-                    filled = path;
-                    &filled
-                } else {
-                    &rule.path
-                };
-                acl.rules
-                    .entry(pattern, Rules::default)
-                    .merge(rule, &policy.name);
-                patterns.insert(pattern.clone());
+                match rule.path.contains("{{") {
+                    true => templates.push((policy.name.clone(), rule.clone())),
+                    false => rules
+                        .entry(&rule.path, Rules::default)
+                        .merge(rule, &policy.name),
+                }
             }
         }
-        let grants = |pattern: &String| {
-            let rules = acl.rules.entry(pattern, Rules::default);
-            rules.capabilities.grant()
-        };
-        acl.granting = patterns.into_iter().filter(grants).collect();
-        acl
+        Self {
+            root,
+            everybodys: Arc::new(Layer::of(rules, templates)),
+            own: Layer::default(),
+        }
+    }
+
+    /// Whether it says something else to everybody.
+    pub fn is_templated(&self) -> bool {
+        !self.everybodys.templates.is_empty()
+    }
+
+    /// The same, with what it says to one holder.
+    #[must_use]
+    pub fn of(&self, subject: Subject<'_>) -> Self {
+        let mut own = Trie::<Rules>::default();
+        for (policy, rule) in &self.everybodys.templates {
+            if let Some(path) = subject.fill(&rule.path) {
+                let everybodys = || self.everybodys.rules.get(&path).cloned();
+                own.entry(&path, || everybodys().unwrap_or_default())
+                    .merge(rule, policy);
+            }
+        }
+        Self {
+            own: Layer::of(own, Vec::new()),
+            ..self.clone()
+        }
     }
 
     pub fn is_root(&self) -> bool {
@@ -101,8 +128,24 @@ impl Acl {
 
     /// Every pattern, and what may be done there.
     pub fn all(&self) -> impl Iterator<Item = (&str, Vec<&'static str>)> {
-        let patterns = self.rules.patterns().into_iter();
+        let everybodys = self.everybodys.rules.patterns().into_iter();
+        let patterns = everybodys.filter(|pattern| !self.is_own(&pattern.text));
+        let patterns = patterns.chain(self.own.rules.patterns());
         patterns.map(|pattern| (pattern.text.as_str(), pattern.value.capabilities.names()))
+    }
+
+    fn is_own(&self, pattern: &str) -> bool {
+        self.own.rules.get(pattern).is_some()
+    }
+
+    /// The most specific rules.
+    fn nearest(&self, path: &str) -> Option<&Pattern<Rules>> {
+        let everybodys = self.everybodys.rules.find(path);
+        let own = self.own.rules.find(path);
+        match (everybodys, own) {
+            (Some(everybodys), Some(own)) if own.key() < everybodys.key() => Some(everybodys),
+            (everybodys, own) => own.or(everybodys),
+        }
     }
 
     /// The rules that decide. The path of a listing ends in a slash; rules that are written without it are meant as
@@ -110,11 +153,11 @@ impl Acl {
     fn find(&self, path: &str, list: bool) -> Option<&Pattern<Rules>> {
         let path = path.trim_start_matches('/');
         if !list {
-            return self.rules.find(path);
+            return self.nearest(path);
         }
         let bare = path.trim_end_matches('/');
         let slashed = format!("{bare}/");
-        let (with, without) = (self.rules.find(&slashed), self.rules.find(bare));
+        let (with, without) = (self.nearest(&slashed), self.nearest(bare));
         let exact = |found: Option<&'_ Pattern<Rules>>, path: &str| {
             found.is_some_and(|pattern| pattern.text == path)
         };
@@ -192,7 +235,12 @@ impl Acl {
             || self
                 .find(path, true)
                 .is_some_and(|pattern| pattern.value.capabilities.grant())
-            || self.granting.iter().any(|pattern| below(pattern, path))
+            || self.own.granting.iter().any(|pattern| below(pattern, path))
+            || self
+                .everybodys
+                .granting
+                .iter()
+                .any(|pattern| below(pattern, path) && !self.is_own(pattern))
     }
 
     /// What may be done there, as `sys/capabilities` says it.

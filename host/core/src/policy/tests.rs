@@ -14,7 +14,7 @@ fn acl(policies: &[&str], subject: Subject<'_>) -> Acl {
         .enumerate()
         .map(|(n, text)| Arc::new(Policy::parse(&format!("p{n}"), text).unwrap()))
         .collect();
-    Acl::new(&parsed, false, subject)
+    Acl::new(&parsed, false).of(subject)
 }
 
 fn access(path: &str, capability: Capability) -> Access<'_> {
@@ -254,6 +254,34 @@ fn of(view: &View) -> Subject<'_> {
     Subject {
         identity: Some(view),
     }
+}
+
+/// What is said to one alone and what is said to everybody are one set of rules.
+#[test]
+fn own_rules_and_everybodys_meet() {
+    let bob = view("bob", &[("team", "red")]);
+    let text = r#"
+        path "a/{{identity.entity.name}}" { capabilities = ["read"] }
+        path "a/bob" { capabilities = ["update"] }
+        path "a/*" { capabilities = ["list"] }
+        path "b/bob" { capabilities = ["read"] }
+        path "b/{{identity.entity.name}}" { capabilities = ["deny"] }
+        path "c/bob/x" { capabilities = ["read"] }
+        path "c/{{identity.entity.name}}/*" { capabilities = ["delete"] }
+    "#;
+    let acl = acl(&[text], of(&bob));
+    #[rustfmt::skip]
+    let table: [(&str, &[&str]); 6] = [
+        ("a/bob", &["read", "update"]), ("a/eve", &["list"]), ("b/bob", &["deny"]), ("c/bob/x", &["read"]), ("c/bob/y", &["delete"]),
+        ("c/eve/y", &["deny"]),
+    ];
+    for (path, expected) in table {
+        assert_eq!(acl.capabilities(path), expected, "{path}");
+    }
+    assert!(acl.reaches_below("a/") && !acl.reaches_below("b/") && acl.reaches_below("c/"));
+    let all: std::collections::BTreeMap<_, _> = acl.all().collect();
+    assert_eq!(all.len(), 5, "{all:?}");
+    assert_eq!(all["a/bob"], ["read", "update"]);
 }
 
 #[test]

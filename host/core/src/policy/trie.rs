@@ -15,10 +15,12 @@ pub struct Pattern<T> {
     pub value: T,
 }
 
-type Rank = (usize, bool, Reverse<usize>, usize);
+/// What makes a pattern more specific than another.
+pub type Rank = (usize, bool, Reverse<usize>, usize);
 
 impl<T> Pattern<T> {
-    fn key(&self) -> (Rank, &str) {
+    /// The greater of two decides.
+    pub fn key(&self) -> (Rank, &str) {
         (self.rank, &self.text)
     }
 }
@@ -54,7 +56,7 @@ fn rank(text: &str) -> Rank {
 pub struct Trie<T> {
     literal: HashMap<Box<str>, Self>,
     plus: Option<Box<Self>>,
-    here: Option<Pattern<T>>,
+    here: Option<Box<Pattern<T>>>,
     /// By what the last segment must start with.
     globs: Vec<(Box<str>, Pattern<T>)>,
 }
@@ -99,12 +101,34 @@ impl<T> Trie<T> {
                 _ => node.literal.entry(segment.into()).or_default(),
             };
         }
-        let new = || Pattern {
-            text: text.to_owned(),
-            rank: rank(text),
-            value: default(),
+        let new = || {
+            Box::new(Pattern {
+                text: text.to_owned(),
+                rank: rank(text),
+                value: default(),
+            })
         };
         &mut node.here.get_or_insert_with(new).value
+    }
+
+    /// What this very pattern stands for.
+    pub fn get(&self, text: &str) -> Option<&T> {
+        let mut node = self;
+        let mut segments = text.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            if segments.peek().is_none()
+                && let Some(start) = segment.strip_suffix('*')
+            {
+                let mut globs = node.globs.iter();
+                let found = globs.find(|(have, _)| **have == *start);
+                return found.map(|(_, pattern)| &pattern.value);
+            }
+            node = match segment {
+                "+" => node.plus.as_deref()?,
+                _ => node.literal.get(segment)?,
+            };
+        }
+        node.here.as_deref().map(|pattern| &pattern.value)
     }
 
     /// All patterns.
@@ -112,7 +136,7 @@ impl<T> Trie<T> {
         let mut all = Vec::new();
         let mut nodes = vec![self];
         while let Some(node) = nodes.pop() {
-            all.extend(&node.here);
+            all.extend(node.here.as_deref());
             all.extend(node.globs.iter().map(|(_, pattern)| pattern));
             nodes.extend(node.literal.values().chain(node.plus.as_deref()));
         }
@@ -226,8 +250,10 @@ mod tests {
             let mut trie = Trie::default();
             let patterns: Vec<_> = patterns.into_iter().filter(|p| !p.contains("+*")).collect();
             for pattern in &patterns {
+                prop_assert!(trie.get(pattern).is_none());
                 trie.entry(pattern, || ());
             }
+            prop_assert!(patterns.iter().all(|pattern| trie.get(pattern).is_some()));
             let expected = patterns.iter().filter(|p| matches(p, &path)).max_by_key(|p| (rank(p), (*p).clone()));
             prop_assert_eq!(trie.find(&path).map(|p| &p.text), expected);
         }
