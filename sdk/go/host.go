@@ -18,6 +18,8 @@ type Host interface {
 	Password(policy string) (string, error)
 	Header(name string) []string
 	SetHeader(name, value string) error
+	PodToken() (string, error)
+	PodCertificates() (string, error)
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -97,6 +99,13 @@ func Header(name string) []string { return host.Header(name) }
 
 // SetHeader adds a header to the response. It reaches the client if the mount's allowed_response_headers has it.
 func SetHeader(name, value string) error { return host.SetHeader(name, value) }
+
+// PodToken is the token of the service account of the pod that the server runs in, as it is now; empty if it runs in none.
+// The plugin's manifest asks for pod.
+func PodToken() (string, error) { return host.PodToken() }
+
+// PodCertificates vouch for the API server of that pod's cluster, in PEM; empty if there are none.
+func PodCertificates() (string, error) { return host.PodCertificates() }
 
 // Level is how important a line of the log is.
 type Level uint8

@@ -19,6 +19,7 @@ mod keys;
 mod mount;
 mod network;
 mod passwords;
+mod pod;
 mod storage;
 mod wasi;
 

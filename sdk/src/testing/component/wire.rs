@@ -78,6 +78,9 @@ pub enum Ask {
         name: String,
         value: String,
     },
+    Pod {
+        file: PodFile,
+    },
     Read {
         stream: u64,
         max: u32,
@@ -107,6 +110,14 @@ pub enum Ask {
         keys: Stored,
     },
     Withdraw,
+}
+
+/// A file of the server's pod.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodFile {
+    Token,
+    CertificateAuthority,
 }
 
 /// How a call ended.
