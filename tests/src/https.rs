@@ -17,6 +17,8 @@ pub struct Asked {
     pub path: String,
     /// The header `authorization`; empty if there was none.
     pub authorization: String,
+    /// The header `accept`; empty if there was none.
+    pub accept: String,
     /// The body.
     pub body: String,
 }
@@ -101,7 +103,7 @@ fn serve(
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default(),
     );
-    let (mut authorization, mut length) = (String::new(), 0);
+    let (mut authorization, mut accept, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut header = String::new();
         stream.read_line(&mut header)?;
@@ -110,6 +112,7 @@ fn serve(
         };
         match name.to_ascii_lowercase().as_str() {
             "authorization" => value.clone_into(&mut authorization),
+            "accept" => value.clone_into(&mut accept),
             "content-length" => length = value.parse().unwrap_or(0),
             _ => {}
         }
@@ -120,6 +123,7 @@ fn serve(
         method,
         path,
         authorization,
+        accept,
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     let (status, answer) = answers(&asked);

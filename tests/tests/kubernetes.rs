@@ -76,6 +76,9 @@ fn answer(cluster: &Mutex<Cluster>, asked: &Asked) -> (u16, String) {
             json!({"metadata": {"labels": {"env": "production", "team": "red"}}}).to_string(),
         ),
         "/api/v1/namespaces/test" => (200, json!({"metadata": {}}).to_string()),
+        "/openid/v1/jwks" if !asked.accept.contains("application/jwk-set+json") => {
+            (406, String::new())
+        }
         "/openid/v1/jwks" => (200, json!({ "keys": cluster.keys }).to_string()),
         _ => (404, json!({"message": "not found"}).to_string()),
     }
