@@ -19,6 +19,8 @@ type Host interface {
 	Header(name string) []string
 	SetHeader(name, value string) error
 	LoginGroups(names []string) error
+	PodToken() (string, error)
+	PodCertificates() (string, error)
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -102,6 +104,13 @@ func SetHeader(name, value string) error { return host.SetHeader(name, value) }
 // LoginGroups says which groups the one who logs in is in, by the names that whoever vouches for it uses. If the login
 // succeeds, it is a member of the external groups that have such a name at this mount, and of no others of this mount.
 func LoginGroups(names []string) error { return host.LoginGroups(names) }
+
+// PodToken is the token of the service account of the pod that the server runs in, as it is now; empty if it runs in none.
+// The plugin's manifest asks for pod.
+func PodToken() (string, error) { return host.PodToken() }
+
+// PodCertificates vouch for the API server of that pod's cluster, in PEM; empty if there are none.
+func PodCertificates() (string, error) { return host.PodCertificates() }
 
 // Level is how important a line of the log is.
 type Level uint8

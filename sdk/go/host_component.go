@@ -17,6 +17,7 @@ import (
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_mount"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_network"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_passwords"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_pod"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_random"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_storage"
 	wit "github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_types"
@@ -39,6 +40,15 @@ func told[T any](result types.Result[T, wit.Error]) (T, error) {
 func only(result types.Result[types.Unit, wit.Error]) error {
 	_, err := told(result)
 	return err
+}
+
+// orEmpty is the value, or the zero one if there is none.
+func orEmpty(result types.Result[types.Option[string], wit.Error]) (string, error) {
+	value, err := told(result)
+	if err != nil || value.Tag() == types.OptionNone {
+		return "", err
+	}
+	return value.Some(), nil
 }
 
 // some is the value, or none if it is the zero one.
@@ -86,6 +96,14 @@ func (imports) SetHeader(name, value string) error {
 }
 
 func (imports) LoginGroups(names []string) error { return only(coffer_plugin_identity.Groups(names)) }
+
+func (imports) PodToken() (string, error) {
+	return orEmpty(coffer_plugin_pod.ServiceAccountToken())
+}
+
+func (imports) PodCertificates() (string, error) {
+	return orEmpty(coffer_plugin_pod.CertificateAuthority())
+}
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }
 

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`passwords`], [`headers`], [`identity`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has,
+//! [`passwords`], [`headers`], [`identity`], [`pod`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has,
 //! besides the first four, [`http`] and [`network`]. A request is a transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
@@ -47,6 +47,7 @@ pub mod keys;
 pub mod mount;
 pub mod network;
 pub mod paging;
+pub mod pod;
 mod request;
 mod response;
 pub mod storage;

@@ -145,6 +145,7 @@ impl Host {
             response_headers: Vec::new(),
             login_groups: Vec::new(),
             password_policies: BTreeMap::new(),
+            pod: (None, None),
             seed: 0,
             rolls: 0,
         };
@@ -254,6 +255,13 @@ impl Host {
     pub fn password_policy(self, name: &str, length: usize, alphabet: &str) -> Self {
         let policy = (length, alphabet.to_owned());
         Self::with(|host| host.password_policies.insert(name.to_owned(), policy));
+        self
+    }
+
+    /// In a pod that has this token and these certificates in PEM.
+    #[must_use]
+    pub fn pod(self, token: &str, certificates: &str) -> Self {
+        Self::with(|host| host.pod = (Some(token.to_owned()), Some(certificates.to_owned())));
         self
     }
 

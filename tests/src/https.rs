@@ -17,6 +17,8 @@ pub struct Asked {
     pub path: String,
     /// The header `authorization`; empty if there was none.
     pub authorization: String,
+    /// The header `accept`; empty if there was none.
+    pub accept: String,
     /// The body.
     pub body: String,
 }
@@ -36,6 +38,21 @@ impl Https {
     /// # Panics
     /// If it cannot.
     pub fn start(answers: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::answering(answers, true)
+    }
+
+    /// The same, for so many requests that it does not remember what it was asked.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn forgetful(answers: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::answering(answers, false)
+    }
+
+    fn answering(
+        answers: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static,
+        remembers: bool,
+    ) -> Self {
         let key = KeyPair::generate().expect("a key");
         let names = vec!["127.0.0.1".to_owned()];
         let certificate = CertificateParams::new(names)
@@ -52,12 +69,20 @@ impl Https {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (config, seen, answers) = (Arc::new(config), asked.clone(), Arc::new(answers));
+        let seen = asked.clone();
+        let answers = move |asked: &Asked| {
+            let answer = answers(asked);
+            if let (true, Ok(mut seen)) = (remembers, seen.lock()) {
+                seen.push(asked.clone());
+            }
+            answer
+        };
+        let (config, answers) = (Arc::new(config), Arc::new(answers));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (config, seen, answers) = (config.clone(), seen.clone(), answers.clone());
+                let (config, answers) = (config.clone(), answers.clone());
                 // Whoever hangs up early has its reasons.
-                std::thread::spawn(move || drop(serve(stream, config, &seen, &*answers)));
+                std::thread::spawn(move || drop(serve(stream, config, &*answers)));
             }
         });
         Self {
@@ -86,22 +111,29 @@ impl Https {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    seen: &Mutex<Vec<Asked>>,
-    answers: &Answers,
-) -> std::io::Result<()> {
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, answers: &Answers) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(session, stream));
+    while answer(&mut stream, answers)? {}
+    Ok(())
+}
+
+/// Answers the next request of a connection, if there is one.
+fn answer(
+    stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>,
+    answers: &Answers,
+) -> std::io::Result<bool> {
     let mut line = String::new();
-    stream.read_line(&mut line)?;
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(false);
+    }
     let mut words = line.split_whitespace().map(str::to_owned);
     let (method, path) = (
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default(),
     );
-    let (mut authorization, mut length) = (String::new(), 0);
+    let (mut authorization, mut accept, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut header = String::new();
         stream.read_line(&mut header)?;
@@ -110,6 +142,7 @@ fn serve(
         };
         match name.to_ascii_lowercase().as_str() {
             "authorization" => value.clone_into(&mut authorization),
+            "accept" => value.clone_into(&mut accept),
             "content-length" => length = value.parse().unwrap_or(0),
             _ => {}
         }
@@ -120,19 +153,16 @@ fn serve(
         method,
         path,
         authorization,
+        accept,
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    let (status, answer) = answers(&asked);
-    if let Ok(mut seen) = seen.lock() {
-        seen.push(asked);
-    }
-    let head = format!(
-        "HTTP/1.1 {status} .\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        answer.len()
+    let (status, body) = answers(&asked);
+    let answer = format!(
+        "HTTP/1.1 {status} .\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
     );
     let stream = stream.get_mut();
-    stream.write_all(head.as_bytes())?;
     stream.write_all(answer.as_bytes())?;
-    stream.conn.send_close_notify();
-    stream.flush()
+    stream.flush()?;
+    Ok(true)
 }

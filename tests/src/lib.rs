@@ -13,6 +13,7 @@ pub mod client;
 pub mod https;
 pub mod influxdb;
 pub mod jwt;
+pub mod kubernetes;
 pub mod leash;
 mod metrics;
 pub mod mysql;

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use coffer_tests::https::{Asked, Https};
 use coffer_tests::jwt::{Signer, now};
-use coffer_tests::{Cli, Client, Reply, Server, check};
+use coffer_tests::server::binary;
+use coffer_tests::{Cli, Client, Reply, Server, check, port};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A cluster: which tokens are good, and whose they are.
 #[derive(Default)]
@@ -74,6 +76,9 @@ fn answer(cluster: &Mutex<Cluster>, asked: &Asked) -> (u16, String) {
             json!({"metadata": {"labels": {"env": "production", "team": "red"}}}).to_string(),
         ),
         "/api/v1/namespaces/test" => (200, json!({"metadata": {}}).to_string()),
+        "/openid/v1/jwks" if !asked.accept.contains("application/jwk-set+json") => {
+            (406, String::new())
+        }
         "/openid/v1/jwks" => (200, json!({ "keys": cluster.keys }).to_string()),
         _ => (404, json!({"message": "not found"}).to_string()),
     }
@@ -85,6 +90,8 @@ struct World {
     api: Https,
     cluster: Arc<Mutex<Cluster>>,
     signer: Signer,
+    /// What the server's pod has: nothing, for now.
+    pod: TempDir,
 }
 
 impl World {
@@ -92,7 +99,9 @@ impl World {
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let inside = cluster.clone();
         let api = Https::start(move |asked| answer(&inside, asked));
-        let server = Server::dev().unwrap();
+        let pod = TempDir::new().unwrap();
+        let config = format!("service_account_directory = {:?}\n", pod.path());
+        let server = Server::dev_configured(&binary().unwrap(), port::free(), &config).unwrap();
         let root = server.client();
         root.post("sys/auth/kubernetes", json!({"type": "kubernetes"}))
             .ok();
@@ -102,6 +111,7 @@ impl World {
             api,
             cluster,
             signer: Signer::new("cluster"),
+            pod,
         }
     }
 
@@ -179,7 +189,9 @@ fn configuration_and_roles() {
         "POST auth/kubernetes/config", {} => 400, {"errors": ["no host provided"]};
         "POST auth/kubernetes/config", {"kubernetes_host": "10.0.0.1:6443"} => 400, {"errors": "*"};
         "POST auth/kubernetes/config", {"kubernetes_host": "https://127.0.0.1:1", "pem_keys": "zz"} => 400, {"errors": ["~error parsing public key"]};
-        "POST auth/kubernetes/config", {"kubernetes_host": "https://127.0.0.1:1", "token_reviewer_jwt": "secret", "pem_keys": (world.signer.pem())} => 204, null;
+        "POST auth/kubernetes/config", {"kubernetes_host": "https://127.0.0.1:1"} => 400, {"errors": ["~nothing vouches for the API server: there is no kubernetes_ca_cert, and the server runs in no pod that has one"]};
+        "POST auth/kubernetes/config", {"kubernetes_host": "https://127.0.0.1:1", "disable_local_ca_jwt": true} => 204, null;
+        "POST auth/kubernetes/config", {"kubernetes_host": "https://127.0.0.1:1", "kubernetes_ca_cert": (world.api.certificate()), "token_reviewer_jwt": "secret", "pem_keys": (world.signer.pem())} => 204, null;
         "GET auth/kubernetes/config" => 200, {"data": {"kubernetes_host": "https://127.0.0.1:1", "token_reviewer_jwt_set": true, "token_reviewer_jwt": "?",
             "issuer": "", "disable_iss_validation": true, "disable_local_ca_jwt": false, "disable_token_review": false, "pem_keys": [(world.signer.pem().trim())]}};
         "LIST auth/kubernetes/role" => 404, {"errors": []};
@@ -396,7 +408,7 @@ fn a_sick_cluster() {
     let token = world.token("prod", "app");
     world.configure(&json!({"kubernetes_host": "https://127.0.0.1:1"}));
     world.refused("app", &token, 502, "https://127.0.0.1:1");
-    world.configure(&json!({"kubernetes_ca_cert": ""}));
+    world.configure(&json!({"kubernetes_ca_cert": "", "disable_local_ca_jwt": true}));
     world.refused("app", &token, 502, &world.api.url());
     world.configure(&json!({}));
     let is = |status, body: &str| {
@@ -422,6 +434,72 @@ fn a_sick_cluster() {
     let begun = Instant::now();
     world.refused("app", &token, 502, &world.api.url());
     assert!(begun.elapsed() < Duration::from_secs(15));
+}
+
+/// A server in a pod needs to be told where the API server is, and no more.
+#[test]
+fn in_a_pod() {
+    let world = World::new();
+    let lay = |name: &str, text: &str| std::fs::write(world.pod.path().join(name), text).unwrap();
+    let role =
+        json!({"bound_service_account_names": "app", "bound_service_account_namespaces": "prod"});
+    world.root.post("auth/kubernetes/role/app", role).ok();
+    let token = world.token("prod", "app");
+    let asked_by = || world.api.asked().pop().unwrap().authorization;
+    let own = |more: Value| {
+        let mut config = json!({"kubernetes_ca_cert": "", "token_reviewer_jwt": ""});
+        let config = config.as_object_mut().unwrap();
+        config.extend(more.as_object().unwrap().clone());
+        world.configure(&json!(config));
+    };
+    lay("ca.crt", world.api.certificate());
+    own(json!({}));
+    world.login("app", &token).ok();
+    assert_eq!(
+        asked_by(),
+        format!("Bearer {token}"),
+        "there is no reviewer's"
+    );
+    lay("token", "the-reviewer\n");
+    world.login("app", &token).ok();
+    assert_eq!(asked_by(), REVIEWER);
+    // Kubernetes renews it.
+    let renewed = world.token("coffer", "coffer");
+    lay("token", &renewed);
+    world.login("app", &token).ok();
+    assert_eq!(asked_by(), format!("Bearer {renewed}"));
+    // What the configuration says goes first, and neither is shown or stored as if it were the configuration's.
+    world.configure(&json!({"kubernetes_ca_cert": ""}));
+    world.login("app", &token).ok();
+    assert_eq!(asked_by(), REVIEWER);
+    own(json!({}));
+    check! { world.root;
+        "GET auth/kubernetes/config" => 200, {"data": {"kubernetes_ca_cert": "", "token_reviewer_jwt_set": false, "disable_local_ca_jwt": false}};
+    }
+    // The cluster's keys are asked for with it; at another place nobody gets to see it.
+    world.cluster.lock().unwrap().keys = json!([world.signer.jwk()]);
+    own(json!({"disable_token_review": true}));
+    world.login("app", &token).ok();
+    assert_eq!(asked_by(), format!("Bearer {renewed}"));
+    let elsewhere = Https::start(|_| (401, String::new()));
+    own(
+        json!({"disable_token_review": true, "jwks_url": elsewhere.url(), "kubernetes_ca_cert": elsewhere.certificate()}),
+    );
+    world.refused("app", &token, 502, "answers with status 401");
+    assert_eq!(elsewhere.asked().pop().unwrap().authorization, "");
+    // Where it is not wanted it is not taken.
+    own(json!({"disable_local_ca_jwt": true}));
+    world.refused("app", &token, 502, &world.api.url());
+    own(json!({"disable_local_ca_jwt": true, "kubernetes_ca_cert": world.api.certificate()}));
+    world.login("app", &token).ok();
+    assert_eq!(asked_by(), format!("Bearer {token}"));
+    // The pod loses its certificates, and something else takes the token's place.
+    own(json!({}));
+    std::fs::remove_file(world.pod.path().join("ca.crt")).unwrap();
+    world.refused("app", &token, 502, "nothing vouches for the API server");
+    lay("ca.crt", "");
+    lay("token", &"x".repeat((64 << 10) + 1));
+    world.refused("app", &token, 502, "has more than 65536 bytes");
 }
 
 /// As it is written in Vault's documentation, with `@` for files.

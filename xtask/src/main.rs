@@ -45,6 +45,9 @@ enum Task {
     Test {
         /// Only tests whose names contain this.
         filter: Option<String>,
+        /// Those with a real Kubernetes API server alone, which it builds first: minutes, and 2 GB.
+        #[arg(long, conflicts_with = "filter")]
+        kubernetes: bool,
     },
     /// Builds the components alone, into target/components.
     Components {
@@ -83,7 +86,10 @@ fn perform(task: Task) -> Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Build { release } => binary::build(&workspace, Profile::new(release)).map(drop),
-        Task::Test { filter } => test::test(&workspace, filter.as_deref()),
+        Task::Test {
+            kubernetes: true, ..
+        } => test::kubernetes(&workspace),
+        Task::Test { filter, .. } => test::test(&workspace, filter.as_deref()),
         Task::Components { names } => components::build(&workspace, Profile::Development, &names),
         Task::Demo { once } => demo::demo(&workspace, once),
         Task::Docs { check } => docs::docs(&workspace, check),

@@ -198,6 +198,24 @@ pub fn go(workspace: &Workspace) -> Result<PathBuf> {
     Err(Error::other("Go 1.24 or newer not found: install it"))
 }
 
+/// A Kubernetes API server with its etcd, built from `tests/kubernetes`. Says where it is.
+///
+/// # Errors
+/// If there is no Go, or it does not build.
+pub fn kubernetes(workspace: &Workspace) -> Result<PathBuf> {
+    let built = workspace.target.join("tools/kube-apiserver");
+    let go = go(workspace)?.join("go");
+    // Go knows itself what is there already.
+    run::run(
+        Command::new(go)
+            .args(["build", "-o"])
+            .arg(&built)
+            .arg(".")
+            .current_dir(workspace.root.join("tests/kubernetes")),
+    )?;
+    Ok(built)
+}
+
 fn builds_components(go: &Path) -> bool {
     // go1.26.8
     let version = Command::new(go).args(["env", "GOVERSION"]).output();

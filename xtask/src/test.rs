@@ -45,3 +45,19 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     );
     Ok(())
 }
+
+/// Runs the tests with a real Kubernetes API server, which the others are spared.
+///
+/// # Errors
+/// If anything does not build or a test fails.
+pub fn kubernetes(workspace: &Workspace) -> Result<()> {
+    let server = setup::kubernetes(workspace)?;
+    let binary = binary::build(workspace, Profile::Development)?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["test", "--workspace"])
+        .args(["--test", "kubernetes_cluster", "--", "--ignored"]);
+    cargo.env("COFFER_BIN", &binary);
+    cargo.env("KUBE_APISERVER_BIN", server);
+    run::run(&mut cargo)
+}

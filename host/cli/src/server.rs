@@ -13,7 +13,7 @@ use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, Random};
 use coffer_config::{ConfigError, Listener, LogFormat, LogLevel, ServerConfig, StorageConfig};
 use coffer_core::{AuditConfig, CatalogConfig, Core, CoreConfig, SignaturePolicy};
-use coffer_runtime::{Catalog, Compiler, Engine, Environment};
+use coffer_runtime::{Catalog, Compiler, Engine, Environment, Pod};
 use coffer_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -216,6 +216,11 @@ async fn serve(args: &ServerArgs, config: ServerConfig, log: Log) -> Result<Exit
     let environment = Environment {
         clock: Clock::system(),
         random: Random::system(),
+        pod: match &config.service_account_directory {
+            Some(folder) if folder.as_os_str().is_empty() => Pod::none(),
+            Some(folder) => Pod::at(folder),
+            None => Pod::usual(),
+        },
     };
     let engine = Engine::new().map_err(|error| runtime(&error))?;
     let catalog = Arc::new(Catalog::new(

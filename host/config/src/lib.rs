@@ -55,6 +55,8 @@ pub struct ServerConfig {
     pub plugin_signatures: Option<SignatureRule>,
     /// Files with the public keys that may sign plugins, in PEM.
     pub plugin_keys: Vec<PathBuf>,
+    /// Where the token and the certificates are that Kubernetes lays into a pod, if not where it does; empty: not to be looked for.
+    pub service_account_directory: Option<PathBuf>,
     /// What was accepted and does nothing.
     pub warnings: Vec<String>,
 }
@@ -258,6 +260,9 @@ impl ServerConfig {
         self.plugin_compile_timeout = other.plugin_compile_timeout.or(self.plugin_compile_timeout);
         self.plugin_signatures = other.plugin_signatures.or(self.plugin_signatures);
         self.plugin_keys.extend(other.plugin_keys);
+        self.service_account_directory = other
+            .service_account_directory
+            .or(self.service_account_directory.take());
     }
 
     /// Whether a server can be made of it.

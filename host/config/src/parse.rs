@@ -37,6 +37,7 @@ const SETTINGS: &[&str] = &[
     "plugin_signatures",
     "raw_storage_endpoint",
     "seal",
+    "service_account_directory",
     "service_registration",
     "storage",
     "telemetry",
@@ -126,6 +127,9 @@ fn setting(config: &mut ServerConfig, key: &str, node: &Node) -> Result<(), Faul
         "plugin_compile_timeout" => config.plugin_compile_timeout = Some(seconds(node)?),
         "plugin_signatures" => config.plugin_signatures = Some(word(node, signature_rule)?),
         "plugin_keys" => config.plugin_keys = texts(node)?.into_iter().map(Into::into).collect(),
+        "service_account_directory" => {
+            config.service_account_directory = Some(text(node)?.into());
+        }
         // There is nothing to switch off: memory is locked, and caches are small, whatever these say.
         "disable_mlock" | "disable_cache" => {}
         "seal" => seal(node)?,

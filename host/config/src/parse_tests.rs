@@ -43,6 +43,7 @@ const GOOD: &str = r#"
     plugin_compile_timeout = "5m"
     plugin_signatures = "require"
     plugin_keys       = ["/etc/a.pub", "/etc/b.pub"]
+    service_account_directory = "/run/pod"
 "#;
 
 #[test]
@@ -95,6 +96,7 @@ fn a_whole_file() {
         plugin_compile_timeout: Some(300),
         plugin_signatures: Some(SignatureRule::Require),
         plugin_keys: vec!["/etc/a.pub".into(), "/etc/b.pub".into()],
+        service_account_directory: Some("/run/pod".into()),
         warnings: vec![
             "line 25: cluster_addr is accepted, and does nothing".to_owned(),
             "line 26: ui is accepted, and does nothing".to_owned(),

@@ -63,6 +63,7 @@ impl Simulation {
         let environment = Environment {
             clock: clock.clone(),
             random: random.clone(),
+            pod: coffer_runtime::Pod::none(),
         };
         let wasm: &'static [u8] = ledger().leak();
         let ledger = Builtin {

@@ -151,7 +151,7 @@ fn serves(version: &Version) -> bool {
 const OF_ALL: [&str; 7] = [
     "types", "users", "clock", "random", "log", "network", "http",
 ];
-const OF_PLUGINS: [&str; 8] = [
+const OF_PLUGINS: [&str; 9] = [
     "storage",
     "mount",
     "effects",
@@ -160,6 +160,7 @@ const OF_PLUGINS: [&str; 8] = [
     "passwords",
     "headers",
     "identity",
+    "pod",
 ];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [

@@ -25,6 +25,7 @@ mod limits;
 mod outcome;
 mod outside;
 mod plugin;
+mod pod;
 mod precompiled;
 mod release;
 mod response;
@@ -61,6 +62,7 @@ pub use crate::plugin::{
     Auth, Caller, Effects, EffectsError, Lease, MountContext, Operation, PasswordError, Passwords,
     Plugins, Renewal, Request,
 };
+pub use crate::pod::{Pod, PodError, PodFile};
 pub use crate::release::{Registered, Release, Releases, Versions, Wanted, parse_version};
 pub use crate::response::{Response, nests_deeper};
 pub use crate::state::Environment;

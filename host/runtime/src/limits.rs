@@ -147,6 +147,8 @@ pub const HTTP: Duration = Duration::from_secs(10);
 pub const HTTP_BODY: usize = 1 << 20;
 /// The answer's head, in bytes.
 pub const HTTP_HEAD: usize = 64 << 10;
+/// A file that Kubernetes lays into a pod, in bytes.
+pub const POD_FILE: usize = 64 << 10;
 /// What a component that expects WASI may have open of it.
 pub const WASI_RESOURCES: usize = 256;
 /// One read of a stream, in bytes.

@@ -10,6 +10,7 @@ use crate::bindings::plugin::coffer::plugin::databases::Target;
 use crate::bindings::plugin::coffer::plugin::http::Request;
 use crate::bindings::plugin::coffer::plugin::network::TlsOptions;
 use crate::error::plugin_error;
+use crate::pod::PodFile;
 use crate::{ErrorKind, PluginError};
 
 /// What a component does with its storage.
@@ -72,6 +73,11 @@ pub enum Ask {
         call: &'static str,
         /// Its other argument.
         with: Value,
+    },
+    /// A function of `pod`; answered with a text, or none.
+    Pod {
+        /// The file.
+        file: PodFile,
     },
     /// `databases.close`.
     CloseDatabase {

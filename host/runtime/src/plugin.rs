@@ -55,6 +55,8 @@ pub struct MountContext {
     pub meter: Option<Arc<Meter>>,
     /// What it may do with keys.
     pub key_operations: BTreeSet<KeyOperation>,
+    /// Whether it may read what the server's pod has.
+    pub pod: bool,
     /// Where it may connect to.
     pub grants: Arc<Grants>,
     /// Where its calls are counted.

@@ -14,15 +14,18 @@ use crate::egress::Grants;
 use crate::imports::{OpenKeys, Wasi};
 use crate::outside::Outside;
 use crate::plugin::{Effects, MountContext};
+use crate::pod::Pod;
 use crate::{CallError, limits};
 
-/// Where guests get the time and their dice.
+/// Where guests get the time, their dice, and what the server's pod has.
 #[derive(Clone)]
 pub struct Environment {
     /// The host's clock.
     pub clock: Clock,
     /// The host's randomness.
     pub random: Random,
+    /// What Kubernetes lays into the pod that the server runs in.
+    pub pod: Pod,
 }
 
 /// The call that an engine's instance serves.

@@ -1,8 +1,8 @@
 //! Which cluster it is, and how it is asked.
 
 use coffer_jwt::{Issuer, KeySet, Published, trusting};
-use coffer_sdk::http;
 use coffer_sdk::prelude::*;
+use coffer_sdk::{http, pod};
 use serde::{Deserialize, Serialize};
 
 const HOST: Field<String> = Field::text(
@@ -13,11 +13,12 @@ const HOST: Field<String> = Field::text(
 .destination();
 const CA: Field<String> = Field::text(
     "kubernetes_ca_cert",
-    "Certificates in PEM that vouch for the API server; the public ones if there are none.",
+    "Certificates in PEM that vouch for the API server; those of the pod that the server runs in if there are none.",
 );
 const REVIEWER: Field<String> = Field::text(
     "token_reviewer_jwt",
-    "The token of an account that may review others (system:auth-delegator). Without one each token reviews itself.",
+    "The token of an account that may review others (system:auth-delegator); that of the pod that the server runs in if there is \
+     none. Without either each token reviews itself.",
 );
 const PEM_KEYS: Field<Vec<String>> = Field::text_list(
     "pem_keys",
@@ -47,7 +48,8 @@ const DISABLE_ISSUER: Field<bool> =
     Field::boolean("disable_iss_validation", "Do not look at the issuer.").default_json("true");
 const DISABLE_LOCAL: Field<bool> = Field::boolean(
     "disable_local_ca_jwt",
-    "Do not take certificates and token of the pod that the server runs in. They are never taken.",
+    "Do not take certificates and token of the pod that the server runs in: the public certificates vouch for the API server, and \
+     each token reviews itself.",
 );
 
 pub(crate) const PATH: Path = Path::new("config", "Which cluster it is.")
@@ -79,7 +81,7 @@ const OLD_ISSUER: &str = "kubernetes/serviceaccount";
 pub(crate) struct Config {
     pub kubernetes_host: String,
     kubernetes_ca_cert: String,
-    pub token_reviewer_jwt: String,
+    token_reviewer_jwt: String,
     pem_keys: Vec<String>,
     jwks_url: String,
     oidc_discovery_url: String,
@@ -127,19 +129,54 @@ impl Config {
         if !self.disable_token_review {
             return Ok(None);
         }
-        let at = match (self.jwks_url.as_str(), self.oidc_discovery_url.as_str()) {
-            ("", "") => Published::Jwks(self.url("/openid/v1/jwks")),
-            ("", issuer) => Published::Discovery(issuer.to_owned()),
-            (url, _) => Published::Jwks(url.to_owned()),
-        };
-        let bearer = Some(&self.token_reviewer_jwt).filter(|token| !token.is_empty());
-        let issuer = Issuer {
-            at,
-            roots: self.kubernetes_ca_cert.clone(),
-            bearer: bearer.cloned(),
-            kept_as: KEYS,
+        let issuer = match (self.jwks_url.as_str(), self.oidc_discovery_url.as_str()) {
+            ("", "") => Issuer {
+                at: Published::Jwks(self.url("/openid/v1/jwks")),
+                roots: self.roots()?,
+                bearer: self.reviewer()?,
+                kept_as: KEYS,
+            },
+            (url, issuer) => Issuer {
+                at: match url {
+                    "" => Published::Discovery(issuer.to_owned()),
+                    url => Published::Jwks(url.to_owned()),
+                },
+                // It may be anybody's: the pod's token is for its API server alone.
+                roots: self.kubernetes_ca_cert.clone(),
+                bearer: self.given_reviewer(),
+                kept_as: KEYS,
+            },
         };
         issuer.keys(id).map(Some)
+    }
+
+    fn given_reviewer(&self) -> Option<String> {
+        Some(self.token_reviewer_jwt.clone()).filter(|token| !token.is_empty())
+    }
+
+    /// The token to review others with; None if each reviews itself. The pod's is another after a while.
+    pub fn reviewer(&self) -> Result<Option<String>> {
+        let given = self.given_reviewer();
+        if given.is_some() || self.disable_local_ca_jwt {
+            return Ok(given);
+        }
+        let found = pod::service_account_token()?.map(|token| token.trim().to_owned());
+        Ok(found.filter(|token| !token.is_empty()))
+    }
+
+    /// The certificates that vouch for the API server; empty means the public roots.
+    fn roots(&self) -> Result<String> {
+        let given = &self.kubernetes_ca_cert;
+        let is_plain = self.kubernetes_host.starts_with("http://");
+        if !given.is_empty() || self.disable_local_ca_jwt || is_plain {
+            return Ok(given.clone());
+        }
+        pod::certificate_authority()?.ok_or_else(|| {
+            Error::unavailable(
+                "nothing vouches for the API server: there is no kubernetes_ca_cert, and the server runs in no pod that has one; \
+                 write it, or set disable_local_ca_jwt if the API server has a public certificate",
+            )
+        })
     }
 
     fn url(&self, path: &str) -> String {
@@ -147,16 +184,15 @@ impl Config {
     }
 
     /// A request to the API server with somebody's token.
-    pub fn request(&self, method: &str, path: &str, bearer: &str) -> http::Request {
+    pub fn request(&self, method: &str, path: &str, bearer: &str) -> Result<http::Request> {
         let url = self.url(path);
         let request = http::Request::new(method, &url)
             .header("authorization", format!("Bearer {bearer}"))
             .header("accept", "application/json");
-        if self.kubernetes_ca_cert.is_empty() {
-            request
-        } else {
-            request.tls(trusting(&url, &self.kubernetes_ca_cert))
-        }
+        Ok(match self.roots()?.as_str() {
+            "" => request,
+            roots => request.tls(trusting(&url, roots)),
+        })
     }
 }
 
@@ -185,6 +221,9 @@ fn write(request: &Request) -> Result<Response> {
         ));
     }
     KeySet::from_pems(config.pem_keys.iter().map(String::as_str))?;
+    config
+        .roots()
+        .map_err(|error| Error::invalid(error.message))?;
     storage::put_json(STORED, &config)?;
     storage::delete(KEYS)?;
     Ok(Response::empty())

@@ -68,11 +68,9 @@ fn asked(
     body: Option<&Value>,
     complaint: impl FnOnce(&http::Response) -> String,
 ) -> Result<Vec<u8>> {
-    let bearer = match config.token_reviewer_jwt.as_str() {
-        "" => jwt,
-        reviewer => reviewer,
-    };
-    let request = config.request(method, path, bearer);
+    let reviewer = config.reviewer()?;
+    let bearer = reviewer.as_deref().unwrap_or(jwt);
+    let request = config.request(method, path, bearer)?;
     let request = match body {
         Some(body) => request.json(body),
         None => request,

@@ -37,6 +37,8 @@ type Host struct {
 	Groups []string
 	// Passwords has a password for each password policy there is, by its name.
 	Passwords map[string]string
+	// Pod is the token and the certificates of the pod that the server runs in.
+	Pod struct{ Token, Certificates string }
 	// Failing is what each call of storage fails with, for as long as it is set.
 	Failing error
 

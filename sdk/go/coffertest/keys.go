@@ -64,6 +64,12 @@ func (h *Host) LoginGroups(names []string) error {
 	return nil
 }
 
+// PodToken is the host's.
+func (h *Host) PodToken() (string, error) { return h.Pod.Token, nil }
+
+// PodCertificates is the host's.
+func (h *Host) PodCertificates() (string, error) { return h.Pod.Certificates, nil }
+
 // Password is the host's.
 func (h *Host) Password(policy string) (string, error) {
 	if password, there := h.Passwords[policy]; there {

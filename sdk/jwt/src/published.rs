@@ -133,7 +133,9 @@ impl Issuer {
     }
 
     fn get(&self, url: &str) -> Result<Vec<u8>> {
-        let mut request = Request::new("GET", url).header("accept", "application/json");
+        // Kubernetes has its keys under the type of RFC 7517 only, and says 406 to whom that does not suit.
+        let mut request =
+            Request::new("GET", url).header("accept", "application/json, application/jwk-set+json");
         if let Some(bearer) = &self.bearer {
             request = request.header("authorization", format!("Bearer {bearer}"));
         }

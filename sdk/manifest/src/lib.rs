@@ -131,6 +131,9 @@ impl Manifest {
         if self.kind == Kind::Database && !self.needs.keys.is_empty() {
             return Err("a database backend has no keys".to_owned());
         }
+        if self.kind == Kind::Database && self.needs.pod {
+            return Err("a database backend does not see the pod".to_owned());
+        }
         if self.kind != Kind::Auth && self.login_name.is_some() {
             return Err("only at an auth method somebody logs in: it has no login_name".to_owned());
         }
@@ -265,6 +268,7 @@ mod tests {
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"network":["x"]}}"#, "\"x\" is no destination"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"keys":["steal"]}}"#, "nothing that is done with keys"),
             (r#"{"kind":"database","name":"a","version":"1.0.0","needs":{"keys":["sign"]}}"#, "a database backend has no keys"),
+            (r#"{"kind":"database","name":"a","version":"1.0.0","needs":{"pod":true}}"#, "a database backend does not see the pod"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"memory":10}}"#, "memory of 10 bytes"),
             (r#"{"kind":"secret","name":"a","version":"1.0.0","needs":{"deadline":0}}"#, "a deadline of 0 s"),
         ];

@@ -19,6 +19,9 @@ pub struct Needs {
     /// Whether it has periodic work.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub periodic: bool,
+    /// Whether it reads what Kubernetes lays into the server's pod.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pod: bool,
     /// Memory of one instance, in bytes, if the usual is not right for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
@@ -74,6 +77,8 @@ pub enum Capability {
     Keys(KeyOperation),
     /// `periodic`.
     Periodic,
+    /// `pod`: the token of the server's own service account.
+    Pod,
     /// `memory:BYTES`, of one instance.
     Memory(u64),
     /// `deadline:SECONDS`, of one call.
@@ -98,6 +103,7 @@ impl Needs {
         network
             .chain(self.keys.iter().copied().map(Capability::Keys))
             .chain(self.periodic.then_some(Capability::Periodic))
+            .chain(self.pod.then_some(Capability::Pod))
             .chain(self.memory.map(Capability::Memory))
             .chain(self.deadline.map(Capability::Deadline))
             .collect()
@@ -198,6 +204,7 @@ impl fmt::Display for Capability {
             Self::Network(destination) => write!(f, "network:{destination}"),
             Self::Keys(operation) => write!(f, "keys:{operation}"),
             Self::Periodic => f.write_str("periodic"),
+            Self::Pod => f.write_str("pod"),
             Self::Memory(bytes) => write!(f, "memory:{bytes}"),
             Self::Deadline(seconds) => write!(f, "deadline:{seconds}"),
         }
@@ -210,11 +217,12 @@ impl FromStr for Capability {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no capability: there are network:HOST:PORT, network:configuration, keys:OPERATION, periodic, memory:BYTES and deadline:SECONDS"
+                "{text:?} is no capability: there are network:HOST:PORT, network:configuration, keys:OPERATION, periodic, pod, memory:BYTES and deadline:SECONDS"
             )
         };
         match text.split_once(':') {
             None if text == "periodic" => Ok(Self::Periodic),
+            None if text == "pod" => Ok(Self::Pod),
             Some(("network", destination)) => destination.parse().map(Self::Network),
             Some(("keys", operation)) => operation.parse().map(Self::Keys),
             Some(("memory", bytes)) => bytes.parse().map(Self::Memory).map_err(|_| wrong()),
@@ -261,6 +269,7 @@ mod tests {
             "keys:encrypt",
             "keys:export",
             "periodic",
+            "pod",
             "memory:1048576",
             "deadline:60",
         ] {
@@ -278,6 +287,7 @@ mod tests {
             "network:*:443",
             "memory:lots",
             "periodic:1",
+            "pod:token",
             "keys",
             "keys:steal",
         ] {

@@ -15,7 +15,7 @@ use super::network::{self, Connection};
 use super::{DATABASE, Host};
 use crate::{Error, Result, http};
 use link::Line;
-use wire::{Answer, Ask, Done, Said};
+use wire::{Answer, Ask, Done, PodFile, Said};
 
 pub(super) use wire::{BackendCall, Run};
 
@@ -166,6 +166,10 @@ impl Session {
                 to_value(Host::with(|host| host.respond_with_header(&name, &value))?)?
             }
             Ask::LoginGroups { names } => to_value(crate::identity::groups(&names)?)?,
+            Ask::Pod { file } => to_value(match file {
+                PodFile::Token => crate::pod::service_account_token()?,
+                PodFile::CertificateAuthority => crate::pod::certificate_authority()?,
+            })?,
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(super) login_groups: Vec<String>,
     /// Lengths and alphabets, by the names of password policies.
     pub(super) password_policies: BTreeMap<String, (usize, String)>,
+    /// The token and the certificates that the pod has, if the server runs in one.
+    pub(crate) pod: (Option<String>, Option<String>),
     pub(super) seed: u64,
     pub(super) rolls: u64,
 }

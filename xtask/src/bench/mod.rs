@@ -4,6 +4,7 @@
 //! own with its data on disk; with `--beside` it runs the incumbent in turn with it, on the same machine and in the
 //! same run, and sets one beside the other. Figures of different runs are not comparable; ratios of one run are.
 
+mod cluster;
 mod credentials;
 mod crowd;
 mod http;
@@ -34,7 +35,7 @@ use crate::workspace::{Profile, Workspace};
 /// Our own name in the tables.
 const US: &str = "coffer";
 /// The incumbent's.
-const THEM: &str = "bao";
+pub(crate) const THEM: &str = "bao";
 /// More connections than this the machine's default limit of open files does not allow for both ends.
 const MAX_CONNECTIONS: usize = 400;
 const MAX_SECONDS: u64 = 600;
@@ -204,7 +205,7 @@ fn requests(
         counts.dedup();
     }
     for connections in counts {
-        for target in targets {
+        for target in targets.iter().filter(|target| scenario.is_had_by(target)) {
             let measured = scenario::run(
                 target,
                 scenario,

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use coffer_tests::jwt::{Signer, now};
 use serde_json::{Value, json};
 
+use crate::bench::cluster;
 use crate::bench::http::Call;
 use crate::bench::load::{Load, Sink, Source, drive};
 use crate::bench::process;
@@ -39,6 +40,10 @@ pub enum Scenario {
     ApproleLogin,
     /// `auth/jwt/login`, with a key that is written down.
     JwtLogin,
+    /// `auth/kubernetes/login`: a cluster is asked about each token, over TLS.
+    KubernetesLogin,
+    /// The same with the cluster's keys written down, so that nobody is asked: OpenBao has no such.
+    KubernetesKeys,
     /// Encrypts 32 bytes with AES-256.
     TransitEncrypt,
     /// Encrypts 1 KiB with AES-256.
@@ -60,12 +65,19 @@ impl Scenario {
             Self::LookupSelf => "lookup-self",
             Self::ApproleLogin => "approle-login",
             Self::JwtLogin => "jwt-login",
+            Self::KubernetesLogin => "kubernetes-login",
+            Self::KubernetesKeys => "kubernetes-keys",
             Self::TransitEncrypt => "transit-encrypt",
             Self::TransitEncryptLong => "transit-encrypt-long",
             Self::TransitBatch => "transit-batch",
             Self::TransitSign => "transit-sign",
             Self::Credentials => "credentials",
         }
+    }
+
+    /// Whether a target can do it at all.
+    pub fn is_had_by(self, target: &Target) -> bool {
+        self != Self::KubernetesKeys || target.name != super::THEM
     }
 }
 
@@ -136,6 +148,7 @@ pub fn tear_down(target: &Target) {
         format!("sys/mounts/{TRANSIT}"),
         format!("sys/auth/{APPROLE}"),
         format!("sys/auth/{JWT}"),
+        format!("sys/auth/{}", cluster::MOUNT),
         format!("sys/policies/acl/{POLICY}"),
     ] {
         target.try_ask("DELETE", &path);
@@ -247,6 +260,8 @@ fn source(target: &Target, scenario: Scenario, connections: usize) -> Result<Rc<
             let call = Call::post(format!("auth/{JWT}/login"), "", &body);
             Rc::new(move |_, _| Some(call.clone()))
         }
+        Scenario::KubernetesLogin => cluster::logins(target, POLICY, true)?,
+        Scenario::KubernetesKeys => cluster::logins(target, POLICY, false)?,
         Scenario::LookupSelf => {
             let tokens = target.tokens(connections, "default")?;
             Rc::new(move |connection, _| {

@@ -8,7 +8,7 @@ use coffer_clock::{Clock, Random, UnixMillis};
 use coffer_runtime::{
     Caller, Catalog, Compiler, Component, DatabasePools, DatabaseTarget, Effects, EffectsError,
     Environment, LeaseGrant, LeaseRequest, MountContext, Outcome, PasswordError, Passwords,
-    Plugins, Registered, Release, Releases, Response, Versions,
+    Plugins, Pod, Registered, Release, Releases, Response, Versions,
 };
 use coffer_storage::MemoryStorage;
 use serde::Serialize;
@@ -49,7 +49,11 @@ impl Session {
         let test = Arc::new(Test::new(id, driver, answers));
         let catalog = Catalog::new(
             subject.engine.clone(),
-            Environment { clock, random },
+            Environment {
+                clock,
+                random,
+                pod: Pod::none(),
+            },
             Compiler::Thread,
             &[],
         )
@@ -106,6 +110,7 @@ impl Session {
             connections: coffer_runtime::MAX_CONNECTIONS,
             meter: None,
             key_operations: granted.keys.clone(),
+            pod: granted.pod,
             figures: Arc::default(),
             grants: Arc::default(),
             passwords: Arc::new(TestPasswords(self.test.clone())),

@@ -104,7 +104,9 @@ impl Plugin {
             Capability::Network(Destination::Configuration) | Capability::Periodic => true,
             // The key of a mount is that mount's, and stays with the host unless somebody says otherwise.
             Capability::Keys(operation) if *operation != KeyOperation::Export => true,
-            Capability::Network(_) | Capability::Keys(_) => self.grants.contains_key(wanted),
+            Capability::Network(_) | Capability::Keys(_) | Capability::Pod => {
+                self.grants.contains_key(wanted)
+            }
             Capability::Memory(bytes) => {
                 *bytes <= coffer_runtime::MEMORY as u64
                     || self
@@ -142,6 +144,7 @@ mod tests {
                 .into(),
             keys: KeyOperation::ALL.into(),
             periodic: true,
+            pod: true,
             memory: Some(128 << 20),
             deadline: Some(20),
         };
@@ -152,7 +155,12 @@ mod tests {
         };
         assert_eq!(
             missing(&plugin),
-            ["network:api.example:443", "keys:export", "memory:134217728"]
+            [
+                "network:api.example:443",
+                "keys:export",
+                "pod",
+                "memory:134217728"
+            ]
         );
         let mut grant = |text: &str| {
             let grant = Grant {
@@ -162,7 +170,8 @@ mod tests {
             plugin.grants.insert(text.parse().unwrap(), grant);
             missing(&plugin)
         };
-        assert_eq!(grant("keys:sign").len(), 3);
+        assert_eq!(grant("keys:sign").len(), 4);
+        assert_eq!(grant("pod").len(), 3);
         assert_eq!(grant("keys:export").len(), 2);
         assert_eq!(grant("memory:1048576").len(), 2);
         assert_eq!(grant("memory:268435456"), ["network:api.example:443"]);

@@ -333,6 +333,7 @@ fn context(
             .unwrap_or(coffer_runtime::MAX_CONNECTIONS),
         meter: entry.metered.then(|| Arc::new(entry.meter())),
         key_operations: granted.keys.clone(),
+        pod: granted.pod,
         grants: Arc::new(grants),
         figures,
         passwords: Arc::new(passwords),

@@ -20,6 +20,7 @@ mod keys;
 mod mount;
 mod network;
 mod passwords;
+mod pod;
 mod storage;
 mod wasi;
 

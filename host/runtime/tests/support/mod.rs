@@ -23,7 +23,7 @@ pub use coffer_manifest::Kind;
 use coffer_runtime::{
     Builtin, Caller, Catalog, Compiler, Component, DatabasePools, Effects, EffectsError, Engine,
     Environment, LeaseGrant, LeaseRequest, MountContext, MountInfo, Operation, Outcome, Plugins,
-    Request, RequestCaller, Response, Wanted, digest,
+    Pod, Request, RequestCaller, Response, Wanted, digest,
 };
 use coffer_storage::MemoryStorage;
 
@@ -129,7 +129,11 @@ pub async fn fixture_with(more: &[Builtin]) -> Fixture {
     let (engine, builtins) = shared();
     let catalog = Arc::new(Catalog::new(
         engine.clone(),
-        Environment { clock, random },
+        Environment {
+            clock,
+            random,
+            pod: Pod::none(),
+        },
         Compiler::Thread,
         &[builtins, more].concat(),
     ));
@@ -163,6 +167,7 @@ pub fn mount(id: &str) -> MountContext {
         connections: coffer_runtime::MAX_CONNECTIONS,
         meter: None,
         key_operations: KeyOperation::ALL.into(),
+        pod: false,
         figures: Arc::default(),
         grants: Arc::default(),
         passwords: Arc::new(OnePolicy),
@@ -240,6 +245,7 @@ impl Fixture {
         let environment = Environment {
             clock: Clock::system(),
             random: Random::system(),
+            pod: Pod::none(),
         };
         Catalog::new(shared().0.clone(), environment, Compiler::Thread, builtins)
     }

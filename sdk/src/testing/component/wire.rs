@@ -81,6 +81,9 @@ pub enum Ask {
     LoginGroups {
         names: Vec<String>,
     },
+    Pod {
+        file: PodFile,
+    },
     Read {
         stream: u64,
         max: u32,
@@ -110,6 +113,14 @@ pub enum Ask {
         keys: Stored,
     },
     Withdraw,
+}
+
+/// A file of the server's pod.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodFile {
+    Token,
+    CertificateAuthority,
 }
 
 /// How a call ended.

@@ -1,6 +1,6 @@
 //! Says which version it is, keeps what it is told, and misbehaves where it is asked to.
 
-use coffer_sdk::{headers, http};
+use coffer_sdk::{headers, http, pod};
 use coffer_sdk::prelude::*;
 
 mod held;
@@ -63,6 +63,13 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
             headers::respond(&request.require(NAME)?, &request.require(VALUE)?)?;
             Ok(Response::data(json!({})))
         }),
+    Path::new("pod/{name}", "What the server's pod has: token, or certificates.").fields(&[NAME.decl()]).read(|request| {
+        let text = match request.require(NAME)?.as_str() {
+            "token" => pod::service_account_token()?,
+            _ => pod::certificate_authority()?,
+        };
+        Ok(Response::data(json!({ "text": text })))
+    }),
     held::KEY,
     held::OPERATION,
     held::HALF,

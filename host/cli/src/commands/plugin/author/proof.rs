@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coffer_clock::{Clock, Random};
 use coffer_manifest::{Kind, Manifest};
-use coffer_runtime::{Catalog, Component, Engine, Environment, Inspection, Release};
+use coffer_runtime::{Catalog, Component, Engine, Environment, Inspection, Pod, Release};
 use semver::Version;
 
 use super::AuthorError;
@@ -31,6 +31,7 @@ pub(super) fn prove(path: &Path, bytes: &[u8]) -> Result<Proof, AuthorError> {
     let environment = Environment {
         clock: Clock::system(),
         random: Random::system(),
+        pod: Pod::none(),
     };
     let engine = Engine::new().map_err(|error| host(&error))?;
     // By the same compiler, and within the same limits, as a server's.

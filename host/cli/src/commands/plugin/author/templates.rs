@@ -128,6 +128,7 @@ const SECRET: OfKind = OfKind {
     description: "API keys that are good until their lease ends.",
     needs: "# network = [\"api.example.com:443\"]   # hosts that it connects to\n\
             # periodic = true                     # work that it does by itself\n\
+            # pod = true                          # the token of the pod that the server runs in\n\
             # memory = 134217728                  # bytes, of one instance\n\
             # deadline = 60                       # seconds, of one call",
     usage: template!("rust/secret/usage.md"),
