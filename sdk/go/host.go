@@ -18,6 +18,7 @@ type Host interface {
 	Password(policy string) (string, error)
 	Header(name string) []string
 	SetHeader(name, value string) error
+	SetContent(contentType string, body []byte) error
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -97,6 +98,10 @@ func Header(name string) []string { return host.Header(name) }
 
 // SetHeader adds a header to the response. It reaches the client if the mount's allowed_response_headers has it.
 func SetHeader(name, value string) error { return host.SetHeader(name, value) }
+
+// SetContent makes this the response's whole body, in place of JSON: a page for a browser, a certificate. The response can have no
+// data and no login then.
+func SetContent(contentType string, body []byte) error { return host.SetContent(contentType, body) }
 
 // Level is how important a line of the log is.
 type Level uint8

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_clock"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_content"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_effects"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_headers"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_http"
@@ -82,6 +83,10 @@ func (imports) Header(name string) []string { return coffer_plugin_headers.Reque
 
 func (imports) SetHeader(name, value string) error {
 	return only(coffer_plugin_headers.Respond(name, value))
+}
+
+func (imports) SetContent(contentType string, body []byte) error {
+	return only(coffer_plugin_content.Respond(contentType, body))
 }
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`passwords`], [`headers`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
+//! [`passwords`], [`headers`], [`content`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a
 //! transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
@@ -31,6 +31,7 @@ mod allocator;
 pub mod backend;
 #[doc(hidden)]
 pub mod bindings;
+pub mod content;
 mod convert;
 pub mod databases;
 mod declare;

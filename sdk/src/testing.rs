@@ -143,6 +143,7 @@ impl Host {
             faults: faults::Faults::default(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            content: None,
             password_policies: BTreeMap::new(),
             seed: 0,
             rolls: 0,
@@ -241,6 +242,11 @@ impl Host {
     /// Takes the headers that were added to responses so far, each with its value.
     pub fn response_headers(&self) -> Vec<(String, String)> {
         Self::with(|host| std::mem::take(&mut host.response_headers))
+    }
+
+    /// Takes the last body that was answered in place of JSON, with its content type.
+    pub fn content(&self) -> Option<(String, Vec<u8>)> {
+        Self::with(|host| host.content.take())
     }
 
     /// With a password policy: so many characters of this alphabet (ASCII).

@@ -10,6 +10,7 @@ use coffer_runtime::{Effects, EffectsError, LeaseGrant, LeaseRequest};
 use crate::keys::Ns;
 use crate::lease::{self, Claim, Lease, Leased};
 use crate::mount::Mount;
+use crate::pipeline::content::Content;
 use crate::pipeline::headers::Said;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
@@ -30,6 +31,8 @@ pub(crate) struct RequestEffects {
     pub headers: Vec<(String, String)>,
     /// What the plugin has said in headers so far.
     pub said: Mutex<Said>,
+    /// What it answers in place of JSON.
+    pub content: Mutex<Option<Content>>,
 }
 
 #[async_trait]
@@ -73,6 +76,12 @@ impl Effects for RequestEffects {
     async fn respond_with_header(&self, name: &str, value: &str) -> Result<(), String> {
         self.said().add(&self.mount.entry.config, name, value)
     }
+
+    async fn respond_with(&self, content_type: &str, body: Vec<u8>) -> Result<(), String> {
+        let content = Content::new(content_type, body)?;
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(content);
+        Ok(())
+    }
 }
 
 impl RequestEffects {
@@ -103,6 +112,14 @@ impl RequestEffects {
     /// What the plugin has said in headers so far.
     pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it answers in place of JSON, if anything.
+    pub(crate) fn content(&self) -> Option<Content> {
+        self.content
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Lets others have the lease.

@@ -151,7 +151,7 @@ fn serves(version: &Version) -> bool {
 const OF_ALL: [&str; 7] = [
     "types", "users", "clock", "random", "log", "network", "http",
 ];
-const OF_PLUGINS: [&str; 7] = [
+const OF_PLUGINS: [&str; 8] = [
     "storage",
     "mount",
     "effects",
@@ -159,6 +159,7 @@ const OF_PLUGINS: [&str; 7] = [
     "keys",
     "passwords",
     "headers",
+    "content",
 ];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [

@@ -115,6 +115,11 @@ pub trait Effects: Send + Sync {
     async fn respond_with_header(&self, _name: &str, _value: &str) -> Result<(), String> {
         Err("only a request has a response".to_owned())
     }
+
+    /// Makes this the response's body. Fails with the reason.
+    async fn respond_with(&self, _content_type: &str, _body: Vec<u8>) -> Result<(), String> {
+        Err("only a request has a response".to_owned())
+    }
 }
 
 /// Why there is no password.

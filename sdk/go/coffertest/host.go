@@ -33,6 +33,9 @@ type Host struct {
 	Headers map[string][]string
 	// Responded is the headers that were added to responses.
 	Responded map[string][]string
+	// Content is the last body that was answered in place of JSON, and ContentType its type.
+	Content     []byte
+	ContentType string
 	// Passwords has a password for each password policy there is, by its name.
 	Passwords map[string]string
 	// Failing is what each call of storage fails with, for as long as it is set.

@@ -58,6 +58,12 @@ func (h *Host) SetHeader(name, value string) error {
 	return nil
 }
 
+// SetContent is the host's.
+func (h *Host) SetContent(contentType string, body []byte) error {
+	h.ContentType, h.Content = contentType, body
+	return nil
+}
+
 // Password is the host's.
 func (h *Host) Password(policy string) (string, error) {
 	if password, there := h.Passwords[policy]; there {

@@ -165,6 +165,9 @@ impl Session {
             Ask::RespondWithHeader { name, value } => {
                 to_value(Host::with(|host| host.respond_with_header(&name, &value))?)?
             }
+            Ask::RespondWith { content_type, body } => {
+                to_value(Host::with(|host| host.respond_with(&content_type, body))?)?
+            }
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

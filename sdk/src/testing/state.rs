@@ -9,6 +9,9 @@ use super::network;
 use crate::effects::{LeaseGrant, LeaseRequest};
 use crate::{Error, Result};
 
+/// How long a body in place of JSON can be, in bytes, as on a server.
+const MAX_CONTENT: usize = 1 << 20;
+
 /// What the host of this thread holds.
 pub(crate) struct State {
     pub(super) storage: BTreeMap<String, Vec<u8>>,
@@ -33,6 +36,8 @@ pub(crate) struct State {
     pub(super) request_headers: Vec<(String, String)>,
     /// What the plugin has said in headers.
     pub(super) response_headers: Vec<(String, String)>,
+    /// The body of the last response that had one in place of JSON, and its content type.
+    pub(super) content: Option<(String, Vec<u8>)>,
     /// Lengths and alphabets, by the names of password policies.
     pub(super) password_policies: BTreeMap<String, (usize, String)>,
     pub(super) seed: u64,
@@ -149,6 +154,22 @@ impl State {
         }
         self.response_headers
             .push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn respond_with(&mut self, content_type: &str, body: Vec<u8>) -> Result<()> {
+        let is_visible = content_type
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte));
+        if !content_type.contains('/') || !is_visible {
+            return Err(Error::internal(format!(
+                "{content_type:?} is no content type"
+            )));
+        }
+        if body.len() > MAX_CONTENT {
+            return Err(Error::internal("a body can have 1 MiB"));
+        }
+        self.content = Some((content_type.to_owned(), body));
         Ok(())
     }
 

@@ -155,6 +155,7 @@ impl Attempt<'_> {
             claim: std::sync::Mutex::default(),
             headers: headers::passed(&self.mount.entry.config, self.request),
             said: std::sync::Mutex::default(),
+            content: std::sync::Mutex::default(),
         });
         let (instance, request) = (
             isolation(caller.as_ref()),

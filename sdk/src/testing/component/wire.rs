@@ -78,6 +78,10 @@ pub enum Ask {
         name: String,
         value: String,
     },
+    RespondWith {
+        content_type: String,
+        body: Vec<u8>,
+    },
     Read {
         stream: u64,
         max: u32,
