@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod leash;
 mod metrics;
 pub mod mysql;
+pub mod oidc;
 pub mod plugin;
 pub mod port;
 pub mod postgres;
