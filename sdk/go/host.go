@@ -21,6 +21,7 @@ type Host interface {
 	LoginGroups(names []string) error
 	PodToken() (string, error)
 	PodCertificates() (string, error)
+	SetContent(contentType string, body []byte) error
 	Log(level Level, message string)
 	Mount() MountInfo
 	Prepare(lease *LeaseRequest) (*LeaseGrant, error)
@@ -111,6 +112,10 @@ func PodToken() (string, error) { return host.PodToken() }
 
 // PodCertificates vouch for the API server of that pod's cluster, in PEM; empty if there are none.
 func PodCertificates() (string, error) { return host.PodCertificates() }
+
+// SetContent makes this the response's whole body, in place of JSON: a page for a browser, a certificate. The response can have no
+// data and no login then.
+func SetContent(contentType string, body []byte) error { return host.SetContent(contentType, body) }
 
 // Level is how important a line of the log is.
 type Level uint8

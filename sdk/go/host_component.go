@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_clock"
+	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_content"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_effects"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_headers"
 	"github.com/coffer-dev/coffer/sdk/go/internal/bindings/coffer_plugin_http"
@@ -103,6 +104,10 @@ func (imports) PodToken() (string, error) {
 
 func (imports) PodCertificates() (string, error) {
 	return orEmpty(coffer_plugin_pod.CertificateAuthority())
+}
+
+func (imports) SetContent(contentType string, body []byte) error {
+	return only(coffer_plugin_content.Respond(contentType, body))
 }
 
 func (imports) Log(level Level, message string) { coffer_plugin_log.Write(uint8(level), message) }

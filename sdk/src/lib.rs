@@ -22,8 +22,9 @@
 //! ```
 //!
 //! What the host offers are the modules [`storage`], [`clock`], [`random`], [`log`], [`mount`], [`effects`], [`keys`],
-//! [`passwords`], [`headers`], [`identity`], [`pod`], [`http`], [`network`] and [`databases`]; a database backend (see [`Backend`]) has,
-//! besides the first four, [`http`] and [`network`]. A request is a transaction: plain `get` and `put`, and a handler that fails leaves nothing. In `cargo test` the same functions are
+//! [`passwords`], [`headers`], [`content`], [`identity`], [`pod`], [`http`], [`network`] and [`databases`]; a database backend
+//! (see [`Backend`]) has, besides the first four, [`http`] and [`network`]. A request is a transaction: plain `get` and `put`,
+//! and a handler that fails leaves nothing. In `cargo test` the same functions are
 //! served by [`testing::Host`].
 
 #[cfg(all(target_family = "wasm", feature = "allocator"))]
@@ -31,6 +32,7 @@ mod allocator;
 pub mod backend;
 #[doc(hidden)]
 pub mod bindings;
+pub mod content;
 mod convert;
 pub mod databases;
 mod declare;

@@ -144,6 +144,7 @@ impl Host {
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             login_groups: Vec::new(),
+            content: None,
             password_policies: BTreeMap::new(),
             pod: (None, None),
             seed: 0,
@@ -248,6 +249,11 @@ impl Host {
     /// Takes the groups that the last login was said to be in.
     pub fn login_groups(&self) -> Vec<String> {
         Self::with(|host| std::mem::take(&mut host.login_groups))
+    }
+
+    /// Takes the last body that was answered in place of JSON, with its content type.
+    pub fn content(&self) -> Option<(String, Vec<u8>)> {
+        Self::with(|host| host.content.take())
     }
 
     /// With a password policy: so many characters of this alphabet (ASCII).

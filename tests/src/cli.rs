@@ -165,6 +165,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// As Ctrl-C does; returns how it ended.
     ///
     /// # Panics

@@ -17,6 +17,7 @@ pub mod kubernetes;
 pub mod leash;
 mod metrics;
 pub mod mysql;
+pub mod oidc;
 pub mod plugin;
 pub mod port;
 pub mod postgres;

@@ -67,7 +67,6 @@ fn configuration_and_roles() {
         "POST auth/jwt/role/app", {} => 400, {"errors": ["a user claim must be defined on the role"]};
         "POST auth/jwt/role/app", {"role_type": "zz"} => 400, {"errors": ["invalid 'role_type': zz"]};
         "POST auth/jwt/role/app", {"role_type": "oidc"} => 400, {"errors": ["~are not there yet"]};
-        "POST auth/jwt/role/app", {"user_claim": "sub", "groups_claim": "groups"} => 400, {"errors": ["~groups are not there yet"]};
         "POST auth/jwt/role/app", {"user_claim": "sub"} => 400, {"errors": ["~at least one bound constraint"]};
         "POST auth/jwt/role/app", {"user_claim": "sub", "bound_claims": "zz"} => 400, {"errors": ["~bound_claims"]};
         "POST auth/jwt/role/app", {"user_claim": "sub", "bound_audiences": "x", "bound_claims_type": "zz"} => 400, {"errors": ["invalid 'bound_claims_type': zz"]};
@@ -284,4 +283,63 @@ fn published_keys() {
         "without its certificate: {refused:?}"
     );
     drop(server);
+}
+
+/// The issuer says in which groups somebody is: those that have a name for it here are theirs, as of each login.
+#[test]
+#[rustfmt::skip]
+fn groups() {
+    let (_server, root) = dev();
+    let signer = Signer::new("a");
+    check! { root;
+        "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem())} => 204, null;
+        "POST auth/jwt/role/app", {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "coffer", "groups_claim": "groups"} => 204, null;
+        "POST auth/jwt/role/deep", {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "coffer", "groups_claim": "/team/groups"} => 204, null;
+        "POST auth/jwt/role/none", {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "coffer"} => 204, null;
+        "GET auth/jwt/role/deep" => 200, {"data": {"groups_claim": "/team/groups"}};
+        "POST sys/auth/other", {"type": "jwt"} => 204, null;
+    }
+    let accessor = |mount: &str| root.get(&format!("sys/auth/{mount}")).text("/data/accessor");
+    let external = |name: &str, alias: &str, mount: &str| {
+        let made = root.post("identity/group", json!({"name": name, "type": "external", "policies": name}));
+        let alias = json!({"name": alias, "mount_accessor": accessor(mount), "canonical_id": made.text("/data/id")});
+        root.post("identity/group-alias", alias).ok();
+    };
+    external("developers", "dev", "jwt");
+    external("operators", "ops", "jwt");
+    external("elsewhere", "dev", "other");
+    let mine = |claims: Value, role: &str| login(&root, role, &signer.token(&but(&claims)));
+    #[allow(clippy::type_complexity)]
+    let table: [(Value, &str, &[&str]); 8] = [
+        (json!({}), "app", &["developers", "operators"]),
+        (json!({"groups": ["dev", "dev", "unknown", ""]}), "app", &["developers"]),
+        (json!({"groups": "OPS"}), "app", &["operators"]),
+        (json!({"team": {"groups": ["dev"]}}), "deep", &["developers"]),
+        (json!({"groups": []}), "app", &[]),
+        (json!({}), "app", &["developers", "operators"]),
+        (json!({}), "none", &[]),
+        (json!({"sub": "ann", "groups": ["dev"]}), "app", &["developers"]),
+    ];
+    for (claims, role, expected) in table {
+        let told = mine(claims.clone(), role).ok();
+        let have = told["auth"].get("identity_policies").cloned().unwrap_or_else(|| json!([]));
+        assert_eq!(have, json!(expected), "{claims} {role}");
+    }
+    for (claims, role, why) in [
+        (json!({"groups": null}), "app", "failed to fetch groups: \"groups\" claim not found in token"),
+        (json!({}), "deep", "failed to fetch groups: \"/team/groups\" claim not found in token"),
+        (json!({"groups": ["dev", 1]}), "app", "value 1 in groups claim could not be parsed as string"),
+        (json!({"groups": {"dev": true}}), "app", "\"groups\" claim could not be converted to string list"),
+    ] {
+        let refused = mine(claims, role).expect(400);
+        assert_eq!(refused["errors"], json!([why]));
+    }
+    let many: Vec<_> = (0..1025).map(|n| n.to_string()).collect();
+    mine(json!({"groups": many}), "app").expect(400);
+    mine(json!({"groups": ["x".repeat(1025)]}), "app").expect(400);
+    // Who is in a group that operators fill stays there, whatever an issuer says.
+    let joe = mine(json!({}), "app").text("/auth/entity_id");
+    root.post("identity/group", json!({"name": "board", "policies": "board", "member_entity_ids": [joe]})).ok();
+    let told = mine(json!({"groups": ["ops"]}), "app").ok();
+    assert_eq!(told["auth"]["identity_policies"], json!(["board", "operators"]));
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coffer_tests::{influxdb, mysql, postgres, registry, valkey};
+use coffer_tests::{influxdb, mysql, oidc, postgres, registry, valkey};
 
 use crate::error::{Error, Result};
 use crate::run;
@@ -100,29 +100,60 @@ pub fn registry(_: &Workspace) -> Result<()> {
         .map_err(|error| Error::other(error.to_string()))
 }
 
+/// Node.js, with npm.
+///
+/// # Errors
+/// If it is not there and cannot be installed.
+fn node(_: &Workspace) -> Result<()> {
+    if on_path("node").is_some() && on_path("npm").is_some() {
+        return Ok(());
+    }
+    install(&["nodejs", "npm"], "Node.js 20 or newer, with npm")
+}
+
+/// Installs what a folder's lock file says, unless it is there.
+fn from_npm(folder: &Path) -> Result<()> {
+    let manifest = folder.join("package-lock.json");
+    let installed = folder.join("node_modules/.package-lock.json");
+    let age = |path: &Path| {
+        path.metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    if age(&installed).is_some() && age(&installed) >= age(&manifest) {
+        return Ok(());
+    }
+    run::run(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
+}
+
+/// An OpenID provider, and a browser that logs in there.
+///
+/// # Errors
+/// If they are not there and cannot be installed.
+pub fn oidc(workspace: &Workspace) -> Result<()> {
+    node(workspace)?;
+    from_npm(&workspace.root.join("tests/oidc"))?;
+    if oidc::browser().is_ok() {
+        return Ok(());
+    }
+    install(&["chromium"], "the browser Chromium")?;
+    oidc::browser()
+        .map(drop)
+        .map_err(|error| Error::other(error.to_string()))
+}
+
 /// Node.js, and the TypeScript example built with its dependencies.
 ///
 /// # Errors
 /// If there is no Node.js and it cannot be installed, or the example does not build.
 pub fn typescript_app(workspace: &Workspace) -> Result<()> {
-    if on_path("node").is_none() || on_path("npm").is_none() {
-        install(&["nodejs", "npm"], "Node.js 20 or newer, with npm")?;
-    }
+    node(workspace)?;
     let folder = workspace.root.join("examples/typescript-app");
-    let manifest = folder.join("package-lock.json");
-    let installed = folder.join("node_modules/.package-lock.json");
-    let age = |path: &std::path::Path| {
-        path.metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok()
-    };
-    if age(&installed).is_none() || age(&installed) < age(&manifest) {
-        run::run(
-            Command::new("npm")
-                .args(["ci", "--no-audit", "--no-fund"])
-                .current_dir(&folder),
-        )?;
-    }
+    from_npm(&folder)?;
     run::run(
         Command::new("npm")
             .args(["run", "--silent", "build"])

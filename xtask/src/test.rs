@@ -20,6 +20,7 @@ pub fn test(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     setup::mysql(workspace)?;
     setup::registry(workspace)?;
     setup::typescript_app(workspace)?;
+    setup::oidc(workspace)?;
     setup::python(workspace)?;
     let go = setup::go(workspace)?;
     let clients = setup::clients(workspace)?;

@@ -110,7 +110,7 @@ fn respond(response: coffer_core::Response) -> HttpResponse<HttpBody> {
             .header(header::CONTENT_TYPE, "application/json")
             .body(HttpBody::from(bytes)),
         Body::Text(content_type, bytes) => builder
-            .header(header::CONTENT_TYPE, content_type)
+            .header(header::CONTENT_TYPE, &*content_type)
             .body(HttpBody::from(bytes)),
         Body::Lines(lines) => builder
             .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")

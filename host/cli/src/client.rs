@@ -140,6 +140,23 @@ impl Client {
         })
     }
 
+    /// The scheme, host and port of the server.
+    pub fn server(&self) -> (String, String, u16) {
+        let uri: Uri = self.address.parse().unwrap_or_default();
+        let scheme = uri.scheme_str().unwrap_or("https").to_owned();
+        let usual = if scheme == "http" { 80 } else { 443 };
+        let port = uri.port_u16().unwrap_or(usual);
+        (scheme, uri.host().unwrap_or("localhost").to_owned(), port)
+    }
+
+    /// The same client, for answers that are not what the command was asked for.
+    pub fn unwrapped(&self) -> Self {
+        Self {
+            wrap_ttl: None,
+            ..self.clone()
+        }
+    }
+
     /// The same client, for what a command has to know before its own request: never wrapped, never printed instead.
     pub fn aside(&self) -> Self {
         Self {

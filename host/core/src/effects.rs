@@ -10,6 +10,7 @@ use coffer_runtime::{Effects, EffectsError, LeaseGrant, LeaseRequest};
 use crate::keys::Ns;
 use crate::lease::{self, Claim, Lease, Leased};
 use crate::mount::Mount;
+use crate::pipeline::content::Content;
 use crate::pipeline::headers::Said;
 use crate::token::{Held, TokenKind};
 use crate::ttl::TtlInput;
@@ -32,6 +33,8 @@ pub(crate) struct RequestEffects {
     pub said: Mutex<Said>,
     /// The groups that the plugin has said who logs in is in.
     pub groups: Mutex<Vec<String>>,
+    /// What it answers in place of JSON.
+    pub content: Mutex<Option<Content>>,
 }
 
 #[async_trait]
@@ -90,6 +93,12 @@ impl Effects for RequestEffects {
         *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(())
     }
+
+    async fn respond_with(&self, content_type: &str, body: Vec<u8>) -> Result<(), String> {
+        let content = Content::new(content_type, body)?;
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(content);
+        Ok(())
+    }
 }
 
 impl RequestEffects {
@@ -126,6 +135,14 @@ impl RequestEffects {
     pub(crate) fn groups(&self) -> Vec<String> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut groups)
+    }
+
+    /// What it answers in place of JSON, if anything.
+    pub(crate) fn content(&self) -> Option<Content> {
+        self.content
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Lets others have the lease.

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const RESPONSE_HEADERS: usize = 32;
 /// The longest value of one, in bytes.
 pub const RESPONSE_HEADER: usize = 4096;
+/// How long the body of a plugin's response can be that is no JSON, in bytes.
+pub const CONTENT: usize = 1 << 20;
 /// Audit devices.
 pub const AUDIT_DEVICES: usize = 32;
 /// The path of one, in bytes.

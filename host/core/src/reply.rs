@@ -161,7 +161,7 @@ impl Reply {
     /// Text without an envelope.
     pub fn text(content_type: &'static str, text: String) -> Self {
         Self {
-            body: Some(Body::Text(content_type, text.into())),
+            body: Some(Body::Text(content_type.into(), text.into())),
             ..Self::default()
         }
     }

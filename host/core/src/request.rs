@@ -121,7 +121,7 @@ pub enum Body {
     /// A JSON document.
     Json(Bytes),
     /// Text of a content type.
-    Text(&'static str, Bytes),
+    Text(Cow<'static, str>, Bytes),
     /// Lines that come as they are made, until the client has enough.
     Lines(mpsc::Receiver<Bytes>),
 }

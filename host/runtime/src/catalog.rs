@@ -148,8 +148,12 @@ impl Catalog {
         self.builtins.iter().map(|(_, release)| release)
     }
 
-    /// The built-in component of that name.
+    /// The built-in component of that name. `oidc` is what Vault calls `jwt` where people log in with a browser.
     pub fn builtin(&self, kind: Kind, name: &str) -> Option<&Release> {
+        let name = match (kind, name) {
+            (Kind::Auth, "oidc") => "jwt",
+            _ => name,
+        };
         self.builtins
             .iter()
             .map(|(_, release)| release)

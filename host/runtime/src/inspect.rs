@@ -151,7 +151,7 @@ fn serves(version: &Version) -> bool {
 const OF_ALL: [&str; 7] = [
     "types", "users", "clock", "random", "log", "network", "http",
 ];
-const OF_PLUGINS: [&str; 9] = [
+const OF_PLUGINS: [&str; 10] = [
     "storage",
     "mount",
     "effects",
@@ -161,6 +161,7 @@ const OF_PLUGINS: [&str; 9] = [
     "headers",
     "identity",
     "pod",
+    "content",
 ];
 /// What the host has of WASI.
 const WASI: [&str; 6] = [

@@ -122,6 +122,11 @@ pub trait Effects: Send + Sync {
     async fn login_groups(&self, _names: Vec<String>) -> Result<(), String> {
         Err("only a request can be a login".to_owned())
     }
+
+    /// Makes this the response's body. Fails with the reason.
+    async fn respond_with(&self, _content_type: &str, _body: Vec<u8>) -> Result<(), String> {
+        Err("only a request has a response".to_owned())
+    }
 }
 
 /// Why there is no password.

@@ -22,7 +22,7 @@ pub(crate) fn claim<'c>(claims: &'c Claims, name: &str) -> Option<&'c Value> {
 }
 
 /// One value, or each of a list.
-fn each(value: &Value) -> &[Value] {
+pub(crate) fn each(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,
         one => std::slice::from_ref(one),

@@ -1,8 +1,12 @@
 //! Which issuer is trusted, and how its keys are known.
 
-use coffer_jwt::{ALGORITHMS, Algorithm, Issuer, KeySet, Published};
+use coffer_jwt::{ALGORITHMS, Algorithm, Issuer, KeySet, Provider, Published, trusting};
+use coffer_sdk::http;
 use coffer_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::client::{self, Client};
+use crate::oidc::state;
 
 const DISCOVERY_URL: Field<String> = Field::text(
     "oidc_discovery_url",
@@ -15,7 +19,7 @@ const DISCOVERY_CA: Field<String> = Field::text(
 );
 const DISCOVERY_HOSTS: Field<Vec<String>> = Field::text_list(
     "oidc_discovery_hosts",
-    "Further servers (host:port) that the issuer's configuration may send us to for its keys.",
+    "Further servers (host:port) that the issuer's configuration may send us to, for its keys or for logins.",
 )
 .destination();
 const JWKS_URL: Field<String> =
@@ -36,12 +40,6 @@ const BOUND_ISSUER: Field<String> =
     Field::text("bound_issuer", "The issuer (iss) that a token must have.");
 const DEFAULT_ROLE: Field<String> =
     Field::text("default_role", "The role of a login that names none.");
-/// Of the flow with a browser.
-const CLIENT_ID: Field<String> = Field::text(
-    "oidc_client_id",
-    "For logins with a browser, which are not there yet.",
-);
-
 pub(crate) const PATH: Path = Path::new("config", "Which issuer is trusted.")
     .fields(&[
         DISCOVERY_URL.decl(),
@@ -53,22 +51,17 @@ pub(crate) const PATH: Path = Path::new("config", "Which issuer is trusted.")
         SUPPORTED_ALGS.decl(),
         BOUND_ISSUER.decl(),
         DEFAULT_ROLE.decl(),
-        CLIENT_ID.decl(),
+        client::ID.decl(),
+        client::SECRET.decl(),
+        client::RESPONSE_MODE.decl(),
+        client::RESPONSE_TYPES.decl(),
+        client::PROVIDER_CONFIG.decl(),
     ])
-    .read(|_| match Config::load()? {
-        Some(config) => {
-            let mut data = serde_json::to_value(&config)?;
-            if let Some(data) = data.as_object_mut() {
-                data.insert("status".to_owned(), "valid".into());
-                data.insert("oidc_client_id".to_owned(), "".into());
-            }
-            Ok(Response::data(data))
-        }
-        None => Err(Error::not_found("")),
-    })
+    .read(read)
     .write(write);
 
 const STORED: &str = "config";
+const WELL_KNOWN: &str = ".well-known/openid-configuration";
 /// Where published keys are kept.
 const KEYS: &str = "keys";
 
@@ -84,6 +77,8 @@ pub(crate) struct Config {
     jwt_supported_algs: Vec<String>,
     pub bound_issuer: String,
     pub default_role: String,
+    /// What it is at the issuer, for logins with a browser.
+    pub client: Option<Client>,
 }
 
 impl Config {
@@ -111,6 +106,23 @@ impl Config {
         })
     }
 
+    /// What the issuer says of itself, for logins with a browser.
+    pub fn provider(&self) -> Result<Provider> {
+        match self.issuer() {
+            Some(issuer) => issuer.provider(),
+            None => Err(Error::invalid("there is no oidc_discovery_url")),
+        }
+    }
+
+    /// A request to the provider.
+    pub fn ask(&self, method: &str, url: &str) -> http::Request {
+        let request = http::Request::new(method, url).header("accept", "application/json");
+        match self.oidc_discovery_ca_pem.as_str() {
+            "" => request,
+            roots => request.tls(trusting(url, roots)),
+        }
+    }
+
     /// The keys, among which is the one of this name, if the issuer has it.
     pub fn keys(&self, id: Option<&str>) -> Result<KeySet> {
         match self.issuer() {
@@ -127,6 +139,15 @@ impl Config {
         }
     }
 
+    /// Takes off what is the same for every issuer; says so if it was there.
+    fn without_well_known(&mut self) -> Option<String> {
+        let (url, _) = self.oidc_discovery_url.split_once(WELL_KNOWN)?;
+        let url = url.to_owned();
+        let warning = format!("oidc_discovery_url is taken for {url:?}, without what is behind it");
+        self.oidc_discovery_url = url;
+        Some(warning)
+    }
+
     pub fn algorithms(&self) -> Vec<Algorithm> {
         if self.jwt_supported_algs.is_empty() {
             return ALGORITHMS.to_vec();
@@ -138,15 +159,32 @@ impl Config {
     }
 }
 
+fn read(_: &Request) -> Result<Response> {
+    let Some(config) = Config::load()? else {
+        return Err(Error::not_found(""));
+    };
+    Ok(Response::data(json!({
+        "oidc_discovery_url": config.oidc_discovery_url,
+        "oidc_discovery_ca_pem": config.oidc_discovery_ca_pem,
+        "oidc_discovery_hosts": config.oidc_discovery_hosts,
+        "jwks_url": config.jwks_url,
+        "jwks_ca_pem": config.jwks_ca_pem,
+        "jwt_validation_pubkeys": config.jwt_validation_pubkeys,
+        "jwt_supported_algs": config.jwt_supported_algs,
+        "bound_issuer": config.bound_issuer,
+        "default_role": config.default_role,
+        "oidc_client_id": config.client.as_ref().map_or("", |client| &client.id),
+        "oidc_response_mode": config.client.as_ref().map_or("", |client| client.mode_as_given()),
+        "oidc_response_types": config.client.map(|client| client.response_types).unwrap_or_default(),
+        "provider_config": {},
+        "status": "valid",
+    })))
+}
+
 fn write(request: &Request) -> Result<Response> {
-    if request.get(CLIENT_ID)?.is_some_and(|id| !id.is_empty()) {
-        return Err(Error::invalid(
-            "logins with a browser (oidc_client_id) are not there yet; tokens are verified without it",
-        ));
-    }
     let text = |field| Ok::<_, Error>(request.get(field)?.unwrap_or_default());
     let list = |field| Ok::<_, Error>(request.get(field)?.unwrap_or_default());
-    let config = Config {
+    let mut config = Config {
         oidc_discovery_url: text(DISCOVERY_URL)?,
         oidc_discovery_ca_pem: text(DISCOVERY_CA)?,
         oidc_discovery_hosts: list(DISCOVERY_HOSTS)?,
@@ -156,6 +194,7 @@ fn write(request: &Request) -> Result<Response> {
         jwt_supported_algs: list(SUPPORTED_ALGS)?,
         bound_issuer: text(BOUND_ISSUER)?,
         default_role: text(DEFAULT_ROLE)?,
+        client: Client::given(request)?,
     };
     let ways = [
         !config.oidc_discovery_url.is_empty(),
@@ -167,6 +206,9 @@ fn write(request: &Request) -> Result<Response> {
             "exactly one of 'jwt_validation_pubkeys', 'jwks_url' or 'oidc_discovery_url' must be set",
         ));
     }
+    if config.client.is_some() && config.oidc_discovery_url.is_empty() {
+        return Err(Error::invalid("'oidc_discovery_url' must be set for OIDC"));
+    }
     if let Some(unknown) = config
         .jwt_supported_algs
         .iter()
@@ -176,17 +218,34 @@ fn write(request: &Request) -> Result<Response> {
             "invalid jwt_supported_algs: unsupported signing algorithm {unknown:?}"
         )));
     }
-    match config.issuer() {
-        None => drop(config.keys(None)?),
-        Some(issuer) => drop(issuer.fetch().map_err(|error| {
-            let what = match &issuer.at {
-                Published::Jwks(_) => "jwks URL",
-                Published::Discovery(_) => "oidc discovery URL",
-            };
-            Error::invalid(format!("error checking {what}: {}", error.message))
-        })?),
-    }
+    let warning = config.without_well_known();
+    check(&config)?;
     storage::put_json(STORED, &config)?;
     storage::delete(KEYS)?;
-    Ok(Response::empty())
+    state::renew_key(config.client.is_some())?;
+    let mut response = Response::empty();
+    response.warnings.extend(warning);
+    Ok(response)
+}
+
+/// Whether the issuer is there, and is what it should be.
+fn check(config: &Config) -> Result<()> {
+    let Some(issuer) = config.issuer() else {
+        return config.keys(None).map(drop);
+    };
+    let found = issuer.fetch().map_err(|error| {
+        let what = match &issuer.at {
+            Published::Jwks(_) => "jwks URL",
+            Published::Discovery(_) => "oidc discovery URL",
+        };
+        Error::invalid(format!("error checking {what}: {}", error.message))
+    })?;
+    match (&config.client, found.provider) {
+        (Some(client), Some(provider)) => {
+            let mut granted = vec![config.oidc_discovery_url.as_str()];
+            granted.extend(config.oidc_discovery_hosts.iter().map(String::as_str));
+            client.check(&provider, &granted)
+        }
+        _ => Ok(()),
+    }
 }

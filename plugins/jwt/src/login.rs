@@ -1,12 +1,12 @@
 //! Logins.
 
-use coffer_jwt::{Claims, Token, check_audience, check_issuer, check_times};
+use coffer_jwt::{Algorithm, Claims, Token, check_audience, check_issuer, check_times};
 use coffer_sdk::prelude::*;
 use coffer_sdk::token::ByRole;
 use serde_json::Value;
 
-use crate::bound;
 use crate::config::Config;
+use crate::person::Person;
 use crate::role::Role;
 
 const ROLE: Field<String> =
@@ -31,6 +31,9 @@ fn login(request: &Request) -> Result<Response> {
     }
     let role = Role::load(&name)?
         .ok_or_else(|| Error::invalid(format!("role {name:?} could not be found")))?;
+    if role.is_oidc {
+        return Err(Error::invalid("role with oidc role_type is not allowed"));
+    }
     let auth = role.token.auth(&request.caller.remote_address)?;
     let claims = verified(&config, &role, &text).map_err(|error| Error {
         message: format!("error validating token: {}", error.message),
@@ -41,24 +44,7 @@ fn login(request: &Request) -> Result<Response> {
             "audience claim found in JWT but no audiences bound to the role",
         ));
     }
-    bound::check(&claims, &role.bound_claims, role.globs)?;
-    let user = user(&role, &claims)?;
-    let mut metadata = vec![("role".to_owned(), name.clone())];
-    for (claim, target) in &role.claim_mappings {
-        if let Some(value) = bound::claim(&claims, claim) {
-            metadata.push((target.clone(), bound::text(claim, value)?));
-        }
-    }
-    Ok(Response::auth(Auth {
-        display_name: user.clone(),
-        alias: Some(Alias {
-            name: user,
-            metadata: metadata.clone(),
-        }),
-        metadata,
-        internal: serde_json::to_string(&ByRole { role: name })?,
-        ..auth
-    }))
+    Person::of(&name, &role, &claims)?.login(auth)
 }
 
 fn is_said(value: &Value) -> bool {
@@ -70,22 +56,24 @@ fn is_said(value: &Value) -> bool {
     }
 }
 
-/// What the token claims, if the issuer has signed it, it is for us, and good now.
-fn verified(config: &Config, role: &Role, text: &str) -> Result<Claims> {
+/// What the token claims, if the issuer has signed it, and how.
+pub(crate) fn signed(config: &Config, text: &str) -> Result<(Claims, Algorithm)> {
     let token = Token::parse(text)?;
     let keys = config.keys(token.key_id())?;
     let claims = token
         .verify(&keys, &config.algorithms())?
         .ok_or_else(|| Error::invalid("no known key successfully validated the token signature"))?;
+    Ok((claims, token.algorithm()))
+}
+
+/// What the token claims, if the issuer has signed it, it is for us, and good now.
+fn verified(config: &Config, role: &Role, text: &str) -> Result<Claims> {
+    let (claims, _) = signed(config, text)?;
     let issuer = config.expected_issuer();
     if !issuer.is_empty() {
         check_issuer(&claims, issuer)?;
     }
-    if !role.bound_subject.is_empty()
-        && claims.get("sub").and_then(Value::as_str) != Some(&role.bound_subject)
-    {
-        return Err(Error::invalid("invalid subject (sub) claim"));
-    }
+    check_subject(role, &claims)?;
     check_times(&claims, role.leeway())?;
     if !role.bound_audiences.is_empty() {
         check_audience(&claims, &role.bound_audiences)?;
@@ -93,22 +81,13 @@ fn verified(config: &Config, role: &Role, text: &str) -> Result<Claims> {
     Ok(claims)
 }
 
-fn user(role: &Role, claims: &Claims) -> Result<String> {
-    let name = &role.user_claim;
-    let claim = if role.user_claim_json_pointer {
-        bound::claim(claims, name)
-    } else {
-        claims.get(name)
-    };
-    match claim {
-        Some(Value::String(user)) if !user.is_empty() => Ok(user.clone()),
-        Some(Value::String(_)) | None => {
-            Err(Error::invalid(format!("claim {name:?} not found in token")))
-        }
-        Some(_) => Err(Error::invalid(format!(
-            "claim {name:?} could not be converted to string"
-        ))),
+/// Whether they are of whom the role is for.
+pub(crate) fn check_subject(role: &Role, claims: &Claims) -> Result<()> {
+    let subject = claims.get("sub").and_then(Value::as_str);
+    if role.bound_subject.is_empty() || subject == Some(&role.bound_subject) {
+        return Ok(());
     }
+    Err(Error::invalid("invalid subject (sub) claim"))
 }
 
 pub(crate) fn renew(lease: &Lease, _increment: u64) -> Result<Renewal> {

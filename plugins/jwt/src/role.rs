@@ -8,15 +8,17 @@ use coffer_sdk::{Decl, parse_signed_duration, prelude::*, token};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::browser::{self, Browser};
+
 pub(crate) const NAME: Field<String> = Field::text("name", "Name of the role.");
 const ROLE_TYPE: Field<String> = Field::text(
     "role_type",
-    "jwt. (oidc, with a browser, is not there yet.)",
+    "oidc: people log in at the provider, with a browser; jwt: whoever has a token logs in with it.",
 )
-.default_json("\"jwt\"");
+.default_json("\"oidc\"");
 const BOUND_AUDIENCES: Field<Vec<String>> = Field::text_list(
     "bound_audiences",
-    "For one of these a token must be (aud). A token that is for somebody needs them.",
+    "For one of these a token must be (aud). A token that is for somebody needs them; one of a login with a browser must be for this client anyway.",
 );
 const BOUND_SUBJECT: Field<String> =
     Field::text("bound_subject", "The subject (sub) that a token must have.");
@@ -41,7 +43,7 @@ const USER_CLAIM_POINTER: Field<bool> = Field::boolean(
 );
 const GROUPS_CLAIM: Field<String> = Field::text(
     "groups_claim",
-    "The claim with the groups. Groups are not there yet.",
+    "The claim, or JSON pointer to it, that says in which groups they are: external groups with such aliases at this mount.",
 );
 const EXPIRATION_LEEWAY: Field<String> = Field::text(
     "expiration_leeway",
@@ -56,7 +58,7 @@ const CLOCK_SKEW_LEEWAY: Field<String> = Field::text(
     "By how much clocks may differ, in seconds: 60 if this is 0, nothing if it is negative.",
 );
 
-const OWN: [Decl; 17] = [
+const OWN: [Decl; 24] = [
     NAME.decl(),
     ROLE_TYPE.decl(),
     BOUND_AUDIENCES.decl(),
@@ -70,6 +72,13 @@ const OWN: [Decl; 17] = [
     EXPIRATION_LEEWAY.decl(),
     NOT_BEFORE_LEEWAY.decl(),
     CLOCK_SKEW_LEEWAY.decl(),
+    browser::ALLOWED_REDIRECT_URIS.decl(),
+    browser::SCOPES.decl(),
+    browser::MAX_AGE.decl(),
+    browser::CALLBACK_MODE.decl(),
+    browser::POLL_INTERVAL.decl(),
+    browser::DISABLE_CONFIRMATION.decl(),
+    browser::VERBOSE_LOGGING.decl(),
     token::OLD_POLICIES.decl(),
     token::OLD_TTL.decl(),
     token::OLD_MAX_TTL.decl(),
@@ -94,6 +103,9 @@ pub(crate) const PATH: Path = Path::new("role/{name}", "A role.")
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Role {
+    /// Whether people log in with a browser, and not with a token that they have.
+    pub is_oidc: bool,
+    pub browser: Browser,
     pub bound_audiences: Vec<String>,
     pub bound_subject: String,
     pub bound_claims: Map<String, Value>,
@@ -102,6 +114,7 @@ pub(crate) struct Role {
     pub claim_mappings: BTreeMap<String, String>,
     pub user_claim: String,
     pub user_claim_json_pointer: bool,
+    pub groups_claim: String,
     expiration_leeway: i64,
     not_before_leeway: i64,
     clock_skew_leeway: i64,
@@ -115,6 +128,10 @@ fn key(name: &str) -> String {
 impl Role {
     pub fn load(name: &str) -> Result<Option<Self>> {
         storage::get_json(&key(name))
+    }
+
+    fn role_type(&self) -> &'static str {
+        if self.is_oidc { "oidc" } else { "jwt" }
     }
 
     pub fn leeway(&self) -> Leeway {
@@ -133,7 +150,7 @@ fn read(request: &Request) -> Result<Response> {
     };
     let mut data = role.token.describe();
     let mut show = |name: &str, value: Value| data.insert(name.to_owned(), value);
-    show("role_type", json!("jwt"));
+    show("role_type", json!(role.role_type()));
     show("bound_audiences", json!(role.bound_audiences));
     show("bound_subject", json!(role.bound_subject));
     show("bound_claims", json!(role.bound_claims));
@@ -145,32 +162,25 @@ fn read(request: &Request) -> Result<Response> {
         "user_claim_json_pointer",
         json!(role.user_claim_json_pointer),
     );
-    show("groups_claim", json!(""));
+    show("groups_claim", json!(role.groups_claim));
     show("expiration_leeway", json!(role.expiration_leeway));
     show("not_before_leeway", json!(role.not_before_leeway));
     show("clock_skew_leeway", json!(role.clock_skew_leeway));
+    data.extend(role.browser.describe());
     Ok(Response::data(Value::Object(data)))
 }
 
 fn write(request: &Request) -> Result<Response> {
     let name = request.require(NAME)?;
-    let mut role = Role::load(&name)?.unwrap_or_default();
+    let mut role = Role::load(&name)?.unwrap_or_else(|| Role {
+        is_oidc: true,
+        ..Role::default()
+    });
     match request.get(ROLE_TYPE)?.as_deref() {
-        None | Some("" | "jwt") => {}
-        Some("oidc") => {
-            return Err(Error::invalid(
-                "logins with a browser (role_type oidc) are not there yet: use role_type jwt",
-            ));
-        }
+        None | Some("") => {}
+        Some("jwt") => role.is_oidc = false,
+        Some("oidc") => role.is_oidc = true,
         Some(other) => return Err(Error::invalid(format!("invalid 'role_type': {other}"))),
-    }
-    if request
-        .get(GROUPS_CLAIM)?
-        .is_some_and(|claim| !claim.is_empty())
-    {
-        return Err(Error::invalid(
-            "groups are not there yet: a role cannot have a groups_claim",
-        ));
     }
     if let Some(audiences) = request.get(BOUND_AUDIENCES)? {
         role.bound_audiences = audiences;
@@ -200,6 +210,9 @@ fn write(request: &Request) -> Result<Response> {
     if let Some(pointer) = request.get(USER_CLAIM_POINTER)? {
         role.user_claim_json_pointer = pointer;
     }
+    if let Some(claim) = request.get(GROUPS_CLAIM)? {
+        role.groups_claim = claim;
+    }
     for (field, leeway) in [
         (EXPIRATION_LEEWAY, &mut role.expiration_leeway),
         (NOT_BEFORE_LEEWAY, &mut role.not_before_leeway),
@@ -209,11 +222,13 @@ fn write(request: &Request) -> Result<Response> {
             *leeway = seconds(field.name(), &text)?;
         }
     }
+    role.browser.update(request)?;
     let warning = role.token.update(request)?;
     check(&role)?;
     storage::put_json(&key(&name), &role)?;
     let mut response = Response::empty();
     response.warnings.extend(warning);
+    response.warnings.extend(role.browser.warning());
     Ok(response)
 }
 
@@ -246,6 +261,10 @@ fn check(role: &Role) -> Result<()> {
                 "multiple keys are mapped to metadata key {target:?}"
             )));
         }
+    }
+    if role.is_oidc {
+        // The token must be for this client in any case.
+        return role.browser.check();
     }
     let bound = !role.bound_audiences.is_empty()
         || !role.bound_subject.is_empty()

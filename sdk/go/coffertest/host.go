@@ -35,6 +35,9 @@ type Host struct {
 	Responded map[string][]string
 	// Groups is what the last login was said to be in.
 	Groups []string
+	// Content is the last body that was answered in place of JSON, and ContentType its type.
+	Content     []byte
+	ContentType string
 	// Passwords has a password for each password policy there is, by its name.
 	Passwords map[string]string
 	// Pod is the token and the certificates of the pod that the server runs in.

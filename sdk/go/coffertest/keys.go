@@ -70,6 +70,12 @@ func (h *Host) PodToken() (string, error) { return h.Pod.Token, nil }
 // PodCertificates is the host's.
 func (h *Host) PodCertificates() (string, error) { return h.Pod.Certificates, nil }
 
+// SetContent is the host's.
+func (h *Host) SetContent(contentType string, body []byte) error {
+	h.ContentType, h.Content = contentType, body
+	return nil
+}
+
 // Password is the host's.
 func (h *Host) Password(policy string) (string, error) {
 	if password, there := h.Passwords[policy]; there {

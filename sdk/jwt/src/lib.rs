@@ -6,12 +6,14 @@
 mod algorithm;
 mod claims;
 mod keys;
+mod provider;
 mod published;
 
 pub use algorithm::{ALGORITHMS, Algorithm};
 pub use claims::{Claims, Leeway, check_audience, check_issuer, check_times, glob};
 pub use keys::KeySet;
-pub use published::{Issuer, Published, trusting};
+pub use provider::Provider;
+pub use published::{Found, Issuer, Published, trusting};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -86,6 +88,11 @@ impl<'t> Token<'t> {
     /// The name of the key that it says it was signed with.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    /// How it says it was signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// What it claims, which nobody has looked at: it is for somebody else to say whether it is true.

@@ -5,7 +5,7 @@ use coffer_sdk::http::{Request, TlsOptions, Verification};
 use coffer_sdk::{Error, Result, clock, effects, log, storage};
 use serde::{Deserialize, Serialize};
 
-use crate::KeySet;
+use crate::{KeySet, Provider};
 
 /// After which the keys are fetched again in any case, in milliseconds: one may have been withdrawn.
 const FRESH: u64 = 60 * 60 * 1000;
@@ -36,6 +36,16 @@ pub struct Issuer {
     pub kept_as: &'static str,
 }
 
+/// What an issuer publishes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Found {
+    /// Its keys.
+    pub keys: KeySet,
+    /// What it says of itself, if it was asked.
+    #[serde(default)]
+    pub provider: Option<Provider>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// Milliseconds since 1970.
@@ -44,14 +54,8 @@ struct Kept {
     asked: u64,
     /// From where: what the configuration said before does not count.
     from: String,
-    keys: KeySet,
-}
-
-/// What an issuer says of itself.
-#[derive(Deserialize)]
-struct Configuration {
-    issuer: String,
-    jwks_uri: String,
+    #[serde(flatten)]
+    found: Found,
 }
 
 impl Issuer {
@@ -60,6 +64,19 @@ impl Issuer {
     /// # Errors
     /// Unavailable if the issuer does not answer, or nonsense.
     pub fn keys(&self, id: Option<&str>) -> Result<KeySet> {
+        Ok(self.found(id)?.keys)
+    }
+
+    /// What it says of itself: see [`Published::Discovery`].
+    ///
+    /// # Errors
+    /// As [`keys`](Self::keys), and if it is not asked that.
+    pub fn provider(&self) -> Result<Provider> {
+        let found = self.found(None)?.provider;
+        found.ok_or_else(|| Error::unavailable("the issuer is no OpenID provider"))
+    }
+
+    fn found(&self, id: Option<&str>) -> Result<Found> {
         let now = clock::now();
         let since = |then: u64| now.saturating_sub(then);
         let kept: Option<Kept> = storage::get_json(self.kept_as)?;
@@ -67,9 +84,9 @@ impl Issuer {
         let Some(kept) = kept else {
             return self.keep(now);
         };
-        let is_fresh = since(kept.fetched) < FRESH && kept.keys.has(id);
+        let is_fresh = since(kept.fetched) < FRESH && kept.found.keys.has(id);
         if is_fresh || since(kept.asked) < AT_MOST_EVERY {
-            return Ok(kept.keys);
+            return Ok(kept.found);
         }
         let kept = Kept { asked: now, ..kept };
         storage::put_json(self.kept_as, &kept)?;
@@ -80,50 +97,55 @@ impl Issuer {
                 "the issuer's keys are those of before: {}",
                 error.message
             ));
-            Ok(kept.keys)
+            Ok(kept.found)
         })
     }
 
     /// Fetches the keys, and keeps them.
-    fn keep(&self, now: u64) -> Result<KeySet> {
+    fn keep(&self, now: u64) -> Result<Found> {
         let kept = Kept {
             fetched: now,
             asked: now,
             from: self.url().to_owned(),
-            keys: self.fetch()?,
+            found: self.fetch()?,
         };
         storage::put_json(self.kept_as, &kept)?;
-        Ok(kept.keys)
+        Ok(kept.found)
     }
 
     /// Fetches them now, without keeping them.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
-    pub fn fetch(&self) -> Result<KeySet> {
-        let url = match &self.at {
-            Published::Jwks(url) => url.clone(),
+    pub fn fetch(&self) -> Result<Found> {
+        let (url, provider) = match &self.at {
+            Published::Jwks(url) => (url.clone(), None),
             Published::Discovery(issuer) => {
-                let url = format!(
-                    "{}/.well-known/openid-configuration",
-                    issuer.trim_end_matches('/')
-                );
-                let found: Configuration =
-                    serde_json::from_slice(&self.get(&url)?).map_err(|_| {
-                        Error::unavailable(format!(
-                            "{url} is no configuration of an OpenID provider"
-                        ))
-                    })?;
-                if found.issuer != *issuer {
-                    return Err(Error::unavailable(format!(
-                        "{url} says it is of another issuer: {:?}",
-                        found.issuer
-                    )));
-                }
-                found.jwks_uri
+                let found = self.discover(issuer)?;
+                (found.jwks_uri.clone(), Some(found))
             }
         };
-        KeySet::from_jwks(&self.get(&url)?)
+        Ok(Found {
+            keys: KeySet::from_jwks(&self.get(&url)?)?,
+            provider,
+        })
+    }
+
+    fn discover(&self, issuer: &str) -> Result<Provider> {
+        let url = format!(
+            "{}/.well-known/openid-configuration",
+            issuer.trim_end_matches('/')
+        );
+        let found: Provider = serde_json::from_slice(&self.get(&url)?).map_err(|_| {
+            Error::unavailable(format!("{url} is no configuration of an OpenID provider"))
+        })?;
+        if found.issuer != *issuer {
+            return Err(Error::unavailable(format!(
+                "{url} says it is of another issuer: {:?}",
+                found.issuer
+            )));
+        }
+        Ok(found)
     }
 
     fn url(&self) -> &str {

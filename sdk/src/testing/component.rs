@@ -170,6 +170,9 @@ impl Session {
                 PodFile::Token => crate::pod::service_account_token()?,
                 PodFile::CertificateAuthority => crate::pod::certificate_authority()?,
             })?,
+            Ask::RespondWith { content_type, body } => {
+                to_value(Host::with(|host| host.respond_with(&content_type, body))?)?
+            }
             Ask::Withdraw => to_value(Host::with(super::State::withdraw)?)?,
         };
         Ok(value)

@@ -9,6 +9,9 @@ use super::network;
 use crate::effects::{LeaseGrant, LeaseRequest};
 use crate::{Error, Result};
 
+/// How long a body in place of JSON can be, in bytes, as on a server.
+const MAX_CONTENT: usize = 1 << 20;
+
 /// What the host of this thread holds.
 pub(crate) struct State {
     pub(super) storage: BTreeMap<String, Vec<u8>>,
@@ -35,6 +38,8 @@ pub(crate) struct State {
     pub(super) response_headers: Vec<(String, String)>,
     /// The groups that the plugin has said who logs in is in.
     pub(super) login_groups: Vec<String>,
+    /// The body of the last response that had one in place of JSON, and its content type.
+    pub(super) content: Option<(String, Vec<u8>)>,
     /// Lengths and alphabets, by the names of password policies.
     pub(super) password_policies: BTreeMap<String, (usize, String)>,
     /// The token and the certificates that the pod has, if the server runs in one.
@@ -163,6 +168,22 @@ impl State {
             ));
         }
         self.login_groups = names.to_vec();
+        Ok(())
+    }
+
+    pub(crate) fn respond_with(&mut self, content_type: &str, body: Vec<u8>) -> Result<()> {
+        let is_visible = content_type
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte));
+        if !content_type.contains('/') || !is_visible {
+            return Err(Error::internal(format!(
+                "{content_type:?} is no content type"
+            )));
+        }
+        if body.len() > MAX_CONTENT {
+            return Err(Error::internal("a body can have 1 MiB"));
+        }
+        self.content = Some((content_type.to_owned(), body));
         Ok(())
     }
 

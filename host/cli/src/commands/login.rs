@@ -1,4 +1,8 @@
-//! `login`: by a token, or by any auth method whose `login` takes the given fields.
+//! `login`: by a token, by any auth method whose `login` takes the given fields, or at an OpenID provider with a browser.
+
+mod browser;
+mod listener;
+mod oidc;
 
 use std::io::Read;
 
@@ -19,7 +23,7 @@ pub struct Login {
     /// A token (- reads it from stdin), or the method's fields as key=value
     #[arg(value_name = "TOKEN | K=V")]
     data: Vec<String>,
-    /// The auth method: token, approle, userpass, kubernetes, jwt, ...
+    /// The auth method: token, approle, userpass, kubernetes, jwt, oidc, ...
     #[arg(long, default_value = "token", value_name = "TYPE")]
     method: String,
     /// Where the method is mounted; its type, if not given
@@ -127,6 +131,9 @@ impl Login {
             Some(path) => sanitised(path).to_owned(),
             None => method.to_owned(),
         };
+        if method == "oidc" {
+            return oidc::run(context, &mount, data);
+        }
         // These have the user's name in the path, and a password that is better not typed into a shell.
         let path = if matches!(method, "userpass" | "ldap" | "radius" | "okta") {
             let user = data

@@ -349,6 +349,15 @@ impl Effects for Leases {
             .map_err(|error| error.message)
     }
 
+    async fn respond_with(&self, content_type: &str, body: Vec<u8>) -> Result<(), String> {
+        let with = json!({"content_type": content_type, "body": body});
+        self.test
+            .ask(json!({"ask": "respond_with", "with": with}))
+            .await
+            .map(drop)
+            .map_err(|error| error.message)
+    }
+
     async fn withdraw(&self, _: &str) -> Result<(), String> {
         let ask = json!({"ask": "withdraw"});
         self.test

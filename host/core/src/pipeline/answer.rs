@@ -7,6 +7,7 @@ use coffer_runtime as runtime;
 use serde_json::value::RawValue;
 
 use super::attempt::Attempt;
+use super::content::Content;
 use crate::effects::RequestEffects;
 use crate::identity::Alias;
 use crate::lease::{self, Leased};
@@ -43,14 +44,15 @@ impl Attempt<'_> {
         };
         let lease_id = lease.as_ref().map(|lease| lease.lease_id.clone());
         self.mount.pin(&mut txn);
-        let groups = effects.groups();
-        let reply = match self.reply(&mut txn, response, lease, groups).await {
+        let (groups, content) = (effects.groups(), effects.content());
+        let reply = self.reply(&mut txn, response, lease, groups, content);
+        let reply = match reply.await {
             Ok(reply) => self.wrapped(&mut txn, reply).await,
             Err(error) => Err(error),
         };
-        let reply = reply.map(|reply| Reply {
-            headers: effects.said().take(),
-            ..reply
+        let reply = reply.map(|mut reply| {
+            reply.headers.extend(effects.said().take());
+            reply
         });
         let done = match reply {
             Ok(reply) => match txn.commit().await {
@@ -119,10 +121,11 @@ impl Attempt<'_> {
         response: runtime::Response,
         lease: Option<runtime::LeaseGrant>,
         groups: Vec<String>,
+        content: Option<Content>,
     ) -> Result<Reply, Error> {
         let mut warnings = response.warnings;
         let data = response.data;
-        if response.status.is_none() && response.auth.is_none() {
+        if response.status.is_none() && response.auth.is_none() && content.is_none() {
             let empty_list = self.request.method == Method::List
                 && data.as_ref().is_none_or(|data| is_empty_list(data));
             let nothing =
@@ -139,7 +142,7 @@ impl Attempt<'_> {
             }
             None => None,
         };
-        Ok(Reply {
+        let reply = Reply {
             status: response.status,
             data: data.map(Data::Raw),
             lease: lease.map_or_else(
@@ -157,7 +160,11 @@ impl Attempt<'_> {
             warnings,
             mount_type: self.mount.entry.kind.clone().into(),
             ..Reply::default()
-        })
+        };
+        match content {
+            Some(content) => content.answer(reply),
+            None => Ok(reply),
+        }
     }
 
     /// Makes the token of a successful login, of somebody who is in these groups.

@@ -156,6 +156,7 @@ impl Attempt<'_> {
             headers: headers::passed(&self.mount.entry.config, self.request),
             said: std::sync::Mutex::default(),
             groups: std::sync::Mutex::default(),
+            content: std::sync::Mutex::default(),
         });
         let (instance, request) = (
             isolation(caller.as_ref()),

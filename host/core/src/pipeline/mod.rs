@@ -5,6 +5,7 @@
 
 mod answer;
 mod attempt;
+pub(crate) mod content;
 pub(crate) mod headers;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ macro_rules! answer {
     };
 }
 
+mod content;
 mod databases;
 mod effects;
 mod environment;

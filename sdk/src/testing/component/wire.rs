@@ -84,6 +84,10 @@ pub enum Ask {
     Pod {
         file: PodFile,
     },
+    RespondWith {
+        content_type: String,
+        body: Vec<u8>,
+    },
     Read {
         stream: u64,
         max: u32,

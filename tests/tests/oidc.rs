@@ -1,0 +1,174 @@
+//! Logging in at a real OpenID provider with a real browser, by our command and by OpenBao's. `cargo xtask test` installs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use coffer_tests::oidc::{Browser, CLIENT_ID, CLIENT_SECRET, Provider};
+use coffer_tests::{Cli, Client, Server, check, port, until};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command that logs in, and what it says.
+struct Login {
+    cli: Cli,
+    says: PathBuf,
+    running: coffer_tests::cli::Running,
+}
+
+impl Login {
+    /// Begins it, with `-method=oidc` and these words more.
+    fn begin(cli: Cli, words: &str) -> Self {
+        let says = cli.home().join("says");
+        let running = cli.spawn(
+            &format!("login -format=json -no-store -method=oidc skip_browser=true {words}"),
+            &says,
+        );
+        Self { cli, says, running }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.says).unwrap_or_default()
+    }
+
+    /// The URL that it wants to be opened.
+    fn url(&self) -> String {
+        until(PATIENCE, "a URL, and that it waits", || {
+            self.said().contains("Waiting for OIDC authentication")
+        });
+        let said = self.said();
+        let line = said
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("http"));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+
+    /// What it prints when somebody has logged in.
+    fn token(mut self) -> Value {
+        until(PATIENCE, "its end", || self.running.has_ended());
+        let said = self.said();
+        let json = said.find("\n{").map(|at| &said[at..]);
+        let json = json.unwrap_or_else(|| panic!("{said}"));
+        let token = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {said}"));
+        drop(self.cli);
+        token
+    }
+
+    /// What it complains of.
+    fn failure(mut self) -> String {
+        until(PATIENCE, "its end", || self.running.has_ended());
+        self.said()
+    }
+}
+
+fn bao() -> PathBuf {
+    let folder = std::env::var_os("CLIENTS_BIN").expect("CLIENTS_BIN: `cargo xtask test` sets it");
+    Path::new(&folder).join("bao")
+}
+
+fn configure(root: &Client, provider: &Provider, more: Value) {
+    let mut config = json!({"oidc_discovery_url": provider.issuer, "oidc_client_id": CLIENT_ID,
+        "oidc_client_secret": CLIENT_SECRET, "default_role": "dev"});
+    for (name, value) in more.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    root.post("auth/oidc/config", config).expect(204);
+}
+
+/// By both commands, in each mode; what the provider says of people is what roles and metadata go by.
+#[test]
+#[rustfmt::skip]
+fn people_log_in_with_a_browser() {
+    let server = Server::dev().unwrap();
+    let root = server.client();
+    let direct = format!("{}/v1/auth/oidc/oidc/callback", server.url());
+    let provider = Provider::start(&["http://localhost/oidc/callback", &direct]).unwrap();
+    let mut browser = Browser::start().unwrap();
+    let role = |more: Value| {
+        let mut role = json!({"user_claim": "sub", "allowed_redirect_uris": ["http://localhost:8250/oidc/callback", direct],
+            "oidc_scopes": ["email", "groups"], "bound_claims": {"groups": "dev"}, "claim_mappings": {"email": "mail"}, "policies": "app",
+            "poll_interval": 1});
+        for (name, value) in more.as_object().unwrap() {
+            role[name] = value.clone();
+        }
+        role
+    };
+    check! { root;
+        "POST sys/auth/oidc", {"type": "oidc"} => 204, null;
+        "GET sys/auth/oidc" => 200, {"data": {"type": "oidc"}};
+        "POST auth/oidc/role/dev", (role(json!({"max_age": "1h"}))) => 204, null;
+        "POST auth/oidc/role/direct", (role(json!({"callback_mode": "direct"}))) => 204, null;
+        "POST auth/oidc/role/device", (role(json!({"callback_mode": "device"}))) => 204, null;
+    }
+    configure(&root, &provider, json!({}));
+    let user = || Cli::at(&server.url(), "").unwrap();
+    let users = || [user(), user().program(bao())];
+    let is_joe = |auth: &Value| {
+        assert_eq!(auth["auth"]["policies"], json!(["app", "default"]), "{auth}");
+        let (role, mail) = (&auth["auth"]["metadata"]["role"], &auth["auth"]["metadata"]["mail"]);
+        assert!(role.is_string() && mail == "joe@example.test", "{auth}");
+        let token = root.with_token(auth["auth"]["client_token"].as_str().unwrap());
+        assert_eq!(token.get("auth/token/lookup-self").text("/data/display_name"), "oidc-joe");
+    };
+    for (cli, role) in users().into_iter().zip(["", "role=dev"]) {
+        let login = Login::begin(cli, &format!("{role} port={}", port::free().port()));
+        let shown = browser.login(&login.url(), "joe");
+        assert!(shown.url.contains("/oidc/callback"), "{shown:?}");
+        is_joe(&login.token());
+    }
+    // Who the role is not for.
+    let login = Login::begin(user(), &format!("role=dev port={}", port::free().port()));
+    let url = login.url();
+    // A page that anybody can send a browser to ends nothing.
+    let stranger = url_of_listener(&url);
+    assert!(browser.login(&format!("{stranger}?code=x&state=x"), "").text.contains("not the login that is waited for"));
+    assert_eq!(browser.login(&url, "ann").title, "Not logged in");
+    assert!(login.failure().contains("error validating claims: claim \"groups\" does not match"));
+    let login = Login::begin(user(), &format!("port={}", port::free().port()));
+    assert_eq!(browser.refuse(&login.url()).title, "Not logged in");
+    assert!(login.failure().contains("the provider refuses: access_denied"));
+    // The browser comes back to the server.
+    for mode in ["query", "form_post"] {
+        configure(&root, &provider, json!({"oidc_response_mode": mode}));
+        for cli in users() {
+            let login = Login::begin(cli, "role=direct callbackmode=direct");
+            let shown = browser.login(&login.url(), "joe");
+            assert_eq!((shown.title.as_str(), shown.url.starts_with(&direct)), ("Logged in", true), "{shown:?}");
+            is_joe(&login.token());
+        }
+    }
+    for cli in users() {
+        let login = Login::begin(cli, &format!("role=dev port={}", port::free().port()));
+        browser.login(&login.url(), "joe");
+        is_joe(&login.token());
+    }
+    for cli in users() {
+        let login = Login::begin(cli, "role=device callbackmode=device");
+        let shown = browser.login(&login.url(), "joe");
+        assert!(shown.url.starts_with(&provider.issuer), "{shown:?}");
+        is_joe(&login.token());
+    }
+    // What does not go together is said.
+    let refused = user().run("login -method=oidc role=direct port=0 skip_browser=true");
+    assert!(refused.code == 2 && refused.stderr.contains("say callbackmode=direct"), "{refused:?}");
+    let refused = user().run("login -method=oidc role=dev callbackmode=device skip_browser=true");
+    assert!(refused.code == 2 && refused.stderr.contains("leave out callbackmode"), "{refused:?}");
+    let refused = user().run("login -method=oidc role=dev port=0 callbackhost=evil.test");
+    assert!(refused.code == 2 && refused.stderr.contains("Unable to authorize role \"dev\""), "{refused:?}");
+    let refused = user().run("login -method=oidc role=dev port=0 prot=8251");
+    assert!(refused.code == 1 && refused.stderr.contains("\"prot\" is no field"), "{refused:?}");
+}
+
+/// Where the command behind a provider's URL listens.
+fn url_of_listener(url: &str) -> String {
+    let (_, after) = url.split_once("redirect_uri=").unwrap();
+    let uri = after.split('&').next().unwrap();
+    uri.replace("%3A", ":").replace("%2F", "/")
+}
