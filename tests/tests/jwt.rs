@@ -59,15 +59,16 @@ fn configuration_and_roles() {
         "POST auth/jwt/config", {"jwks_url": "https://127.0.0.1:1/x"} => 400, {"errors": ["~error checking jwks URL: "]};
         "POST auth/jwt/config", {"oidc_discovery_url": "https://127.0.0.1:1"} => 400, {"errors": ["~error checking oidc discovery URL: "]};
         "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "jwt_supported_algs": "HS256"} => 400, {"errors": ["invalid jwt_supported_algs: unsupported signing algorithm \"HS256\""]};
-        "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "oidc_client_id": "x"} => 400, {"errors": ["~are not there yet"]};
+        "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "oidc_client_id": "x"} => 400, {"errors": ["both 'oidc_client_id' and 'oidc_client_secret' must be set for OIDC"]};
+        "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "oidc_client_id": "x", "oidc_client_secret": "y"} => 400, {"errors": ["'oidc_discovery_url' must be set for OIDC"]};
         "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "bound_issuer": "me", "default_role": "app"} => 204, null;
         "GET auth/jwt/config" => 200, {"data": {"bound_issuer": "me", "default_role": "app", "jwt_supported_algs": [], "status": "valid"}};
         "LIST auth/jwt/role" => 404, {"errors": []};
         "GET auth/jwt/role/none" => 404, {"errors": []};
         "POST auth/jwt/role/app", {} => 400, {"errors": ["a user claim must be defined on the role"]};
         "POST auth/jwt/role/app", {"role_type": "zz"} => 400, {"errors": ["invalid 'role_type': zz"]};
-        "POST auth/jwt/role/app", {"role_type": "oidc"} => 400, {"errors": ["~are not there yet"]};
-        "POST auth/jwt/role/app", {"user_claim": "sub"} => 400, {"errors": ["~at least one bound constraint"]};
+        "POST auth/jwt/role/app", {"role_type": "oidc", "user_claim": "sub"} => 400, {"errors": ["'allowed_redirect_uris' must be set if 'role_type' is 'oidc' or unspecified."]};
+        "POST auth/jwt/role/app", {"role_type": "jwt", "user_claim": "sub"} => 400, {"errors": ["~at least one bound constraint"]};
         "POST auth/jwt/role/app", {"user_claim": "sub", "bound_claims": "zz"} => 400, {"errors": ["~bound_claims"]};
         "POST auth/jwt/role/app", {"user_claim": "sub", "bound_audiences": "x", "bound_claims_type": "zz"} => 400, {"errors": ["invalid 'bound_claims_type': zz"]};
         "POST auth/jwt/role/app", {"user_claim": "sub", "bound_audiences": "x", "claim_mappings": {"a": "role"}} => 400, {"errors": ["~is reserved"]};
@@ -97,15 +98,15 @@ fn who_logs_in() {
     let root = server.client();
     root.post("sys/auth/jwt", json!({"type": "jwt"})).ok();
     let (signer, other) = (Signer::new("a"), Signer::new("a"));
-    let roles = json!({"user_claim": "sub", "bound_audiences": ["other", "coffer"], "policies": "app", "ttl": "1h",
+    let roles = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["other", "coffer"], "policies": "app", "ttl": "1h",
         "claim_mappings": {"/team/name": "team", "admin": "admin"}, "bound_claims": {"groups": ["dev", "none"], "/team/name": "red"}});
-    let globs = json!({"user_claim": "/team/name", "user_claim_json_pointer": true, "bound_audiences": "coffer", "bound_claims_type": "glob",
+    let globs = json!({"role_type": "jwt", "user_claim": "/team/name", "user_claim_json_pointer": true, "bound_audiences": "coffer", "bound_claims_type": "glob",
         "bound_claims": {"groups": "d*v", "sub": ["j*", "x"]}, "clock_skew_leeway": "-1", "expiration_leeway": "10s"});
     check! { root;
         "POST auth/jwt/config", {"jwt_validation_pubkeys": (signer.pem()), "bound_issuer": "me"} => 204, null;
         "POST auth/jwt/role/app", (roles) => 204, null;
         "POST auth/jwt/role/glob", (globs) => 204, null;
-        "POST auth/jwt/role/subject", {"user_claim": "sub", "bound_subject": "joe"} => 204, null;
+        "POST auth/jwt/role/subject", {"role_type": "jwt", "user_claim": "sub", "bound_subject": "joe"} => 204, null;
     }
     let told = login(&root, "app", &signer.token(&claims())).ok();
     assert_eq!(told["auth"]["policies"], json!(["app", "default"]));
@@ -216,7 +217,7 @@ fn published_keys() {
         _ => (404, String::new()),
     });
     *issuer.lock().unwrap() = https.url();
-    let role = json!({"user_claim": "sub", "bound_audiences": "coffer"});
+    let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": "coffer"});
     root.post("auth/jwt/role/app", role).ok();
     let configure = |mut config: Value| {
         config["jwks_ca_pem"] = json!(https.certificate());

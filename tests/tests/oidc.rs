@@ -7,8 +7,11 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use coffer_tests::https::Https;
+use coffer_tests::jwt::{Signer, now};
 use coffer_tests::oidc::{Browser, CLIENT_ID, CLIENT_SECRET, Provider};
 use coffer_tests::{Cli, Client, Server, check, port, until};
 use serde_json::{Value, json};
@@ -164,6 +167,101 @@ fn people_log_in_with_a_browser() {
     assert!(refused.code == 2 && refused.stderr.contains("Unable to authorize role \"dev\""), "{refused:?}");
     let refused = user().run("login -method=oidc role=dev port=0 prot=8251");
     assert!(refused.code == 1 && refused.stderr.contains("\"prot\" is no field"), "{refused:?}");
+}
+
+/// A provider that does not mean well, or does not answer at all; and many who come with the same state at once.
+#[test]
+#[rustfmt::skip]
+fn providers_and_clients_that_mean_no_good() {
+    let (mut server, keys) = Server::ready().unwrap();
+    let root = server.client();
+    let signer = Signer::new("a");
+    let says = Arc::new(Mutex::new(String::new()));
+    let (jwk, tokens) = (signer.jwk(), says.clone());
+    let base = Arc::new(Mutex::new(String::new()));
+    let is = base.clone();
+    let https = Https::start(move |asked| {
+        let url = is.lock().unwrap().clone();
+        match asked.path.as_str() {
+            "/.well-known/openid-configuration" => (200, json!({"issuer": url, "jwks_uri": format!("{url}/keys"),
+                "authorization_endpoint": format!("{url}/auth"), "token_endpoint": format!("{url}/token")}).to_string()),
+            "/keys" => (200, json!({ "keys": [jwk] }).to_string()),
+            "/token" => match tokens.lock().unwrap().clone() {
+                slow if slow == "slow" => { std::thread::sleep(Duration::from_secs(15)); (200, slow) }
+                moved if moved == "moved" => (302, moved),
+                other => (200, other),
+            },
+            _ => (404, String::new()),
+        }
+    });
+    *base.lock().unwrap() = https.url();
+    let back = "http://127.0.0.1:8250/oidc/callback";
+    let config = json!({"oidc_discovery_url": https.url(), "oidc_discovery_ca_pem": https.certificate(), "oidc_client_id": "me", "oidc_client_secret": "tell-nobody"});
+    check! { root;
+        "POST sys/auth/oidc", {"type": "oidc"} => 204, null;
+        "POST auth/oidc/config", (config) => 204, null;
+        "GET auth/oidc/config" => 200, {"data": {"oidc_client_id": "me", "oidc_response_mode": "", "oidc_response_types": []}};
+        "POST auth/oidc/role/dev", {"user_claim": "sub", "allowed_redirect_uris": back, "policies": "app"} => 204, null;
+        "POST auth/oidc/role/direct", {"user_claim": "sub", "allowed_redirect_uris": back, "callback_mode": "direct"} => 204, null;
+    }
+    assert!(!root.get("auth/oidc/config").body.to_string().contains("tell-nobody"));
+    let nobody = root.with_token("");
+    let begin = |role: &str| {
+        let asked = json!({"role": role, "redirect_uri": back, "client_nonce": "n"});
+        let url = nobody.post("auth/oidc/oidc/auth_url", asked).text("/data/auth_url");
+        let value = |name: &str| url.split(&format!("{name}=")).nth(1).unwrap().split('&').next().unwrap().to_owned();
+        (value("state"), value("nonce"))
+    };
+    let come_back = |client: &Client, state: &str, nonce: &str| client.get(&format!("auth/oidc/oidc/callback?state={state}&code=c&client_nonce={nonce}"));
+    let id_token = |nonce: &str, aud: &str| {
+        let claims = json!({"iss": https.url(), "aud": aud, "sub": "joe", "iat": now(), "exp": now() + 600, "nonce": nonce});
+        json!({"access_token": "a", "id_token": signer.token(&claims)}).to_string()
+    };
+    let (state, nonce) = begin("dev");
+    for (tokens, why) in [
+        ("slow".to_owned(), "Error exchanging oidc code"),
+        ("moved".to_owned(), "Error exchanging oidc code"),
+        ("garbage".to_owned(), "Error exchanging oidc code"),
+        ("[".repeat(100_000), "Error exchanging oidc code"),
+        ("x".repeat(2 << 20), "Error exchanging oidc code"),
+        (json!({"access_token": "a", "id_token": "x".repeat(100_000)}).to_string(), "the token is malformed"),
+        (id_token(&nonce, "another client"), "invalid audience"),
+        (id_token("another", "me"), "Invalid ID token nonce"),
+    ] {
+        *says.lock().unwrap() = tokens;
+        let refused = come_back(&nobody, &state, "n");
+        assert!(refused.status == 400 && refused.errors().contains(why), "{refused:?}");
+        assert!(!refused.errors().contains("tell-nobody"), "{refused:?}");
+    }
+    *says.lock().unwrap() = id_token(&nonce, "me");
+    assert!(come_back(&nobody, &state, "m").errors().contains("invalid client_nonce"));
+    // It is good after a restart, and for one.
+    server.restart().unwrap();
+    server.unseal(&keys).unwrap();
+    let at_once: Vec<_> = (0..8).map(|_| {
+        let (client, state) = (nobody.clone(), state.clone());
+        std::thread::spawn(move || client.get(&format!("auth/oidc/oidc/callback?state={state}&code=c&client_nonce=n")).status)
+    }).collect();
+    let served = at_once.into_iter().map(|thread| thread.join().unwrap()).filter(|status| *status == 200).count();
+    assert_eq!(served, 1);
+    assert!(come_back(&nobody, &state, "n").errors().contains("Expired or missing OAuth state."));
+    // What a browser is shown says nothing that somebody else wrote.
+    let (state, _) = begin("direct");
+    let shown = server.raw("GET", &format!("auth/oidc/oidc/callback?state={state}&code=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"), &[], "");
+    assert!(shown.status == 200 && shown.head.contains("content-security-policy: sandbox allow-forms;"), "{shown:?}");
+    assert!(shown.body.contains("127.0.0.1") && shown.body.contains("&quot;&gt;&lt;script&gt;") && !shown.body.contains("<script"), "{shown:?}");
+    check! { nobody;
+        "POST auth/oidc/oidc/poll", {"state": (state.clone()), "client_nonce": "n"} => 400, {"errors": ["authorization_pending"]};
+        "POST auth/oidc/oidc/poll", {"state": (state.clone()), "client_nonce": "m"} => 400, {"errors": ["invalid client_nonce"]};
+        "POST auth/oidc/oidc/poll", {"state": [1], "client_nonce": {}} => 400, {"errors": "*"};
+        "POST auth/oidc/oidc/poll", {} => 400, {"errors": ["Vault login failed. Expired or missing OAuth state."]};
+        "GET auth/oidc/oidc/callback" => 400, {"errors": ["Vault login failed. Expired or missing OAuth state."]};
+        "POST auth/oidc/oidc/callback", {"state": (state)} => 405, {"errors": "*"};
+        "POST auth/oidc/oidc/auth_url", {"role": "dev", "redirect_uri": "https://evil.test/"} => 200, {"data": {"auth_url": ""}};
+        "POST auth/oidc/oidc/auth_url", {"role": "none", "redirect_uri": back} => 400, {"errors": ["role \"none\" could not be found"]};
+        "POST auth/oidc/oidc/auth_url", {"redirect_uri": back} => 400, {"errors": ["missing role"]};
+        "GET auth/oidc/oidc/auth_url" => 405, {"errors": "*"};
+    }
 }
 
 /// Where the command behind a provider's URL listens.

@@ -109,6 +109,64 @@ fn only_headers_that_the_operator_lets_through_pass() {
     }
 }
 
+/// What a plugin answers in place of JSON; and that it gets no browser to do anything.
+#[test]
+fn a_plugin_answers_with_a_page() {
+    let server = Server::dev().unwrap();
+    let client = server.client();
+    register(&client, &echo("1.0.0-page"), json!({})).ok();
+    client
+        .post("sys/mounts/e", json!({"type": "echo"}))
+        .expect(204);
+    let root = format!("X-Vault-Token: {}", server.root_token());
+    let get = |query: &str, more: &str| {
+        let headers = [root.as_str(), more];
+        server.raw("GET", &format!("e/page?{query}"), &headers, "")
+    };
+    let shown = get("value=text/html&size=3", "X-A: b");
+    assert!(shown.status == 203 && shown.body == "xxx", "{shown:?}");
+    for header in [
+        "content-type: text/html\r\n",
+        "content-security-policy: sandbox allow-forms; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n",
+        "x-content-type-options: nosniff\r\n",
+        "cache-control: no-store\r\n",
+    ] {
+        assert!(shown.head.contains(header), "{}", shown.head);
+    }
+    let largest = get("value=application/octet-stream&size=1048576", "X-A: b");
+    assert_eq!((largest.status, largest.body.len()), (203, 1 << 20));
+    for (query, header, status, why) in [
+        (
+            "value=text/html&size=1048577",
+            "X-A: b",
+            500,
+            "1048576 are allowed",
+        ),
+        ("value=html&size=3", "X-A: b", 500, "is no content type"),
+        (
+            "value=a/b%0d%0aX-C:%20d&size=3",
+            "X-A: b",
+            500,
+            "is no content type",
+        ),
+        (
+            "value=a/b&size=3",
+            "X-Vault-Wrap-TTL: 60",
+            400,
+            "cannot be wrapped",
+        ),
+    ] {
+        let refused = get(query, header);
+        assert!(
+            refused.status == status && refused.body.contains(why) && !refused.head.contains("x-c"),
+            "{refused:?}"
+        );
+    }
+    check! { client;
+        "POST e/page", {"value": "a/b", "size": 3} => 500, {"errors": ["~something besides"]};
+    }
+}
+
 #[test]
 fn a_plugin_is_registered_mounted_upgraded_and_removed() {
     let (mut server, keys) = Server::ready().unwrap();

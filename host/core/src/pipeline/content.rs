@@ -1,6 +1,7 @@
 //! What a plugin answers in place of JSON.
 
 use bytes::Bytes;
+use coffer_runtime::{ErrorKind, PluginError};
 use http::HeaderValue;
 
 use crate::reply::Reply;
@@ -51,9 +52,11 @@ impl Content {
     /// If it says something besides.
     pub(super) fn answer(self, reply: Reply) -> Result<Reply, Error> {
         if !reply.is_nothing() {
-            return Err(Error::invalid(
-                "the plugin answers with a body of its own and with data, a login, warnings or a lease",
-            ));
+            return Err(Error::Plugin(PluginError {
+                kind: ErrorKind::Internal,
+                message: "the plugin answers with a body of its own and with something besides"
+                    .to_owned(),
+            }));
         }
         Ok(Reply {
             body: Some(Body::Text(self.kind.into(), self.body)),

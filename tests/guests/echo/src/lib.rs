@@ -1,6 +1,6 @@
 //! Says which version it is, keeps what it is told, and misbehaves where it is asked to.
 
-use coffer_sdk::{headers, http, pod};
+use coffer_sdk::{content, headers, http, pod};
 use coffer_sdk::prelude::*;
 
 mod held;
@@ -70,6 +70,16 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
         };
         Ok(Response::data(json!({ "text": text })))
     }),
+    Path::new("page", "What is no JSON.")
+        .fields(&[VALUE.decl(), SIZE.decl()])
+        .read(|request| {
+            page(request)?;
+            Ok(Response::empty().status(203))
+        })
+        .write(|request| {
+            page(request)?;
+            Ok(Response::data(json!({ "besides": true })))
+        }),
     held::KEY,
     held::OPERATION,
     held::HALF,
@@ -79,6 +89,10 @@ static ECHO: Plugin = Plugin::secret("echo", VERSION, "Echoes.").paths(&[
         Ok(Response::data(json!({ "status": answer.status, "body": text })))
     }),
 ]);
+
+fn page(request: &Request) -> Result<()> {
+    content::respond(&request.require(VALUE)?, vec![b'x'; size(request)? as usize])
+}
 
 fn size(request: &Request) -> Result<u64> {
     Ok(request.require(SIZE)?.unsigned_abs())
