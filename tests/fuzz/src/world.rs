@@ -9,7 +9,7 @@ use coffer_api::Rules;
 use coffer_barrier::InitConfig;
 use coffer_clock::{Clock, ClockDriver, Random, UnixMillis};
 use coffer_core::{Core, CoreConfig};
-use coffer_runtime::{Catalog, Compiler, Engine, Environment};
+use coffer_runtime::{Catalog, Compiler, Engine, Environment, Pod};
 use coffer_storage::{Index, MemoryStorage, Storage};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -71,6 +71,7 @@ impl World {
         let environment = Environment {
             clock: clock.clone(),
             random: random.clone(),
+            pod: Pod::none(),
         };
         let core = runtime.block_on(async {
             let catalog = Catalog::new(ENGINE.clone(), environment, Compiler::Thread, &[]);
