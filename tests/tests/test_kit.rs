@@ -113,9 +113,9 @@ fn an_auth_method_is_tested_both_ways() {
 }
 
 #[test]
-fn keys_that_the_host_holds_are_tested_both_ways() {
+fn what_the_host_holds_is_tested_both_ways() {
     let component = plugin::build("tests/guests/echo");
-    let needs = serde_json::json!({ "keys": ["mac"] });
+    let needs = serde_json::json!({ "keys": ["mac"], "pod": true });
     let built = Built::new(&plugin::echo(&component, "1.0.0-aaaa", needs));
     said(&cargo_test("tests/guests/echo", None), true);
     said(&cargo_test("tests/guests/echo", Some(&built.file())), true);

@@ -99,3 +99,24 @@ fn size(request: &Request) -> Result<u64> {
 }
 
 coffer_sdk::export_plugin!(ECHO);
+
+#[cfg(test)]
+mod tests {
+    use coffer_sdk::testing::Host;
+
+    use super::*;
+
+    #[test]
+    fn what_the_pod_has_is_the_tests_to_say() {
+        let read = |host: &Host, path: &str| {
+            let read = host.call(&ECHO, coffer_sdk::Operation::Read, path, json!({}));
+            let data: serde_json::Value = serde_json::from_str(&read.unwrap().data.unwrap()).unwrap();
+            data["text"].clone()
+        };
+        let host = Host::new();
+        assert_eq!(read(&host, "pod/token"), json!(null));
+        let host = host.pod("a token", "certificates");
+        assert_eq!(read(&host, "pod/token"), json!("a token"));
+        assert_eq!(read(&host, "pod/certificates"), json!("certificates"));
+    }
+}
