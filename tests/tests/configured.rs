@@ -210,7 +210,7 @@ fn what_is_stored_is_shown_where_that_is_wanted() {
         .iter()
         .map(|mount| mount["mount_path"].clone())
         .collect();
-    assert_eq!(paths, ["auth/token/", "cubbyhole/", "sys/"]);
+    assert_eq!(paths, ["auth/token/", "cubbyhole/", "identity/", "sys/"]);
     let reader = client
         .limited_to(r#"path "sys/*" { capabilities = ["read", "list", "update", "delete"] }"#);
     check! { reader;

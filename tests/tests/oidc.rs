@@ -173,8 +173,12 @@ fn people_log_in_with_a_browser() {
 #[test]
 #[rustfmt::skip]
 fn providers_and_clients_that_mean_no_good() {
-    let (mut server, keys) = Server::ready().unwrap();
+    let (mut server, keys) = Server::ready_with("", |folder| {
+        format!("audit_directory = {folder:?}\nunsafe_allow_api_audit_creation = true\n")
+    }).unwrap();
+    let audit = server.folder().join("audit.log");
     let root = server.client();
+    root.post("sys/audit/file", json!({"type": "file", "options": {"file_path": audit}})).expect(204);
     let signer = Signer::new("a");
     let says = Arc::new(Mutex::new(String::new()));
     let (jwk, tokens) = (signer.jwk(), says.clone());
@@ -246,6 +250,7 @@ fn providers_and_clients_that_mean_no_good() {
     assert_eq!(served, 1);
     assert!(come_back(&nobody, &state, "n").errors().contains("Expired or missing OAuth state."));
     // What a browser is shown says nothing that somebody else wrote.
+    let served = state;
     let (state, _) = begin("direct");
     let shown = server.raw("GET", &format!("auth/oidc/oidc/callback?state={state}&code=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"), &[], "");
     assert!(shown.status == 200 && shown.head.contains("content-security-policy: sandbox allow-forms;"), "{shown:?}");
@@ -256,11 +261,17 @@ fn providers_and_clients_that_mean_no_good() {
         "POST auth/oidc/oidc/poll", {"state": [1], "client_nonce": {}} => 400, {"errors": "*"};
         "POST auth/oidc/oidc/poll", {} => 400, {"errors": ["Vault login failed. Expired or missing OAuth state."]};
         "GET auth/oidc/oidc/callback" => 400, {"errors": ["Vault login failed. Expired or missing OAuth state."]};
-        "POST auth/oidc/oidc/callback", {"state": (state)} => 405, {"errors": "*"};
+        "POST auth/oidc/oidc/callback", {"state": (state.clone())} => 405, {"errors": "*"};
         "POST auth/oidc/oidc/auth_url", {"role": "dev", "redirect_uri": "https://evil.test/"} => 200, {"data": {"auth_url": ""}};
         "POST auth/oidc/oidc/auth_url", {"role": "none", "redirect_uri": back} => 400, {"errors": ["role \"none\" could not be found"]};
         "POST auth/oidc/oidc/auth_url", {"redirect_uri": back} => 400, {"errors": ["missing role"]};
         "GET auth/oidc/oidc/auth_url" => 405, {"errors": "*"};
+    }
+    // Neither the records nor the log have what somebody could log in with.
+    let (records, log) = (std::fs::read_to_string(audit).unwrap(), server.log());
+    assert!(records.contains("auth/oidc/oidc/callback") && log.contains("unauthorized redirect_uri"), "{log}");
+    for secret in ["tell-nobody", &served, &state, "<script", signer.token(&json!({})).split('.').next().unwrap()] {
+        assert!(!records.contains(secret) && !log.contains(secret), "{secret}");
     }
 }
 

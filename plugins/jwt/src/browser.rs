@@ -139,7 +139,9 @@ impl Browser {
         show("oidc_scopes", json!(self.scopes));
         show("max_age", json!(self.max_age));
         show("callback_mode", json!(self.callback_mode));
-        show("poll_interval", json!(self.poll_interval));
+        if self.poll_interval > 0 {
+            show("poll_interval", json!(self.poll_interval));
+        }
         show(
             "oidc_disable_confirmation",
             json!(self.disable_confirmation),

@@ -105,3 +105,22 @@ fn lease_ttls_follow_the_rules() {
     host.advance(100);
     assert_eq!(lease_ttl(9000, role(60, 120, 0)), 0);
 }
+
+#[test]
+fn a_body_in_place_of_json_is_seen() {
+    let host = Host::new();
+    crate::content::respond("text/html", "<p>").unwrap();
+    crate::content::respond("text/plain", "x").unwrap();
+    for (kind, size) in [
+        ("html", 1),
+        ("text/html\r\nx: y", 1),
+        ("a/b", (1 << 20) + 1),
+    ] {
+        crate::content::respond(kind, vec![0; size]).unwrap_err();
+    }
+    assert_eq!(
+        host.content(),
+        Some(("text/plain".to_owned(), b"x".to_vec()))
+    );
+    assert_eq!(host.content(), None);
+}
