@@ -88,6 +88,7 @@ fn entities() {
         "GET identity/none" => 404, {"errors": "*"};
         "POST identity/entity", {"name": "x", "policies": "root"} => 400, {"errors": ["policies cannot contain root"]};
         "POST identity/entity", {"name": "x", "policies": ["a", " ROOT "]} => 400, {"errors": ["policies cannot contain root"]};
+        "POST identity/entity", {"name": "x", "policies": "response-wrapping"} => 400, {"errors": ["policies cannot contain response-wrapping"]};
         "POST identity/entity", {"name": "x", "disabled": "perhaps"} => 400, {"errors": "*"};
         "POST identity/entity", {"name": "x", "metadata": "zz"} => 400, {"errors": "*"};
         "POST identity/entity", {"name": "x", "metadata": {"": "v"}} => 400, {"errors": ["~key cannot be blank"]};
@@ -250,6 +251,10 @@ fn groups() {
         "POST identity/lookup/group", {"alias_name": "staff", "alias_mount_accessor": (here)} => 204, null;
         "DELETE identity/group-alias/id/{alias}" => 204;
         "GET identity/group/id/{ext}" => 200, {"data": {"alias": {}}};
+        // A name may have slashes in it.
+        "POST identity/group/name/team/dev", {"policies": "t"} => 200, {"data": {"name": "team/dev"}};
+        "GET identity/group/name/team/dev" => 200, {"data": {"policies": ["t"]}};
+        "DELETE identity/group/name/team/dev" => 204;
         // Whoever is taken away, and what, is in nothing any more.
         "POST identity/group/id/{dev}", {"member_entity_ids": [(bob)]} => 204, null;
         "GET identity/entity/id/{ann}" => 200, {"data": {"group_ids": []}};
@@ -462,7 +467,28 @@ fn who_may_and_after_a_restart() {
     assert_eq!(login(&root, "here", "ann").0["entity_id"], ann);
     check! { root;
         "DELETE sys/mounts/identity" => 400, {"errors": "*"};
+        "POST sys/plugins/catalog/secret/identity", {"sha256": "00", "command": "x"} => 400, {"errors": ["~cannot be called \"identity\""]};
         "GET sys/mounts/identity" => 200, {"data": {"type": "identity", "accessor": "~identity_", "description": "identity store"}};
+    }
+}
+
+/// Who may write what has a name can write nothing else by saying another id, or another name, besides.
+#[test]
+#[rustfmt::skip]
+fn a_name_is_one_way_to_one_thing() {
+    let House { root, .. } = &house();
+    let boss = id(root, "identity/entity", json!({"name": "boss", "policies": "boss"}));
+    let admins = id(root, "identity/group", json!({"name": "admins", "policies": "admin", "member_entity_ids": [boss]}));
+    let lead = root.limited_to(r#"
+        path "identity/group/name/dev-*" { capabilities = ["create", "update"] }
+        path "identity/entity/name/dev-*" { capabilities = ["create", "update"] }
+    "#);
+    lead.post("identity/group/name/dev-x", json!({"id": admins, "name": "admins", "member_entity_ids": []})).expect(200);
+    lead.post("identity/entity/name/dev-x", json!({"id": boss, "name": "boss", "policies": "dev"})).expect(200);
+    check! { root;
+        "GET identity/group/id/{admins}" => 200, {"data": {"name": "admins", "policies": ["admin"], "member_entity_ids": [(boss)]}};
+        "GET identity/entity/id/{boss}" => 200, {"data": {"name": "boss", "policies": ["boss"]}};
+        "GET identity/entity/name/dev-x" => 200, {"data": {"policies": ["dev"]}};
     }
 }
 

@@ -343,4 +343,10 @@ fn groups() {
     root.post("identity/group", json!({"name": "board", "policies": "board", "member_entity_ids": [joe]})).ok();
     let told = mine(json!({"groups": ["ops"]}), "app").ok();
     assert_eq!(told["auth"]["identity_policies"], json!(["board", "operators"]));
+    // An external group that nothing is known by here any more has nobody, from the next login on.
+    let alias = root.get("identity/group/name/operators").text("/data/alias/id");
+    root.delete(&format!("identity/group-alias/id/{alias}")).expect(204);
+    let told = mine(json!({"groups": ["ops"]}), "app").ok();
+    assert_eq!(told["auth"]["identity_policies"], json!(["board"]));
+    check! { root; "GET identity/group/name/operators" => 200, {"data": {"member_entity_ids": null}}; }
 }

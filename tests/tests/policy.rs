@@ -392,3 +392,21 @@ fn policies_that_vault_takes_in_few_lines() {
         assert!(client.get("sys/internal/ui/mounts/kv").is_ok(), "{policy}");
     }
 }
+
+/// A name that reads like two gives nothing of either, whatever tokens with these have done before.
+#[test]
+fn a_policys_name_is_one_name() {
+    let (_server, root, client) = with_policy(r#"path "kv/a" { capabilities = ["read"] }"#);
+    check! { client; "GET kv/a" => 200; }
+    check! { root;
+        "POST auth/token/roles/others", {"disallowed_policies": "p"} => 204, null;
+    }
+    for name in ["default\np", "p\ndefault", "root\ndefault\np"] {
+        let asked = json!({"policies": [name], "no_default_policy": true});
+        let made = root.post("auth/token/create/others", asked);
+        if made.is_ok() {
+            let client = root.with_token(&made.text("/auth/client_token"));
+            client.get("kv/a").expect(403);
+        }
+    }
+}

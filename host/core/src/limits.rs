@@ -28,6 +28,8 @@ pub const CACHED_TOKENS: usize = 16_384;
 pub const CACHED_POLICIES: usize = 4_096;
 /// Combinations of policies kept merged in memory.
 pub const CACHED_ACLS: usize = 4_096;
+/// Entities for which what policies say to them alone is kept besides: a few KiB each.
+pub const CACHED_OWN_ACLS: usize = 16_384;
 
 /// Entities, and what they are known by, kept in memory.
 pub const CACHED_ENTITIES: usize = 16_384;

@@ -1,5 +1,6 @@
 //! Policies in storage, compiled in memory, and merged for the tokens that have them.
 
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -31,8 +32,38 @@ pub struct StoredPolicy {
     pub expires: Option<UnixMillis>,
 }
 
-/// The last change of any policy before an ACL was made, and the last one of who holds the token.
-type Made = (Index, Index);
+/// Policies by their names, in a namespace. They are kept apart: a name may have anything in it.
+type Names = (String, Vec<String>);
+/// The last change of any policy before an ACL was made, and the commits that wrote who holds the token.
+type Made = (Index, Vec<Index>);
+
+/// ACLs in memory by what they are made of, each with what it was made after.
+struct Kept<K, M>(Mutex<LruCache<K, (M, Arc<Acl>)>>);
+
+impl<K: Hash + Eq, M: PartialEq> Kept<K, M> {
+    fn new(capacity: usize) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Self(Mutex::new(LruCache::new(capacity)))
+    }
+
+    fn get(&self, key: &K, made: &M) -> Option<Arc<Acl>> {
+        let mut kept = self.lock();
+        let (have, acl) = kept.get(key)?;
+        (have == made).then(|| acl.clone())
+    }
+
+    fn put(&self, key: K, made: M, acl: &Arc<Acl>) {
+        self.lock().put(key, (made, acl.clone()));
+    }
+
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<K, (M, Arc<Acl>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Where a token finds its ACL. The store holds it, and bounds how many there are.
 #[derive(Default)]
@@ -41,9 +72,10 @@ pub struct AclSlot(ArcSwapOption<(Made, Weak<Acl>)>);
 /// The policy store.
 pub struct Policies {
     compiled: Cache<Policy>,
-    /// Tokens with the same policies share their ACL; where templates make it somebody's own, those of the same entity do,
-    /// and it shares with all others what is not.
-    merged: Mutex<LruCache<String, (Made, Arc<Acl>)>>,
+    /// Tokens with the same policies share their ACL.
+    shared: Kept<Names, Index>,
+    /// Where templates make it somebody's own, those of the same entity do. It shares with all others what is not.
+    own: Kept<(String, Names), Made>,
     /// The last commit that changed any policy.
     changed: Arc<AtomicU64>,
 }
@@ -58,17 +90,18 @@ impl Policies {
                 last.fetch_max(change.index, Ordering::AcqRel);
             }
         }));
-        let capacity = NonZeroUsize::new(limits::CACHED_ACLS).unwrap_or(NonZeroUsize::MIN);
         Self {
             compiled,
-            merged: Mutex::new(LruCache::new(capacity)),
+            shared: Kept::new(limits::CACHED_ACLS),
+            own: Kept::new(limits::CACHED_OWN_ACLS),
             changed,
         }
     }
 
     pub fn seal(&self) {
         self.compiled.clear();
-        self.lock().clear();
+        self.shared.clear();
+        self.own.clear();
     }
 
     /// What is stored under this name.
@@ -125,20 +158,21 @@ impl Policies {
     ) -> Result<Arc<Acl>, Error> {
         // Read before the policies are: a change in between makes this ACL stale, not the next one wrong.
         let changed = self.changed.load(Ordering::Acquire);
-        let made = (changed, identity.map_or(0, |identity| identity.version));
+        let holder = identity.map_or(&[][..], |identity| &identity.versions);
         if let Some(have) = &*slot.0.load()
-            && have.0 == made
+            && have.0.0 == changed
+            && have.0.1 == holder
             && let Some(acl) = have.1.upgrade()
         {
             return Ok(acl);
         }
         let of_identity = identity.map(View::policies).unwrap_or_default();
         let names = together(entry.policies.iter().chain(&of_identity));
-        let everybodys = format!("{}\n{}", entry.ns, names.join("\n"));
-        let shared = match self.merged(&everybodys, (changed, 0)) {
+        let key = (entry.ns.clone(), names);
+        let shared = match self.shared.get(&key, &changed) {
             Some(acl) => acl,
             None => {
-                let acl = Arc::new(self.merge(txn, entry, &names).await?);
+                let acl = Arc::new(self.merge(txn, entry, &key.1).await?);
                 // A snapshot from before the last change may have shown the policies as they were: good for this request
                 // only.
                 if txn.index() < changed {
@@ -147,18 +181,19 @@ impl Policies {
                         None => acl,
                     });
                 }
-                self.keep(everybodys.clone(), (changed, 0), &acl);
+                self.shared.put(key.clone(), changed, &acl);
                 acl
             }
         };
+        let made = (changed, holder.to_vec());
         let acl = match identity {
             Some(holder) if shared.is_templated() => {
-                let own = format!("{}\n{everybodys}", holder.entity.id);
-                match self.merged(&own, made) {
+                let key = (holder.entity.id.clone(), key);
+                match self.own.get(&key, &made) {
                     Some(acl) => acl,
                     None => {
                         let acl = Arc::new(shared.of(Subject { identity }));
-                        self.keep(own, made, &acl);
+                        self.own.put(key, made.clone(), &acl);
                         acl
                     }
                 }
@@ -167,20 +202,6 @@ impl Policies {
         };
         slot.0.store(Some(Arc::new((made, Arc::downgrade(&acl)))));
         Ok(acl)
-    }
-
-    fn merged(&self, key: &str, made: Made) -> Option<Arc<Acl>> {
-        let mut merged = self.lock();
-        let (have, acl) = merged.get(key)?;
-        (*have == made).then(|| acl.clone())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LruCache<String, (Made, Arc<Acl>)>> {
-        self.merged.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keep(&self, key: String, made: Made, acl: &Arc<Acl>) {
-        self.lock().put(key, (made, acl.clone()));
     }
 
     /// What these policies say to everybody.

@@ -94,7 +94,6 @@ async fn text(path: &Path) -> Result<Option<String>, String> {
     }
     let failed = |error: std::io::Error| error.to_string();
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    // Never grown, so that no copy of it stays behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limits::POD_FILE + 1));
     let mut file = file.take(limits::POD_FILE as u64 + 1);
     while file.read_buf(&mut *bytes).await.map_err(failed)? > 0 {}

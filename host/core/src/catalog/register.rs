@@ -10,6 +10,7 @@ use semver::Version;
 
 use super::signature::{self, Policy, Signature};
 use super::{Entry, Grant, Plugin, PluginCatalog, entries, entry, missing_grants};
+use crate::mount::NATIVE;
 use crate::{Error, limits};
 
 /// A component that somebody wants in the catalog.
@@ -53,6 +54,12 @@ pub async fn register(
     now: UnixMillis,
 ) -> Result<Registered, Error> {
     check_name(&wanted.name).map_err(Error::invalid)?;
+    if NATIVE.contains(&wanted.name.as_str()) {
+        return Err(Error::invalid(format!(
+            "a plugin cannot be called {:?}: that is what the host does itself",
+            wanted.name
+        )));
+    }
     // To read all of a component takes longer than a request that waits for this thread should.
     let component = std::mem::take(&mut wanted.component);
     let read = tokio::task::spawn_blocking(move || {

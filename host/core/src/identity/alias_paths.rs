@@ -130,7 +130,7 @@ pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = c.params.require("id")?;
     let (entity, alias) = owner_of(c, &id).await?.ok_or(Error::Nothing)?;
     let table = c.core.mounts(c.txn).await?;
-    let mut said = alias.describe_of_entity(&entity.id, &Places::of(&table));
+    let mut said = alias.describe_fully(&entity.id, &Places::of(&table));
     said.insert("namespace_id".to_owned(), c.ns.into());
     Ok(Reply::data(said.into()))
 }

@@ -71,7 +71,7 @@ impl EntityAlias {
         }
     }
 
-    /// What an alias of a group says: `canonical` is the group's id.
+    /// As what has it shows it, if that is a group: `canonical` is its id.
     pub fn describe(&self, canonical: &str, places: &Places<'_>) -> Map<String, Value> {
         let merged_from = Some(&self.merged_from).filter(|ids| !ids.is_empty());
         let mut map = object(json!({
@@ -88,9 +88,9 @@ impl EntityAlias {
         map
     }
 
-    /// The same for one of an entity, which has more to say.
-    pub fn describe_of_entity(&self, entity: &str, places: &Places<'_>) -> Map<String, Value> {
-        let mut map = self.describe(entity, places);
+    /// As an entity shows it, and as a read of the alias itself does.
+    pub fn describe_fully(&self, canonical: &str, places: &Places<'_>) -> Map<String, Value> {
+        let mut map = self.describe(canonical, places);
         map.insert("custom_metadata".into(), json!(self.custom_metadata));
         map.insert("local".into(), false.into());
         map
@@ -150,7 +150,7 @@ impl Entity {
         let aliases: Vec<_> = self
             .aliases
             .iter()
-            .map(|alias| alias.describe_of_entity(&self.id, places))
+            .map(|alias| alias.describe_fully(&self.id, places))
             .collect();
         let all: Vec<_> = self.groups.iter().chain(inherited).collect();
         json!({
@@ -171,9 +171,9 @@ impl Entity {
     }
 }
 
-/// The name of what nobody has named: its kind, and the beginning of its id, which is random.
+/// The name of what nobody has named: its kind, and its id, which nothing else has.
 pub fn made_up(kind: &str, id: &str) -> String {
-    format!("{kind}_{}", id.get(..8).unwrap_or(id))
+    format!("{kind}_{id}")
 }
 
 pub fn object(value: Value) -> Map<String, Value> {

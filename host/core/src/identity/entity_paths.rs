@@ -13,9 +13,20 @@ use crate::routes::Context;
 
 /// Makes an entity, or changes the one with the id or the name that is given.
 pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = input::given(&c.params, "id")?;
+    store(c, id).await
+}
+
+/// The same for the one with the name that the path has, whatever else the request says: who may write this name may write
+/// no other.
+pub async fn write_by_name(c: &mut Context<'_>) -> Result<Reply, Error> {
+    store(c, None).await
+}
+
+async fn store(c: &mut Context<'_>, id: Option<String>) -> Result<Reply, Error> {
     let (ns, now) = (Ns(c.ns), c.core.clock.now());
     let name = input::given(&c.params, "name")?;
-    let before = match (input::given(&c.params, "id")?, &name) {
+    let before = match (id, &name) {
         (Some(id), _) => {
             let found = save::entity(c.txn, ns, &id).await?;
             Some(found.ok_or_else(|| Error::invalid("entity not found from id"))?)

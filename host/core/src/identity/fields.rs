@@ -36,6 +36,7 @@ const MEMBER_ENTITIES: Field = field(
 );
 
 pub const ENTITY: Fields = Some(&[ID, NAME, METADATA, POLICIES, DISABLED]);
+pub const ENTITY_BY_NAME: Fields = Some(&[METADATA, POLICIES, DISABLED]);
 pub const GROUP: Fields = Some(&[
     ID,
     NAME,
@@ -45,6 +46,7 @@ pub const GROUP: Fields = Some(&[
     MEMBER_GROUPS,
     MEMBER_ENTITIES,
 ]);
+pub const GROUP_BY_NAME: Fields = Some(&[TYPE, METADATA, POLICIES, MEMBER_GROUPS, MEMBER_ENTITIES]);
 pub const ENTITY_ALIAS: Fields = Some(&[
     ID,
     NAME,

@@ -78,10 +78,11 @@ impl Group {
         }
     }
 
-    /// Whether it takes in those whom somebody vouches for at this mount.
-    pub fn is_at(&self, mount_accessor: &str) -> bool {
-        let alias = self.alias.as_ref();
-        alias.is_some_and(|alias| alias.mount_accessor == mount_accessor)
+    /// Whether logins at this mount say who is in it. Where nothing says any more who is in an external group, nobody is from
+    /// the next login on.
+    pub fn is_filled_at(&self, mount_accessor: &str) -> bool {
+        let elsewhere = |alias: &EntityAlias| alias.mount_accessor != mount_accessor;
+        self.kind == GroupType::External && !self.alias.as_ref().is_some_and(elsewhere)
     }
 
     /// As a read shows it.

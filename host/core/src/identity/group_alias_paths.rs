@@ -104,7 +104,7 @@ pub async fn read(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = c.params.require("id")?;
     let (group, alias) = owner_of(c, &id).await?.ok_or(Error::Nothing)?;
     let table = c.core.mounts(c.txn).await?;
-    let mut said = alias.describe_of_entity(&group.id, &Places::of(&table));
+    let mut said = alias.describe_fully(&group.id, &Places::of(&table));
     said.insert("namespace_id".to_owned(), c.ns.into());
     Ok(Reply::data(said.into()))
 }

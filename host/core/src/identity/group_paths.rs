@@ -12,13 +12,24 @@ use super::save::{self, Stored, save};
 use crate::keys::Ns;
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::{Error, limits};
+use crate::{Error, limits, stored};
 
 /// Makes a group, or changes the one with the id or the name that is given.
 pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
+    let id = input::given(&c.params, "id")?;
+    store(c, id).await
+}
+
+/// The same for the one with the name that the path has, whatever else the request says: who may write this name may write
+/// no other.
+pub async fn write_by_name(c: &mut Context<'_>) -> Result<Reply, Error> {
+    store(c, None).await
+}
+
+async fn store(c: &mut Context<'_>, id: Option<String>) -> Result<Reply, Error> {
     let (ns, now) = (Ns(c.ns), c.core.clock.now());
     let name = input::given(&c.params, "name")?;
-    let before = match (input::given(&c.params, "id")?, &name) {
+    let before = match (id, &name) {
         (Some(id), _) => {
             let found = save::group(c.txn, ns, &id).await?;
             Some(found.ok_or_else(|| Error::invalid("invalid group ID"))?)
@@ -203,7 +214,7 @@ pub async fn list_ids(c: &mut Context<'_>) -> Result<Reply, Error> {
     for id in &ids {
         if let Some(group) = save::group(c.txn, ns, id).await? {
             let prefix = ns.member(id, Entity::KIND, "");
-            let members = save::below(c.txn, &prefix).await?.len();
+            let members = stored::count(c.txn, &prefix).await?;
             info.insert(id.clone(), group.listed(members, &places));
         }
     }

@@ -6,7 +6,7 @@ use super::entity::Metadata;
 use super::save::{Stored, id_at};
 use crate::keys::Ns;
 use crate::params::Params;
-use crate::{Error, limits};
+use crate::{Error, limits, wrapping};
 
 /// Refuses a name that is none.
 pub fn check_name(of: &str, name: &str) -> Result<(), Error> {
@@ -35,8 +35,12 @@ pub fn policies(params: &Params) -> Result<Option<Vec<String>>, Error> {
     policies.retain(|policy| !policy.is_empty());
     policies.sort();
     policies.dedup();
-    if policies.iter().any(|policy| policy == "root") {
-        return Err(Error::invalid("policies cannot contain root"));
+    for reserved in ["root", wrapping::POLICY] {
+        if policies.iter().any(|policy| policy == reserved) {
+            return Err(Error::invalid(format!(
+                "policies cannot contain {reserved}"
+            )));
+        }
     }
     if policies.len() > limits::MAX_POLICIES {
         return Err(Error::invalid(format!(

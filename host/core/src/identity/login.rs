@@ -73,7 +73,7 @@ impl Core {
             let Some((_, group)) = self.identity.group(txn, ns, id).await? else {
                 continue;
             };
-            if group.is_at(&alias.mount_accessor) && !wanted.contains(id) {
+            if group.is_filled_at(&alias.mount_accessor) && !wanted.contains(id) {
                 return Ok(false);
             }
         }
@@ -133,7 +133,7 @@ impl Core {
         let mut groups = Vec::new();
         for id in std::mem::take(&mut entity.groups) {
             let group: Option<Group> = save::group(txn, ns, &id).await?;
-            if group.is_some_and(|group| !group.is_at(&alias.mount_accessor)) {
+            if group.is_some_and(|group| !group.is_filled_at(&alias.mount_accessor)) {
                 groups.push(id);
             }
         }
@@ -149,7 +149,7 @@ fn said(alias: &EntityAlias) -> &Metadata {
     alias.metadata.as_ref().unwrap_or(&NOTHING)
 }
 
-/// The groups that there are, of those that somebody vouches for.
+/// The groups that there are, of those that somebody vouches for. Each is read: who comes into one that goes conflicts with that.
 async fn groups_of(
     txn: &mut Transaction,
     ns: Ns<'_>,
@@ -158,7 +158,8 @@ async fn groups_of(
     let mut ids = BTreeSet::new();
     for name in &alias.groups {
         let key = ns.at_mount(Group::KIND, &alias.mount_accessor, name);
-        ids.extend(save::id_at(txn, &key).await?);
+        let group = save::group_at(txn, ns, &key).await?;
+        ids.extend(group.map(|group| group.id));
     }
     Ok(ids)
 }

@@ -18,8 +18,8 @@ pub static ROUTES: &[Route] = &[
         (Get, |c| Box::pin(entity_paths::read_by_id(c))), (Post, |c| Box::pin(entity_paths::write(c))), (Delete, |c| Box::pin(entity_paths::delete_by_id(c))),
     ] },
     Route { pattern: "entity/name", help: "The names of the entities.", needs: Needs::Token, fields: NOTHING, operations: &[(List, |c| Box::pin(entity_paths::list_names(c)))] },
-    Route { pattern: "entity/name/{name}", help: "An entity by its name.", needs: Needs::Token, fields: fields::ENTITY, operations: &[
-        (Get, |c| Box::pin(entity_paths::read_by_name(c))), (Post, |c| Box::pin(entity_paths::write(c))), (Delete, |c| Box::pin(entity_paths::delete_by_name(c))),
+    Route { pattern: "entity/name/{name*}", help: "An entity by its name.", needs: Needs::Token, fields: fields::ENTITY_BY_NAME, operations: &[
+        (Get, |c| Box::pin(entity_paths::read_by_name(c))), (Post, |c| Box::pin(entity_paths::write_by_name(c))), (Delete, |c| Box::pin(entity_paths::delete_by_name(c))),
     ] },
 
     Route { pattern: "entity-alias", help: "Makes or changes an entity's alias.", needs: Needs::Token, fields: fields::ENTITY_ALIAS, operations: &[(Post, |c| Box::pin(alias_paths::write(c)))] },
@@ -45,8 +45,8 @@ pub static ROUTES: &[Route] = &[
         (Get, |c| Box::pin(group_paths::read_by_id(c))), (Post, |c| Box::pin(group_paths::write(c))), (Delete, |c| Box::pin(group_paths::delete_by_id(c))),
     ] },
     Route { pattern: "group/name", help: "The names of the groups.", needs: Needs::Token, fields: NOTHING, operations: &[(List, |c| Box::pin(group_paths::list_names(c)))] },
-    Route { pattern: "group/name/{name}", help: "A group by its name.", needs: Needs::Token, fields: fields::GROUP, operations: &[
-        (Get, |c| Box::pin(group_paths::read_by_name(c))), (Post, |c| Box::pin(group_paths::write(c))), (Delete, |c| Box::pin(group_paths::delete_by_name(c))),
+    Route { pattern: "group/name/{name*}", help: "A group by its name.", needs: Needs::Token, fields: fields::GROUP_BY_NAME, operations: &[
+        (Get, |c| Box::pin(group_paths::read_by_name(c))), (Post, |c| Box::pin(group_paths::write_by_name(c))), (Delete, |c| Box::pin(group_paths::delete_by_name(c))),
     ] },
 
     Route { pattern: "group-alias", help: "Makes or changes a group's alias.", needs: Needs::Token, fields: fields::GROUP_ALIAS, operations: &[(Post, |c| Box::pin(group_alias_paths::write(c)))] },

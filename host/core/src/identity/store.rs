@@ -71,7 +71,7 @@ impl Identity {
             entity,
             direct: Vec::new(),
             inherited: Vec::new(),
-            version,
+            versions: vec![version],
         };
         let mut seen: HashSet<String> = view.entity.groups.iter().cloned().collect();
         let mut wanted = view.entity.groups.clone();
@@ -80,9 +80,10 @@ impl Identity {
             let mut above = Vec::new();
             for id in wanted {
                 let Some((version, group)) = self.group(txn, ns, &id).await? else {
+                    view.versions.push(0);
                     continue;
                 };
-                view.version = view.version.max(version);
+                view.versions.push(version);
                 let unseen = group.groups.iter().filter(|id| seen.insert((*id).clone()));
                 above.extend(unseen.cloned());
                 match direct {

@@ -13,8 +13,9 @@ pub struct View {
     pub entity: Arc<Entity>,
     pub direct: Vec<Arc<Group>>,
     pub inherited: Vec<Arc<Group>>,
-    /// The last commit that changed any of this: who joins or leaves a group changes, so another view has a later one.
-    pub version: Index,
+    /// The commits that wrote the entity and each group that was looked for, 0 for one that is gone: what was put together of
+    /// other parts has others.
+    pub versions: Vec<Index>,
 }
 
 impl View {

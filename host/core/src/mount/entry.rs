@@ -49,6 +49,9 @@ pub const CUBBYHOLE: &str = "cubbyhole";
 /// The type of the identity store.
 pub const IDENTITY: &str = "identity";
 
+/// All of these.
+pub const NATIVE: &[&str] = &[SYSTEM, TOKEN, CUBBYHOLE, IDENTITY];
+
 /// What no secret engine's path may start with.
 pub const RESERVED: &[&str] = &["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
 
@@ -137,7 +140,7 @@ impl MountEntry {
 
     /// Whether it is the host's own.
     pub fn is_native(&self) -> bool {
-        [SYSTEM, TOKEN, CUBBYHOLE, IDENTITY].contains(&self.kind.as_str())
+        NATIVE.contains(&self.kind.as_str())
     }
 
     /// What it runs; None if it is the host's own.

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 pub use entry::{
-    CUBBYHOLE, IDENTITY, MountConfig, MountEntry, Moved, RESERVED, SYSTEM, TOKEN, Table,
+    CUBBYHOLE, IDENTITY, MountConfig, MountEntry, Moved, NATIVE, RESERVED, SYSTEM, TOKEN, Table,
 };
 pub use router::{Router, RoutingTable};
 

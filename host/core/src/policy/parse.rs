@@ -41,8 +41,6 @@ pub struct Rule {
 pub struct Policy {
     pub name: String,
     pub rules: Vec<Rule>,
-    /// Whether a path has a `{{template}}`.
-    pub templated: bool,
 }
 
 impl Policy {
@@ -69,11 +67,9 @@ impl Policy {
                 rule(&path, &body).map_err(|reason| PolicyError(format!("path {path:?}: {reason}")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let templated = rules.iter().any(|rule| rule.path.contains("{{"));
         Ok(Self {
             name: name.to_owned(),
             rules,
-            templated,
         })
     }
 }

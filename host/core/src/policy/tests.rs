@@ -246,7 +246,7 @@ fn view(name: &str, metadata: &[(&str, &str)]) -> View {
         entity: Arc::new(entity),
         direct: vec![group("g-1", "dev.ops")],
         inherited: vec![group("g-2", "all")],
-        version: 1,
+        versions: vec![1, 1, 1],
     }
 }
 
