@@ -219,9 +219,9 @@ fn write(request: &Request) -> Result<Response> {
         )));
     }
     let warning = config.without_well_known();
+    storage::delete(KEYS)?;
     check(&config)?;
     storage::put_json(STORED, &config)?;
-    storage::delete(KEYS)?;
     state::renew_key(config.client.is_some())?;
     let mut response = Response::empty();
     response.warnings.extend(warning);
@@ -240,11 +240,13 @@ fn check(config: &Config) -> Result<()> {
         };
         Error::invalid(format!("error checking {what}: {}", error.message))
     })?;
-    match (&config.client, found.provider) {
+    // Who begins a login first must not be the one to wait for it.
+    issuer.keep(&found)?;
+    match (&config.client, &found.provider) {
         (Some(client), Some(provider)) => {
             let mut granted = vec![config.oidc_discovery_url.as_str()];
             granted.extend(config.oidc_discovery_hosts.iter().map(String::as_str));
-            client.check(&provider, &granted)
+            client.check(provider, &granted)
         }
         _ => Ok(()),
     }

@@ -82,7 +82,7 @@ impl Issuer {
         let kept: Option<Kept> = storage::get_json(self.kept_as)?;
         let kept = kept.filter(|kept| kept.from == self.url() && since(kept.fetched) < TRUSTED);
         let Some(kept) = kept else {
-            return self.keep(now);
+            return self.fetch_and_keep();
         };
         let is_fresh = since(kept.fetched) < FRESH && kept.found.keys.has(id);
         if is_fresh || since(kept.asked) < AT_MOST_EVERY {
@@ -92,7 +92,7 @@ impl Issuer {
         storage::put_json(self.kept_as, &kept)?;
         // That it was asked counts also if this login fails.
         effects::prepare()?;
-        self.keep(now).or_else(|error| {
+        self.fetch_and_keep().or_else(|error| {
             log::warn(&format!(
                 "the issuer's keys are those of before: {}",
                 error.message
@@ -101,16 +101,25 @@ impl Issuer {
         })
     }
 
-    /// Fetches the keys, and keeps them.
-    fn keep(&self, now: u64) -> Result<Found> {
+    /// Keeps what was [fetched](Self::fetch) now.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub fn keep(&self, found: &Found) -> Result<()> {
+        let now = clock::now();
         let kept = Kept {
             fetched: now,
             asked: now,
             from: self.url().to_owned(),
-            found: self.fetch()?,
+            found: found.clone(),
         };
-        storage::put_json(self.kept_as, &kept)?;
-        Ok(kept.found)
+        storage::put_json(self.kept_as, &kept)
+    }
+
+    fn fetch_and_keep(&self) -> Result<Found> {
+        let found = self.fetch()?;
+        self.keep(&found)?;
+        Ok(found)
     }
 
     /// Fetches them now, without keeping them.
