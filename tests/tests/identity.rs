@@ -467,7 +467,7 @@ fn who_may_and_after_a_restart() {
     assert_eq!(login(&root, "here", "ann").0["entity_id"], ann);
     check! { root;
         "DELETE sys/mounts/identity" => 400, {"errors": "*"};
-        "POST sys/plugins/catalog/secret/identity", {"sha256": "00", "command": "x"} => 400, {"errors": ["~cannot be called \"identity\""]};
+        "POST sys/plugins/catalog/secret/identity", {"component": "AGFzbQ=="} => 400, {"errors": ["~cannot be called \"identity\""]};
         "GET sys/mounts/identity" => 200, {"data": {"type": "identity", "accessor": "~identity_", "description": "identity store"}};
     }
 }

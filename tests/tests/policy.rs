@@ -397,7 +397,7 @@ fn policies_that_vault_takes_in_few_lines() {
 #[test]
 fn a_policys_name_is_one_name() {
     let (_server, root, client) = with_policy(r#"path "kv/a" { capabilities = ["read"] }"#);
-    check! { client; "GET kv/a" => 200; }
+    check! { client; "GET kv/a" => 200, {"data": {"v": 1}}; }
     check! { root;
         "POST auth/token/roles/others", {"disallowed_policies": "p"} => 204, null;
     }
