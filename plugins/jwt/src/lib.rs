@@ -4,6 +4,7 @@
 
 mod bound;
 mod browser;
+mod cel;
 mod client;
 mod config;
 mod login;
@@ -26,6 +27,9 @@ pub static JWT: Plugin = Plugin::auth("jwt", env!("CARGO_PKG_VERSION"), HELP)
         oidc::AUTH_URL,
         oidc::CALLBACK,
         oidc::POLL,
+        cel::LIST,
+        cel::ROLE,
+        cel::LOGIN,
     ])
     .tick(60, oidc::sweep)
     .renew(login::renew);

@@ -45,15 +45,15 @@ const GROUPS_CLAIM: Field<String> = Field::text(
     "groups_claim",
     "The claim, or JSON pointer to it, that says in which groups they are: external groups with such aliases at this mount.",
 );
-const EXPIRATION_LEEWAY: Field<String> = Field::text(
+pub(crate) const EXPIRATION_LEEWAY: Field<String> = Field::text(
     "expiration_leeway",
     "How long a token that does not say it (exp) is good for, in seconds: 150 if this is 0, nothing if it is negative.",
 );
-const NOT_BEFORE_LEEWAY: Field<String> = Field::text(
+pub(crate) const NOT_BEFORE_LEEWAY: Field<String> = Field::text(
     "not_before_leeway",
     "How long before it expires a token that does not say it (nbf) is good, in seconds: 150 if this is 0.",
 );
-const CLOCK_SKEW_LEEWAY: Field<String> = Field::text(
+pub(crate) const CLOCK_SKEW_LEEWAY: Field<String> = Field::text(
     "clock_skew_leeway",
     "By how much clocks may differ, in seconds: 60 if this is 0, nothing if it is negative.",
 );
@@ -135,12 +135,21 @@ impl Role {
     }
 
     pub fn leeway(&self) -> Leeway {
-        let given = |seconds: i64| Some(seconds).filter(|seconds| *seconds != 0);
-        Leeway {
-            clock_skew: given(self.clock_skew_leeway),
-            expiration: given(self.expiration_leeway),
-            not_before: given(self.not_before_leeway),
-        }
+        leeways(
+            self.clock_skew_leeway,
+            self.expiration_leeway,
+            self.not_before_leeway,
+        )
+    }
+}
+
+/// As roles say them, in seconds: 0 is what is usual.
+pub(crate) fn leeways(clock_skew: i64, expiration: i64, not_before: i64) -> Leeway {
+    let given = |seconds: i64| Some(seconds).filter(|seconds| *seconds != 0);
+    Leeway {
+        clock_skew: given(clock_skew),
+        expiration: given(expiration),
+        not_before: given(not_before),
     }
 }
 
@@ -232,7 +241,7 @@ fn write(request: &Request) -> Result<Response> {
     Ok(response)
 }
 
-fn seconds(name: &str, text: &str) -> Result<i64> {
+pub(crate) fn seconds(name: &str, text: &str) -> Result<i64> {
     if text.is_empty() {
         return Ok(0);
     }
