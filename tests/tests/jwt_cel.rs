@@ -210,6 +210,24 @@ fn a_program_that_takes_too_much() {
     let (_server, root, signer) = configured();
     let token = signer.token(&claims());
     role(&root, "good", "pb.Auth{}");
+    // As deep as programs may be there is room for.
+    let within = |open: &str, n: usize, inner: &str, close: &str| {
+        format!("{}{inner}{}", open.repeat(n), close.repeat(n))
+    };
+    for expression in [
+        within("(", 90, "pb.Auth{}", ")"),
+        within("[", 30, "pb.Auth{}", "]") + &"[0]".repeat(30),
+        within("false ? false : ", 60, "pb.Auth{}", ""),
+        within("[1].all(i, ", 15, "true", ")") + " ? pb.Auth{} : false",
+        "1".to_owned() + &" + 1".repeat(60) + " > 0 ? pb.Auth{} : false",
+        within("size([", 30, "1", "])") + " > 0 ? pb.Auth{} : false",
+    ] {
+        let program = json!({"cel_program": {"expression": expression}});
+        let written = root.post("auth/jwt/cel/role/deep", program);
+        assert!(written.status == 200, "{expression}: {written:?}");
+        let reply = login(&root, "deep", &token);
+        assert!(reply.status == 200, "{expression}: {reply:?}");
+    }
     let doubled: Vec<Value> = (1..60)
         .map(|n| json!({"name": format!("v{n}"), "expression": format!("v{0} + v{0}", n - 1)}))
         .collect();

@@ -41,10 +41,12 @@ pub(super) const STRUCTS: [(&str, &[&str]); 3] = [
 
 /// Whether a parser can take this, which calls itself for what is inside of something, and for each of a row of signs.
 pub(super) fn check_nesting(source: &str) -> Result<(), String> {
-    let (mut depth, mut row) = (0_usize, 0_usize);
+    let (mut depth, mut row, mut before) = (0_usize, 0_usize, ' ');
     for c in source.chars() {
         match c {
-            '(' | '[' | '{' | '?' => depth += 1,
+            '(' | '[' | '{' => depth += 1,
+            // The one that asks whether a field is there has nothing inside.
+            '?' if !matches!(before, '.' | '[') => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
@@ -53,6 +55,7 @@ pub(super) fn check_nesting(source: &str) -> Result<(), String> {
             c if c.is_whitespace() => row,
             _ => 0,
         };
+        before = c;
         if depth > 2 * DEEPEST || row > DEEPEST {
             return Err(too_deep());
         }
