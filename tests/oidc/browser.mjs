@@ -29,6 +29,9 @@ async function login({ url, user, refuses }) {
   try {
     await page.goto(url, { waitUntil: 'domcontentloaded' });
     for (let steps = 0; steps < 10; steps++) {
+      await page.waitForLoadState('load');
+      // A form that posts itself wants nothing, and is no end: a provider's page for a device begins with one.
+      await page.waitForFunction(() => document.forms.length === 0 || document.querySelector('form button'));
       if (refuses && (await page.locator('a:has-text("Cancel")').count()) > 0) {
         await page.click('a:has-text("Cancel")');
       } else if ((await page.locator('input[name=login]').count()) > 0) {
@@ -43,9 +46,6 @@ async function login({ url, user, refuses }) {
         if (found.length === 0) break;
         await page.click(found[0]);
       }
-      await page.waitForLoadState('load');
-      // A form that posts itself is no end.
-      await page.waitForFunction(() => document.forms.length === 0 || document.querySelector('form button'));
     }
     return { title: await page.title(), text: await page.innerText('body'), url: page.url() };
   } finally {
