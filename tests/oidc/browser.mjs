@@ -31,7 +31,7 @@ async function login({ url, user, refuses }) {
     for (let steps = 0; steps < 10; steps++) {
       await page.waitForLoadState('load');
       // A form that posts itself wants nothing, and is no end: a provider's page for a device begins with one.
-      await page.waitForFunction(() => document.forms.length === 0 || document.querySelector('form button'));
+      await page.waitForFunction(() => document.forms.length === 0 || document.querySelector('button'));
       if (refuses && (await page.locator('a:has-text("Cancel")').count()) > 0) {
         await page.click('a:has-text("Cancel")');
       } else if ((await page.locator('input[name=login]').count()) > 0) {
