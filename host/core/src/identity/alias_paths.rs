@@ -26,10 +26,12 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         }
         (None, Some(name), Some(accessor)) => {
             let key = ns.at_mount(Entity::KIND, accessor, name);
-            save::entity_at(c.txn, ns, &key).await?.and_then(|entity| {
-                let alias = entity.alias_at(accessor)?.clone();
-                Some((entity, alias))
-            })
+            save::at::<Entity>(c.txn, ns, &key)
+                .await?
+                .and_then(|entity| {
+                    let alias = entity.alias_at(accessor)?.clone();
+                    Some((entity, alias))
+                })
         }
         _ => {
             return Err(Error::invalid(
@@ -60,16 +62,16 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
     }
     alias.modified = now;
     let key = ns.at_mount(Entity::KIND, &alias.mount_accessor, &alias.name);
-    if let Some(other) = save::entity_at(c.txn, ns, &key).await?
+    if let Some(other) = save::at::<Entity>(c.txn, ns, &key).await?
         && !other.aliases.iter().any(|have| have.id == alias.id)
     {
         return Err(Error::invalid(
             "alias with combination of mount accessor and name already exists",
         ));
     }
-    let to = match canonical(c).await? {
+    let to = match canonical(c)? {
         Some(to) => {
-            let found = save::entity(c.txn, ns, &to).await?;
+            let found = save::load::<Entity>(c.txn, ns, &to).await?;
             Some(found.ok_or_else(|| {
                 Error::invalid(match id {
                     Some(_) => "given 'canonical_id' is not associated with an entity",
@@ -102,7 +104,7 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
 }
 
 /// The entity that it is to belong to, by either of the names that this has.
-async fn canonical(c: &mut Context<'_>) -> Result<Option<String>, Error> {
+fn canonical(c: &Context<'_>) -> Result<Option<String>, Error> {
     match input::given(&c.params, "canonical_id")? {
         Some(id) => Ok(Some(id)),
         None => input::given(&c.params, "entity_id"),
@@ -118,7 +120,7 @@ fn without(entity: &Entity, alias: &str) -> Entity {
 /// An alias, and the entity that has it.
 async fn owner_of(c: &mut Context<'_>, id: &str) -> Result<Option<(Entity, EntityAlias)>, Error> {
     let ns = Ns(c.ns);
-    let found = save::entity_at(c.txn, ns, &ns.alias(Entity::KIND, id)).await?;
+    let found = save::at::<Entity>(c.txn, ns, &ns.alias(Entity::KIND, id)).await?;
     Ok(found.and_then(|entity| {
         let alias = entity.aliases.iter().find(|alias| alias.id == id)?.clone();
         Some((entity, alias))

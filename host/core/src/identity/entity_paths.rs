@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::entity::{Entity, object};
 use super::input;
 use super::place::Places;
-use super::save::{self, Stored, save};
+use super::save::{self, save};
 use crate::Error;
 use crate::keys::Ns;
 use crate::reply::Reply;
@@ -28,10 +28,10 @@ async fn store(c: &mut Context<'_>, id: Option<String>) -> Result<Reply, Error> 
     let name = input::given(&c.params, "name")?;
     let before = match (id, &name) {
         (Some(id), _) => {
-            let found = save::entity(c.txn, ns, &id).await?;
+            let found = save::load::<Entity>(c.txn, ns, &id).await?;
             Some(found.ok_or_else(|| Error::invalid("entity not found from id"))?)
         }
-        (None, Some(name)) => save::entity_at(c.txn, ns, &ns.named(Entity::KIND, name)).await?,
+        (None, Some(name)) => save::named::<Entity>(c.txn, ns, name).await?,
         (None, None) => None,
     };
     let mut entity = match &before {
@@ -62,7 +62,7 @@ async fn store(c: &mut Context<'_>, id: Option<String>) -> Result<Reply, Error> 
 /// The entity with the id that the path has.
 pub async fn read_by_id(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = c.params.require("id")?;
-    let found = save::entity(c.txn, Ns(c.ns), &id).await?;
+    let found = save::load::<Entity>(c.txn, Ns(c.ns), &id).await?;
     Ok(Reply::data(
         describe(c, &found.ok_or(Error::Nothing)?).await?,
     ))
@@ -77,8 +77,8 @@ pub async fn read_by_name(c: &mut Context<'_>) -> Result<Reply, Error> {
 }
 
 async fn by_name(c: &mut Context<'_>) -> Result<Option<Entity>, Error> {
-    let key = Ns(c.ns).named(Entity::KIND, &c.params.require("name")?);
-    save::entity_at(c.txn, Ns(c.ns), &key).await
+    let name = c.params.require("name")?;
+    save::named(c.txn, Ns(c.ns), &name).await
 }
 
 /// An entity as a read shows it.
@@ -122,7 +122,7 @@ pub async fn batch_delete(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 async fn delete(c: &mut Context<'_>, id: &str) -> Result<Reply, Error> {
     let ns = Ns(c.ns);
-    let found = save::entity(c.txn, ns, id).await?;
+    let found = save::load::<Entity>(c.txn, ns, id).await?;
     save(c.txn, ns, found.as_ref(), None)?;
     Ok(Reply::empty())
 }
@@ -135,7 +135,7 @@ pub async fn list_ids(c: &mut Context<'_>) -> Result<Reply, Error> {
     let places = Places::of(&table);
     let mut info = Map::new();
     for id in &ids {
-        let Some(entity) = save::entity(c.txn, ns, id).await? else {
+        let Some(entity) = save::load::<Entity>(c.txn, ns, id).await? else {
             continue;
         };
         let mut said = object(json!({ "name": entity.name }));
@@ -151,18 +151,5 @@ pub async fn list_ids(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 /// The names of all.
 pub async fn list_names(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let ns = Ns(c.ns);
-    let mut names = Vec::new();
-    for key in c
-        .txn
-        .list(&ns.named(Entity::KIND, ""), None, crate::limits::MAX_LIST)
-        .await?
-    {
-        names.extend(
-            save::entity_at(c.txn, ns, &key)
-                .await?
-                .map(|entity| entity.name),
-        );
-    }
-    Reply::list(names)
+    Reply::list(save::names::<Entity>(c.txn, Ns(c.ns)).await?)
 }

@@ -46,7 +46,7 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
     alias.modified = now;
     let to = match input::given(&c.params, "canonical_id")? {
         Some(id) => {
-            let found = save::group(c.txn, ns, &id).await?;
+            let found = save::load::<Group>(c.txn, ns, &id).await?;
             Some(found.ok_or_else(|| Error::invalid("invalid group ID given in 'canonical_id'"))?)
         }
         None => owner.clone(),
@@ -59,7 +59,7 @@ pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
         return Err(Error::invalid("alias can't be set on an internal group"));
     }
     let key = ns.at_mount(Group::KIND, &alias.mount_accessor, &alias.name);
-    if let Some(other) = save::group_at(c.txn, ns, &key).await?
+    if let Some(other) = save::at::<Group>(c.txn, ns, &key).await?
         && other.alias.is_none_or(|have| have.id != alias.id)
     {
         return Err(Error::invalid(
@@ -92,7 +92,7 @@ fn without_alias(group: &Group) -> Group {
 /// An alias, and the group that has it.
 async fn owner_of(c: &mut Context<'_>, id: &str) -> Result<Option<(Group, EntityAlias)>, Error> {
     let ns = Ns(c.ns);
-    let found = save::group_at(c.txn, ns, &ns.alias(Group::KIND, id)).await?;
+    let found = save::at::<Group>(c.txn, ns, &ns.alias(Group::KIND, id)).await?;
     Ok(found.and_then(|group| {
         let alias = group.alias.clone()?;
         Some((group, alias))

@@ -12,7 +12,7 @@ use super::save::{self, Stored, save};
 use crate::keys::Ns;
 use crate::reply::Reply;
 use crate::routes::Context;
-use crate::{Error, limits, stored};
+use crate::{Error, stored};
 
 /// Makes a group, or changes the one with the id or the name that is given.
 pub async fn write(c: &mut Context<'_>) -> Result<Reply, Error> {
@@ -31,10 +31,10 @@ async fn store(c: &mut Context<'_>, id: Option<String>) -> Result<Reply, Error> 
     let name = input::given(&c.params, "name")?;
     let before = match (id, &name) {
         (Some(id), _) => {
-            let found = save::group(c.txn, ns, &id).await?;
+            let found = save::load::<Group>(c.txn, ns, &id).await?;
             Some(found.ok_or_else(|| Error::invalid("invalid group ID"))?)
         }
-        (None, Some(name)) => save::group_at(c.txn, ns, &ns.named(Group::KIND, name)).await?,
+        (None, Some(name)) => save::named::<Group>(c.txn, ns, name).await?,
         (None, None) => None,
     };
     let kind = input::given(&c.params, "type")?;
@@ -94,14 +94,14 @@ async fn set_entities(c: &mut Context<'_>, group: &str, wanted: &[String]) -> Re
     let have = save::members(c.txn, ns, group).await?.entities;
     let stay: HashSet<_> = wanted.iter().collect();
     for id in have.iter().filter(|id| !stay.contains(id)) {
-        if let Some(before) = save::entity(c.txn, ns, id).await? {
+        if let Some(before) = save::load::<Entity>(c.txn, ns, id).await? {
             let mut after = before.clone();
             after.groups.retain(|have| have != group);
             save(c.txn, ns, Some(&before), Some(&after))?;
         }
     }
     for id in wanted {
-        let Some(before) = save::entity(c.txn, ns, id).await? else {
+        let Some(before) = save::load::<Entity>(c.txn, ns, id).await? else {
             return Err(Error::invalid(format!("invalid entity ID {id:?}")));
         };
         if !before.groups.iter().any(|have| have == group) {
@@ -119,7 +119,7 @@ async fn set_groups(c: &mut Context<'_>, group: &str, wanted: &[String]) -> Resu
     let have = save::members(c.txn, ns, group).await?.groups;
     let stay: HashSet<_> = wanted.iter().collect();
     for id in have.iter().filter(|id| !stay.contains(id)) {
-        if let Some(before) = save::group(c.txn, ns, id).await? {
+        if let Some(before) = save::load::<Group>(c.txn, ns, id).await? {
             let mut after = before.clone();
             after.groups.retain(|have| have != group);
             after.modify_index += 1;
@@ -138,7 +138,7 @@ async fn set_groups(c: &mut Context<'_>, group: &str, wanted: &[String]) -> Resu
                 "cyclic relationship detected for member group ID {id:?}"
             )));
         }
-        let Some(before) = save::group(c.txn, ns, id).await? else {
+        let Some(before) = save::load::<Group>(c.txn, ns, id).await? else {
             return Err(Error::invalid(format!("invalid member group ID {id:?}")));
         };
         if !before.groups.iter().any(|have| have == group) {
@@ -152,8 +152,8 @@ async fn set_groups(c: &mut Context<'_>, group: &str, wanted: &[String]) -> Resu
 }
 
 async fn by_name(c: &mut Context<'_>) -> Result<Option<Group>, Error> {
-    let key = Ns(c.ns).named(Group::KIND, &c.params.require("name")?);
-    save::group_at(c.txn, Ns(c.ns), &key).await
+    let name = c.params.require("name")?;
+    save::named(c.txn, Ns(c.ns), &name).await
 }
 
 /// A group as a read shows it.
@@ -166,7 +166,7 @@ pub async fn describe(c: &mut Context<'_>, group: &Group) -> Result<Value, Error
 /// The group with the id that the path has.
 pub async fn read_by_id(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = c.params.require("id")?;
-    let found = save::group(c.txn, Ns(c.ns), &id).await?;
+    let found = save::load::<Group>(c.txn, Ns(c.ns), &id).await?;
     Ok(Reply::data(
         describe(c, &found.ok_or(Error::Nothing)?).await?,
     ))
@@ -183,7 +183,7 @@ pub async fn read_by_name(c: &mut Context<'_>) -> Result<Reply, Error> {
 /// Takes a group away. Who was in it no longer has what it gave.
 pub async fn delete_by_id(c: &mut Context<'_>) -> Result<Reply, Error> {
     let id = c.params.require("id")?;
-    match save::group(c.txn, Ns(c.ns), &id).await? {
+    match save::load::<Group>(c.txn, Ns(c.ns), &id).await? {
         Some(group) => delete(c, &group).await,
         None => Ok(Reply::empty()),
     }
@@ -212,7 +212,7 @@ pub async fn list_ids(c: &mut Context<'_>) -> Result<Reply, Error> {
     let places = Places::of(&table);
     let mut info = Map::new();
     for id in &ids {
-        if let Some(group) = save::group(c.txn, ns, id).await? {
+        if let Some(group) = save::load::<Group>(c.txn, ns, id).await? {
             let prefix = ns.member(id, Entity::KIND, "");
             let members = stored::count(c.txn, &prefix).await?;
             info.insert(id.clone(), group.listed(members, &places));
@@ -223,12 +223,5 @@ pub async fn list_ids(c: &mut Context<'_>) -> Result<Reply, Error> {
 
 /// The names of all.
 pub async fn list_names(c: &mut Context<'_>) -> Result<Reply, Error> {
-    let ns = Ns(c.ns);
-    let prefix = ns.named(Group::KIND, "");
-    let mut names = Vec::new();
-    for key in c.txn.list(&prefix, None, limits::MAX_LIST).await? {
-        let group = save::group_at(c.txn, ns, &key).await?;
-        names.extend(group.map(|group| group.name));
-    }
-    Reply::list(names)
+    Reply::list(save::names::<Group>(c.txn, Ns(c.ns)).await?)
 }

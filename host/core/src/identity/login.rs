@@ -88,7 +88,7 @@ impl Core {
     ) -> Result<(coffer_storage::Index, Arc<Entity>), Error> {
         self.transact(|mut txn| async move {
             let key = ns.at_mount(Entity::KIND, &alias.mount_accessor, &alias.name);
-            let before = save::entity_at(&mut txn, ns, &key).await?;
+            let before = save::at::<Entity>(&mut txn, ns, &key).await?;
             let after = self.told(&mut txn, ns, before.clone(), alias).await?;
             if before.as_ref() != Some(&after) {
                 save(&mut txn, ns, before.as_ref(), Some(&after))?;
@@ -132,7 +132,7 @@ impl Core {
         let wanted = groups_of(txn, ns, alias).await?;
         let mut groups = Vec::new();
         for id in std::mem::take(&mut entity.groups) {
-            let group: Option<Group> = save::group(txn, ns, &id).await?;
+            let group = save::load::<Group>(txn, ns, &id).await?;
             if group.is_some_and(|group| !group.is_filled_at(&alias.mount_accessor)) {
                 groups.push(id);
             }
@@ -158,7 +158,7 @@ async fn groups_of(
     let mut ids = BTreeSet::new();
     for name in &alias.groups {
         let key = ns.at_mount(Group::KIND, &alias.mount_accessor, name);
-        let group = save::group_at(txn, ns, &key).await?;
+        let group = save::at::<Group>(txn, ns, &key).await?;
         ids.extend(group.map(|group| group.id));
     }
     Ok(ids)

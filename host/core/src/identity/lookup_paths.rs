@@ -12,8 +12,8 @@ use crate::routes::Context;
 /// The entity that the request names in one way.
 pub async fn entity(c: &mut Context<'_>) -> Result<Reply, Error> {
     let found = match asked(c, Entity::KIND)? {
-        Asked::Id(id) => save::entity(c.txn, Ns(c.ns), &id).await?,
-        Asked::Way(key) => save::entity_at(c.txn, Ns(c.ns), &key).await?,
+        Asked::Id(id) => save::load::<Entity>(c.txn, Ns(c.ns), &id).await?,
+        Asked::Way(key) => save::at::<Entity>(c.txn, Ns(c.ns), &key).await?,
     };
     match found {
         Some(entity) => Ok(Reply::data(entity_paths::describe(c, &entity).await?)),
@@ -24,8 +24,8 @@ pub async fn entity(c: &mut Context<'_>) -> Result<Reply, Error> {
 /// The group that the request names in one way.
 pub async fn group(c: &mut Context<'_>) -> Result<Reply, Error> {
     let found = match asked(c, Group::KIND)? {
-        Asked::Id(id) => save::group(c.txn, Ns(c.ns), &id).await?,
-        Asked::Way(key) => save::group_at(c.txn, Ns(c.ns), &key).await?,
+        Asked::Id(id) => save::load::<Group>(c.txn, Ns(c.ns), &id).await?,
+        Asked::Way(key) => save::at::<Group>(c.txn, Ns(c.ns), &key).await?,
     };
     match found {
         Some(group) => Ok(Reply::data(group_paths::describe(c, &group).await?)),

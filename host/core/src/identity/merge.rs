@@ -25,7 +25,7 @@ pub async fn merge(c: &mut Context<'_>) -> Result<Reply, Error> {
             "to_entity_id should not be present in from_entity_ids",
         ));
     }
-    let before = save::entity(c.txn, ns, &to)
+    let before = save::load::<Entity>(c.txn, ns, &to)
         .await?
         .ok_or_else(|| Error::invalid("entity id to merge to is invalid"))?;
     let keep = c.params.list("conflicting_alias_ids_to_keep")?;
@@ -33,7 +33,7 @@ pub async fn merge(c: &mut Context<'_>) -> Result<Reply, Error> {
     let mut after = before.clone();
     after.modified = c.core.clock.now();
     for id in from {
-        let gone = save::entity(c.txn, ns, &id)
+        let gone = save::load::<Entity>(c.txn, ns, &id)
             .await?
             .ok_or_else(|| Error::invalid("entity id to merge from is invalid"))?;
         take(&mut after, &gone, &keep)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use coffer_barrier::Transaction;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::entity::Entity;
 use super::group::{Group, Members};
@@ -11,11 +12,16 @@ use crate::keys::Ns;
 use crate::{Error, limits, stored};
 
 /// What is stored under its id and found by other ways.
-pub trait Stored: Serialize {
+pub trait Stored: Serialize + DeserializeOwned {
     /// What its kind is called in keys.
     const KIND: &'static str;
 
-    fn key(&self, ns: Ns<'_>) -> String;
+    /// The key of the one with an id.
+    fn key(ns: Ns<'_>, id: &str) -> String;
+
+    fn id(&self) -> &str;
+
+    fn name(&self) -> &str;
 
     /// The keys that lead to it, and what they hold.
     fn ways(&self, ns: Ns<'_>) -> BTreeMap<String, Vec<u8>>;
@@ -24,8 +30,16 @@ pub trait Stored: Serialize {
 impl Stored for Entity {
     const KIND: &'static str = "entity";
 
-    fn key(&self, ns: Ns<'_>) -> String {
-        ns.entity(&self.id)
+    fn key(ns: Ns<'_>, id: &str) -> String {
+        ns.entity(id)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn ways(&self, ns: Ns<'_>) -> BTreeMap<String, Vec<u8>> {
@@ -49,8 +63,16 @@ impl Stored for Entity {
 impl Stored for Group {
     const KIND: &'static str = "group";
 
-    fn key(&self, ns: Ns<'_>) -> String {
-        ns.group(&self.id)
+    fn key(ns: Ns<'_>, id: &str) -> String {
+        ns.group(id)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn ways(&self, ns: Ns<'_>) -> BTreeMap<String, Vec<u8>> {
@@ -86,9 +108,9 @@ pub fn save<T: Stored>(
         }
     }
     match (before, after) {
-        (_, Some(after)) => stored::save(txn, after.key(ns), after),
+        (_, Some(after)) => stored::save(txn, T::key(ns, after.id()), after),
         (Some(before), None) => {
-            txn.delete(before.key(ns));
+            txn.delete(T::key(ns, before.id()));
             Ok(())
         }
         (None, None) => Ok(()),
@@ -105,38 +127,45 @@ pub async fn id_at(txn: &mut Transaction, key: &str) -> Result<Option<String>, E
         .map_err(|_| Error::Corrupt(key.to_owned()))
 }
 
-/// The entity with this id, as this transaction has made it.
-pub async fn entity(txn: &mut Transaction, ns: Ns<'_>, id: &str) -> Result<Option<Entity>, Error> {
-    stored::load(txn, &ns.entity(id)).await
+/// The one with this id, as this transaction has made it.
+pub async fn load<T: Stored>(
+    txn: &mut Transaction,
+    ns: Ns<'_>,
+    id: &str,
+) -> Result<Option<T>, Error> {
+    stored::load(txn, &T::key(ns, id)).await
 }
 
-/// The group with this id, as this transaction has made it.
-pub async fn group(txn: &mut Transaction, ns: Ns<'_>, id: &str) -> Result<Option<Group>, Error> {
-    stored::load(txn, &ns.group(id)).await
-}
-
-/// The entity that one of the ways leads to.
-pub async fn entity_at(
+/// The one that one of the ways leads to.
+pub async fn at<T: Stored>(
     txn: &mut Transaction,
     ns: Ns<'_>,
     key: &str,
-) -> Result<Option<Entity>, Error> {
+) -> Result<Option<T>, Error> {
     match id_at(txn, key).await? {
-        Some(id) => entity(txn, ns, &id).await,
+        Some(id) => load(txn, ns, &id).await,
         None => Ok(None),
     }
 }
 
-/// The group that one of the ways leads to.
-pub async fn group_at(
+/// The one with this name.
+pub async fn named<T: Stored>(
     txn: &mut Transaction,
     ns: Ns<'_>,
-    key: &str,
-) -> Result<Option<Group>, Error> {
-    match id_at(txn, key).await? {
-        Some(id) => group(txn, ns, &id).await,
-        None => Ok(None),
+    name: &str,
+) -> Result<Option<T>, Error> {
+    at(txn, ns, &ns.named(T::KIND, name)).await
+}
+
+/// The names of all.
+pub async fn names<T: Stored>(txn: &mut Transaction, ns: Ns<'_>) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    let prefix = ns.named(T::KIND, "");
+    for key in txn.list(&prefix, None, limits::MAX_LIST).await? {
+        let found: Option<T> = at(txn, ns, &key).await?;
+        names.extend(found.map(|found| found.name().to_owned()));
     }
+    Ok(names)
 }
 
 /// Who is in a group.
@@ -156,7 +185,7 @@ pub async fn above(
     let mut all = groups.to_vec();
     let mut next = 0;
     while let Some(id) = all.get(next).cloned() {
-        if let Some(found) = group(txn, ns, &id).await? {
+        if let Some(found) = load::<Group>(txn, ns, &id).await? {
             let new = found.groups.into_iter().filter(|id| !all.contains(id));
             all.extend(new.collect::<Vec<_>>());
         }
